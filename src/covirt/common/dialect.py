@@ -1,0 +1,14 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names that virtocid and covirt-host share: XML namespaces and channel names."""
+
+from typing import Final
+
+# covirt's own settings for what libvirt has no word for: <covirt:container> inside <metadata>.
+COVIRT_NAMESPACE: Final = "https://covirt.org/xmlns/container/1.0"
+# The cause of the last stop, written by virtocid into <metadata>: <covirtstop:cause .../>.
+STOP_CAUSE_NAMESPACE: Final = "https://covirt.org/xmlns/stop-cause/1.0"
+# oVirt's own dialect, from Vdsm's removed container support (reference: vdsm.md, section 1.2).
+OVIRT_CONTAINER_NAMESPACE: Final = "http://ovirt.org/vm/containers/1.0"
+OVIRT_DRIVE_MAP_NAMESPACE: Final = "http://ovirt.org/vm/containers/drivemap/1.0"
+OVIRT_VM_NAMESPACE: Final = "http://ovirt.org/vm/1.0"

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are either whole or absent, whatever kills us."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from covirt.common.errors import InvalidRequest
+
+
+class UnknownFileVersion(InvalidRequest):
+    template = (
+        "{path} is written in version {version}, and this program reads versions {readable}; "
+        "install the program version that wrote it"
+    )
+
+
+class BrokenFile(InvalidRequest):
+    template = "{path} is not readable as state: {reason}; restore it from a backup or remove it"
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Replace ``path`` in one step. ``durable`` also survives a power cut; leave it off for files in /run."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            if durable:
+                os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(
+    path: Path, value: Mapping[str, object], *, version: int, mode: int = 0o600, durable: bool = True
+) -> None:
+    """Write ``value`` with its format ``version`` beside the keys."""
+    text = json.dumps({"version": version, **value}, indent=1, sort_keys=True)
+    write_atomic(path, text.encode() + b"\n", mode=mode, durable=durable)
+
+
+def read_json(path: Path, *, versions: range) -> dict[str, Any]:
+    """Read what write_json wrote. Raises FileNotFoundError, BrokenFile, UnknownFileVersion."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BrokenFile(path=path, reason=error) from error
+    if not isinstance(value, dict) or not isinstance(value.get("version"), int):
+        raise BrokenFile(path=path, reason="it holds no object with a version")
+    if value["version"] not in versions:
+        raise UnknownFileVersion(
+            path=path, version=value["version"], readable=f"{versions.start} to {versions.stop - 1}"
+        )
+    return value
+
+
+def make_directory(path: Path, *, mode: int = 0o711) -> None:
+    """Make a directory and its parents with exactly this mode; one that exists is left as it is.
+
+    0711 is the default because a container's mapped root must pass through every directory above its files.
+    """
+    if path.is_dir():
+        return
+    make_directory(path.parent, mode=mode)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+        path.chmod(mode)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree or a file; absent is fine. Never follows a symbolic link."""
+    try:
+        shutil.rmtree(path)
+    except NotADirectoryError:
+        path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        if not path.is_symlink():
+            raise
+        path.unlink()
+
+
+def usable_id_path(name: str) -> bool:
+    """Tell whether ``name`` is one plain path component that we are willing to use as a file name."""
+    return (
+        bool(name)
+        and name not in {".", ".."}
+        and "/" not in name
+        and "\0" not in name
+        and len(os.fsencode(name)) < 200
+    )
