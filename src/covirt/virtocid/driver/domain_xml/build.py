@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build elements, put what was kept back into them, and bring children into libvirt's order."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from lxml import etree
+
+from covirt.virtocid.driver.domain_xml.document import read_fragment
+from covirt.virtocid.driver.domain_xml.kept import Kept
+
+# The order virDomainDefFormat writes, so that our output compares well with libvirt's; what is not named goes last.
+_ORDER: Final[dict[str, tuple[str, ...]]] = {
+    "domain": (
+        "name", "uuid", "genid", "title", "description", "metadata", "maxMemory", "memory", "currentMemory",
+        "blkiotune", "memtune", "memoryBacking", "vcpu", "vcpus", "iothreads", "iothreadids", "defaultiothread",
+        "cputune", "numatune", "resource", "sysinfo", "bootloader", "bootloader_args", "os", "idmap", "features",
+        "cpu", "clock", "on_poweroff", "on_reboot", "on_crash", "on_lockfailure", "pm", "perf", "devices",
+        "seclabel",
+    ),
+    "devices": (
+        "emulator", "disk", "controller", "lease", "filesystem", "interface", "smartcard", "serial", "parallel",
+        "console", "channel", "input", "tpm", "graphics", "sound", "audio", "video", "hostdev", "redirdev",
+        "redirfilter", "hub", "watchdog", "memballoon", "rng", "nvram", "panic", "shmem", "memory", "iommu",
+        "vsock", "crypto", "pstore",
+    ),
+    "cputune": (
+        "shares", "period", "quota", "global_period", "global_quota", "emulator_period", "emulator_quota",
+        "iothread_period", "iothread_quota", "vcpupin", "emulatorpin", "iothreadpin",
+    ),
+    "disk": (
+        "driver", "auth", "source", "backingStore", "mirror", "target", "iotune", "readonly", "shareable",
+        "transient", "serial", "wwn", "vendor", "product", "encryption", "boot", "alias", "address",
+    ),
+    "filesystem": (
+        "driver", "binary", "source", "target", "readonly", "space_hard_limit", "space_soft_limit", "alias",
+        "address",
+    ),
+    "interface": (
+        "mac", "source", "vlan", "virtualport", "ip", "route", "script", "bandwidth", "target", "guest", "model",
+        "driver", "filterref", "tune", "link", "mtu", "coalesce", "boot", "rom", "alias", "address",
+    ),
+    "console": (
+        "source", "protocol", "log", "target", "alias", "address",
+    ),
+}  # fmt: skip
+_RANK: Final = {parent: {tag: rank for rank, tag in enumerate(tags)} for parent, tags in _ORDER.items()}
+
+Attributes = dict[str, object | None]
+
+
+def make(tag: str, text: object | None = None, /, **attributes: object | None) -> etree._Element:
+    """An element with text and attributes; None is left away, ``type_`` stands for ``type``."""
+    element = etree.Element(tag)
+    if text is not None:
+        element.text = str(text)
+    for name, value in attributes.items():
+        if value is not None:
+            element.set(name.rstrip("_"), str(value))
+    return element
+
+
+def group(tag: str, children: Iterable[etree._Element | None], /, **attributes: object | None) -> etree._Element:
+    """An element around children; None among them is left away."""
+    element = make(tag, **attributes)
+    element.extend([child for child in children if child is not None])
+    return element
+
+
+def unless_empty(element: etree._Element) -> etree._Element | None:
+    """The element, or None when it says nothing."""
+    return element if len(element) or element.attrib or element.text else None
+
+
+def optional(tag: str, text: object | None, /, **attributes: object | None) -> etree._Element | None:
+    """An element for ``text``, or None for None."""
+    return None if text is None else make(tag, text, **attributes)
+
+
+def flag(tag: str, *, wanted: bool) -> etree._Element | None:
+    return make(tag) if wanted else None
+
+
+def put_back(element: etree._Element, kept: Kept, *, secure: bool = True) -> etree._Element:
+    """Add what the parser kept, then order the children. What we say ourselves wins over a kept attribute.
+
+    Without ``secure`` the passwords of consoles and displays (attribute ``passwd``) stay away, as in libvirt.
+    """
+    for name, value in kept.attributes:
+        if name not in element.attrib:
+            element.set(name, value)
+    for text in kept.elements:
+        fragment = read_fragment(text)
+        if not secure:
+            _drop_passwords(fragment)
+        element.append(fragment)
+    for tag, inner in kept.children:
+        child = element.find(tag)
+        if child is None:
+            child = etree.SubElement(element, tag)
+        put_back(child, inner, secure=secure)
+    _sort(element)
+    return element
+
+
+def _drop_passwords(fragment: etree._Element) -> None:
+    for element in fragment.iter("*"):
+        if "passwd" in element.attrib:
+            del element.attrib["passwd"]
+
+
+def _sort(element: etree._Element) -> None:
+    rank = _RANK.get(str(element.tag))
+    if rank:
+        element[:] = sorted(element, key=lambda child: rank.get(str(child.tag), len(rank)))

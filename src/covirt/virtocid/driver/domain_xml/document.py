@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""XML text to an lxml tree and back: nothing is fetched, nothing expands, and white space is ours.
+
+A DOCTYPE is refused before the parser sees it: lxml leaves entities in text alone, but libxml2 expands those in
+attribute values whatever it is told.
+"""
+
+import re
+from typing import Final
+
+from lxml import etree
+
+from covirt.virtocid.driver.domain_xml.errors import XmlError
+
+MAX_BYTES: Final = 4 * 1024 * 1024  # the longest string of libvirt's wire protocol (REMOTE_STRING_MAX)
+MAX_DEPTH: Final = 64  # libvirt's own elements nest to about ten
+MAX_ELEMENTS: Final = 50_000
+
+_PROLOG_PART: Final = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_XML_SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
+_INDENT: Final = "  "
+
+
+def read_document(xml: str) -> etree._Element:
+    """The root element, without comments, processing instructions and white space between elements.
+
+    Raises XmlError.
+    """
+    data = _encode(xml)
+    _refuse_doctype(data)
+    parser = etree.XMLParser(
+        encoding="utf-8",  # the text was decoded already, so what the XML declaration says is not true any more
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise XmlError(reason=str(error) or "it is empty") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise XmlError(reason="a DOCTYPE is not allowed")
+    _tidy(root)
+    return root
+
+
+def _encode(xml: str) -> bytes:
+    try:
+        data = xml.encode()
+    except UnicodeEncodeError as error:
+        raise XmlError(reason="it is not UTF-8 text") from error
+    if len(data) > MAX_BYTES:
+        raise XmlError(reason=f"it has {len(data)} bytes, and the limit is {MAX_BYTES}")
+    return data
+
+
+def _refuse_doctype(data: bytes) -> None:
+    """Walk over what may stand before the root element; the grammar allows a DOCTYPE nowhere else."""
+    position = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    while match := _PROLOG_PART.match(data, position):
+        position = match.end()
+    if data.startswith(b"<!", position):
+        raise XmlError(reason="a DOCTYPE is not allowed")
+
+
+def _tidy(root: etree._Element) -> None:
+    """Drop white space that only indents, and check depth and size on the way (iterative: depth is not ours yet)."""
+    count = 0
+    pending = [(root, 1)]
+    while pending:
+        element, depth = pending.pop()
+        count += 1
+        if depth > MAX_DEPTH:
+            raise XmlError(reason=f"elements are nested deeper than {MAX_DEPTH} (line {element.sourceline})")
+        if count > MAX_ELEMENTS:
+            raise XmlError(reason=f"it has more than {MAX_ELEMENTS} elements")
+        if not isinstance(element.tag, str):
+            raise XmlError(reason=f"an entity is not allowed (line {element.sourceline})")
+        pending.extend((child, depth + 1) for child in element)
+        _drop_indentation(element)
+
+
+def _drop_indentation(element: etree._Element) -> None:
+    if len(element) == 0 or element.get(_XML_SPACE) == "preserve" or _is_mixed(element):
+        return
+    element.text = None
+    for child in element:
+        child.tail = None
+
+
+def _is_mixed(element: etree._Element) -> bool:
+    return bool(
+        (element.text and element.text.strip()) or any(child.tail and child.tail.strip() for child in element)
+    )
+
+
+def fragment_text(element: etree._Element) -> str:
+    """One element as text that stands for itself: the namespaces it uses are declared in it."""
+    etree.cleanup_namespaces(copied := _copy(element))
+    return etree.tostring(copied, encoding="unicode", with_tail=False)
+
+
+def _copy(element: etree._Element) -> etree._Element:
+    copied = etree.fromstring(etree.tostring(element, encoding="utf-8", with_tail=False), _FRAGMENT_PARSER)
+    copied.tail = None
+    return copied
+
+
+_FRAGMENT_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, collect_ids=False)
+
+
+def read_fragment(text: str) -> etree._Element:
+    """What fragment_text wrote."""
+    return etree.fromstring(text.encode(), _FRAGMENT_PARSER)
+
+
+def write_document(root: etree._Element) -> str:
+    """The text of a tree, indented by two spaces as libvirt does, with a line break at its end."""
+    _indent(root, "\n")
+    return etree.tostring(root, encoding="unicode", with_tail=False) + "\n"
+
+
+def _indent(element: etree._Element, line: str) -> None:
+    if len(element) == 0 or element.get(_XML_SPACE) == "preserve" or _is_mixed(element):
+        return
+    inner = line + _INDENT
+    element.text = inner
+    for child in element:
+        child.tail = inner
+        _indent(child, inner)
+    element[-1].tail = line

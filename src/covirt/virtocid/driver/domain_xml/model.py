@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A container domain as its XML says it: frozen facts, with nothing of the host in them.
+
+parse.parse_domain makes one, format.format_domain writes one; ``parse(format(config)) == config``.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from covirt.virtocid.driver.domain_xml.kept import NOTHING_KEPT, Kept, UnknownElement
+from covirt.virtocid.driver.domain_xml.model_devices import (
+    Console,
+    Disk,
+    DiskDevice,
+    DiskType,
+    Family,
+    Filesystem,
+    FilesystemType,
+    Interface,
+    InterfaceAddress,
+    InterfaceType,
+    Route,
+)
+from covirt.virtocid.driver.domain_xml.model_settings import (
+    UNCONFINED,
+    UNLIMITED,
+    ContainerSettings,
+    DnsSettings,
+    ResourceLimit,
+    RootLayer,
+)
+from covirt.virtocid.driver.domain_xml.model_tuning import (
+    BlockIoDevice,
+    BlockIoTune,
+    CpuTune,
+    DomainIdMap,
+    IdRange,
+    MemoryTune,
+    VcpuPin,
+)
+
+DOMAIN_TYPE: Final = "oci"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessConfig:
+    """The container's process. What is absent comes from the image's config.
+
+    ``init`` replaces the image's entrypoint and its command; ``arguments`` alone replace the command only.
+    """
+
+    init: str | None = None
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    directory: str | None = None
+    user: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataElement:
+    """One element of <metadata>, the only one of its namespace. ``xml`` is whole, with its namespaces declared."""
+
+    uri: str
+    xml: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OvirtContainer:
+    """<ovirtcnt:container>, oVirt's own words; they count where nothing more precise is said."""
+
+    runtime: str | None
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainConfig:
+    """One <domain type='oci'>."""
+
+    name: str
+    uuid: UUID
+    memory_kib: int
+    current_memory_kib: int
+    title: str | None = None
+    description: str | None = None
+    architecture: str | None = None
+    vcpus: int = 1
+    current_vcpus: int = 1
+    cpuset: str | None = None
+    cpu_tune: CpuTune = field(default_factory=CpuTune)
+    memory_tune: MemoryTune = field(default_factory=MemoryTune)
+    block_io: BlockIoTune = field(default_factory=BlockIoTune)
+    idmap: DomainIdMap | None = None
+    process: ProcessConfig = field(default_factory=ProcessConfig)
+    disks: tuple[Disk, ...] = ()
+    filesystems: tuple[Filesystem, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    consoles: tuple[Console, ...] = ()
+    on_poweroff: str = "destroy"
+    on_reboot: str = "restart"
+    on_crash: str = "destroy"
+    metadata: tuple[MetadataElement, ...] = ()  # all but <covirt:container>, which is ``settings``
+    settings: ContainerSettings = field(default_factory=ContainerSettings)
+    ovirt: OvirtContainer | None = field(default=None, compare=False)  # read from ``metadata``
+    kept: Kept = NOTHING_KEPT
+    unknown: tuple[UnknownElement, ...] = field(default=(), compare=False)
+
+    @property
+    def image_disk(self) -> Disk | None:
+        """The cdrom that holds the container image."""
+        return next((disk for disk in self.disks if disk.device is DiskDevice.CDROM and disk.source), None)
+
+    @property
+    def image(self) -> str | None:
+        """The container image: an absolute path or a name in the image store."""
+        if self.settings.image is not None:
+            return self.settings.image
+        if self.image_disk is not None:
+            return self.image_disk.source
+        return self.ovirt.image if self.ovirt else None
+
+    @property
+    def runtime(self) -> str | None:
+        """The runtime's name; None is the host's default."""
+        return self.settings.runtime or (self.ovirt.runtime if self.ovirt else None)
+
+    @property
+    def root_filesystem(self) -> Filesystem | None:
+        """The <filesystem> at ``/``, which takes the place of an image."""
+        return next((filesystem for filesystem in self.filesystems if filesystem.target == "/"), None)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the process gets a terminal."""
+        return bool(self.consoles) if self.settings.terminal is None else self.settings.terminal
+
+    def element(self, uri: str) -> MetadataElement | None:
+        """The metadata element of a namespace; <covirt:container> is not among them."""
+        return next((element for element in self.metadata if element.uri == uri), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveState:
+    """What a run adds to the XML: id, names and paths that end with it."""
+
+    domain_id: int
+    interface_names: tuple[str, ...] = ()  # in the order of ``interfaces``; shorter is fine
+    interface_bridges: tuple[str | None, ...] = ()  # where an interface of type ``network`` was plugged in
+    console_path: str | None = None
+    runtime: str | None = None
+
+
+__all__ = [
+    "DOMAIN_TYPE",
+    "UNCONFINED",
+    "UNLIMITED",
+    "BlockIoDevice",
+    "BlockIoTune",
+    "Console",
+    "ContainerSettings",
+    "CpuTune",
+    "Disk",
+    "DiskDevice",
+    "DiskType",
+    "DnsSettings",
+    "DomainConfig",
+    "DomainIdMap",
+    "Family",
+    "Filesystem",
+    "FilesystemType",
+    "IdRange",
+    "Interface",
+    "InterfaceAddress",
+    "InterfaceType",
+    "Kept",
+    "LiveState",
+    "MemoryTune",
+    "MetadataElement",
+    "OvirtContainer",
+    "ProcessConfig",
+    "ResourceLimit",
+    "RootLayer",
+    "Route",
+    "UnknownElement",
+    "VcpuPin",
+]
