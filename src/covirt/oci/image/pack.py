@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""From layers to a file system: umoci unpacks, mkfs.erofs or mke2fs packs, all of it confined.
+
+``inner/`` of the work directory holds ``layout/`` (or ``plain/`` when umoci cannot read a layer's compression),
+then ``tree/rootfs`` and ``tree/image.json``, then ``image.raw``. Inside the confinement it is /tmp.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from covirt.common.errors import Error
+from covirt.common.process import Completed, run
+from covirt.oci.image.confine import INSIDE, confined, confined_call
+from covirt.oci.image.errors import DiskFull, IdOutOfRange, PackFailed, UnpackFailed
+from covirt.oci.image.layout import LAYER_TYPE, LayoutImage, blob_path, make_blobs, write_layout
+from covirt.oci.image.workdir import WorkDir
+
+_STEP_SECONDS: Final = 6 * 3600.0  # a limit against programs that hang, far above what a full disk of layers takes
+_FULL: Final = re.compile(r"No space left on device|Disk quota exceeded|ENOSPC|not enough space|allocate block", re.I)
+_FOREIGN_ID: Final = re.compile(r"lchown .*invalid argument", re.I)
+_UMOCI_BULLETS: Final = " \t\u2022\u2a2f"
+_EXT4_SPARE_INODES: Final = 64  # reserved ones, lost+found, rounding to whole groups
+_MKE2FS: Final = (
+    "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
+    "-O", "^has_journal,^resize_inode", "-E", "root_owner=0:0,lazy_itable_init=0,nodiscard",
+)  # fmt: skip
+
+
+def unpack_layers(work: WorkDir, image: LayoutImage, *, source: str) -> None:
+    """Unpack ``inner/layout`` into ``inner/tree/rootfs``. Raises UnpackFailed, IdOutOfRange, DiskFull."""
+    layout = "layout"
+    if any(layer.media_type.endswith("zstd") for layer in image.layers):
+        layout = _without_zstd(work, image, source=source)
+    _run(work, "mkdir", "tree", source=source)
+    _run(
+        work, "umoci", "raw", "unpack", "--image", f"{INSIDE}/{layout}:image", f"{INSIDE}/tree/rootfs", source=source
+    )
+
+
+def make_filesystem(work: WorkDir, about: Mapping[str, Any], *, filesystem: str, digest: str, source: str) -> Path:
+    """Pack ``inner/tree`` with an image.json made of ``about``; gives the path of the file system's file.
+
+    The same tree gives the same erofs bytes: ids and times come from the layers, the UUID from ``digest``.
+    Raises PackFailed, DiskFull.
+    """
+    command = confined_call(work.inner, "listing:finish")
+    try:
+        summary = json.loads(_result(work, command, source=source, stdin_data=json.dumps(about).encode()).stdout)
+    except UnpackFailed as error:
+        raise PackFailed(source=source, reason=error.fields["reason"]) from error
+    hexadecimal = digest.removeprefix("sha256:")
+    uuid = "-".join(hexadecimal[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+    pack = _pack_erofs if filesystem == "erofs" else _pack_ext4
+    pack(work, summary, uuid=uuid, source=source)
+    return work.inner / "image.raw"
+
+
+def _pack_erofs(work: WorkDir, summary: Mapping[str, int], *, uuid: str, source: str) -> None:
+    # SOURCE_DATE_EPOCH, unlike -T, keeps the files' times and only takes the time of packing out.
+    _run(
+        work, "env", f"SOURCE_DATE_EPOCH={summary['newest_mtime']}",
+        "mkfs.erofs", "--quiet", "-zlz4", "-x1", f"-U{uuid}", "image.raw", "tree",
+        source=source, failure=PackFailed,
+    )  # fmt: skip
+
+
+def _pack_ext4(work: WorkDir, summary: Mapping[str, int], *, uuid: str, source: str) -> None:
+    inodes = summary["inodes"] + _EXT4_SPARE_INODES
+    content = summary["content_bytes"] + 256 * inodes
+    # Directories and extent trees grow with their content; the spare blocks are sparse and cost nothing on the disk.
+    blocks = (content + content // 16) // 4096 + inodes // 8 + 512
+    _run(
+        work, "env", f"E2FSPROGS_FAKE_TIME={max(1, summary['newest_mtime'])}",
+        *_MKE2FS, "-E", f"root_owner=0:0,lazy_itable_init=0,nodiscard,hash_seed={uuid}",
+        "-N", str(inodes), "-U", uuid, "-d", "tree", "image.raw", str(blocks),
+        source=source, failure=PackFailed,
+    )  # fmt: skip
+
+
+def extract_filesystem(work: WorkDir, *, filesystem: str, source: str) -> None:
+    """Unpack ``inner/foreign.raw`` into ``inner/tree`` without the kernel ever reading it as a file system."""
+    _run(work, "mkdir", "tree", source=source)
+    if filesystem == "erofs":
+        _run(work, "fsck.erofs", "--extract=tree", "--preserve", "--overwrite", "foreign.raw", source=source)
+    else:
+        _run(work, "debugfs", "-R", "rdump / tree", "foreign.raw", source=source)
+    _result(work, confined_call(work.inner, "listing:restore"), source=source)
+
+
+def _without_zstd(work: WorkDir, image: LayoutImage, *, source: str) -> str:
+    """A second layout whose zstd layers are plain tar; umoci 0.4 reads no zstd.
+
+    The manifest that counts stays the one that was copied, so its digest is the registry's. umoci checks that what
+    zstd gave is what the configuration's diff_ids promise.
+    """
+    plain = work.inner / "plain"
+    blobs = make_blobs(plain)
+    os.chmod(blobs, 0o777)  # noqa: S103  # inside a 0700 directory
+    layers = []
+    for layer in image.layers:
+        place = blob_path(work.inner / "layout", layer.digest)
+        kind, digest = layer.media_type, layer.digest
+        if layer.media_type.endswith("zstd"):
+            kind, digest = LAYER_TYPE, layer.diff_id
+            target = blob_path(Path("plain"), digest)
+            if place.exists():
+                packed = blob_path(Path("layout"), layer.digest)
+                _run(work, "zstd", "-d", "-q", "--no-progress", "-o", str(target), str(packed), source=source)
+                place.unlink()
+        elif place.exists():  # two layers may be the same blob
+            os.rename(place, blob_path(plain, digest))
+        layers.append((kind, digest, blob_path(plain, digest).stat().st_size))
+    write_layout(plain, config=blob_path(work.inner / "layout", image.config_digest).read_bytes(), layers=layers)
+    return "plain"
+
+
+def _run(work: WorkDir, *argv: str, source: str, failure: type[Error] = UnpackFailed) -> Completed:
+    return _result(work, confined(work.inner, *argv), source=source, failure=failure)
+
+
+def _result(
+    work: WorkDir,
+    command: Sequence[str],
+    *,
+    source: str,
+    failure: type[Error] = UnpackFailed,
+    stdin_data: bytes | None = None,
+) -> Completed:
+    completed = run(
+        command,
+        timeout_seconds=_STEP_SECONDS,
+        stdin_data=stdin_data,
+        check=False,
+        pass_descriptors=(work.lock_descriptor,),
+    )
+    if completed.status == 0:
+        return completed
+    said = (completed.stderr + b"\n" + completed.stdout).decode(errors="replace").strip()
+    if _FULL.search(said):
+        raise DiskFull(source=source, path=work.path)
+    if _FOREIGN_ID.search(said):
+        raise IdOutOfRange(source=source)
+    raise failure(source=source, reason=_last_line(completed.complaint or said, completed.status))
+
+
+def _last_line(said: str, status: int) -> str:
+    lines = [line.strip(_UMOCI_BULLETS) for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else f"a program ended with status {status} and said nothing"

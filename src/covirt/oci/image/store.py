@@ -1,0 +1,284 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The container images of one installation: by name, whole or absent, and not removed while a domain uses them."""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import uuid as uuids
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from covirt.common.errors import Error
+from covirt.common.files import make_directory, remove_tree, sync_directory
+from covirt.common.root import Root
+from covirt.oci.image.errors import (
+    BadOutput,
+    DiskFull,
+    ImageDamaged,
+    ImageInUse,
+    ImageNotRecorded,
+    NoSuchImage,
+    NotAnImage,
+)
+from covirt.oci.image.importer import about_image, make_image, seal
+from covirt.oci.image.kernel import choose_filesystem
+from covirt.oci.image.model import ContainerImage
+from covirt.oci.image.options import ImportOptions, Progress, ProgressCallback, Step, no_progress
+from covirt.oci.image.pack import extract_filesystem, make_filesystem
+from covirt.oci.image.reference import check_name, parse_source, scrub
+from covirt.oci.image.trailer import check_content, open_image, read_image
+from covirt.oci.image.trust import TrustRecords
+from covirt.oci.image.workdir import WorkDir, clear_stale, locked, work_dir
+
+log = logging.getLogger(__name__)
+
+_SUFFIX: Final = ".raw"
+_ADOPTED: Final = "adopted-"
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """An image whose every byte was read and found right. ``trusted``: an import on this installation made it."""
+
+    image: ContainerImage
+    file_digest: str
+    trusted: bool
+
+
+class ImageStore:
+    """Every method may be called from several threads and processes at once."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._images = root.images_dir
+        self._work = root.state_dir / "image-work"
+        self._users = root.state_dir / "image-users"
+        self._trust = TrustRecords(root.state_dir / "trusted-images")
+
+    def find(self, name_or_path: str | Path) -> ContainerImage:
+        """An image by its name here, or any image file by its path (anything with a slash).
+
+        Raises NoSuchImage, NotAnImage, ImageDamaged.
+        """
+        text = os.fspath(name_or_path)
+        if "/" not in text:
+            path = self.path_of(text)
+            if not path.exists():
+                raise NoSuchImage(name=text)
+            return read_image(path, name=text)
+        path = Path(os.path.abspath(text))
+        own = path.parent.resolve() == self._images.resolve() and path.name.endswith(_SUFFIX)
+        return read_image(path, name=path.name.removesuffix(_SUFFIX) if own else None)
+
+    def path_of(self, name: str) -> Path:
+        """Where the image of this name lies or would lie. Raises BadImageName."""
+        return self._images / f"{check_name(name)}{_SUFFIX}"
+
+    def list(self) -> tuple[ContainerImage, ...]:
+        """All images by name. A broken file is logged and left out: it must not hide the others."""
+        images = []
+        for path in sorted(self._images.glob(f"[!.]*{_SUFFIX}")) if self._images.is_dir() else ():
+            try:
+                images.append(read_image(path, name=path.name.removesuffix(_SUFFIX)))
+            except (NotAnImage, ImageDamaged, NoSuchImage) as error:
+                log.warning("Image left out of the list error=%s", error)
+        return tuple(images)
+
+    def import_(
+        self,
+        source: str,
+        *,
+        name: str | None = None,
+        output: Path | None = None,
+        options: ImportOptions | None = None,
+        progress: ProgressCallback = no_progress,
+    ) -> ContainerImage:
+        """Bring ``source`` here as the image ``name`` (default: from the source), or as the file ``output``.
+
+        An image of that name is replaced in one step unless a domain uses it and the content differs. Raises the
+        errors of covirt.oci.image.errors; whatever happens, the file is whole or absent.
+        """
+        options = options or ImportOptions()
+        place = parse_source(source)
+        if output is None:
+            name = check_name(name if name is not None else place.default_name)
+            target = self.path_of(name)
+        else:
+            target = _checked_output(output)
+        filesystem = options.filesystem or choose_filesystem(self._root)
+        try:
+            with work_dir(self._work) as work:
+                path, file_digest, digest = make_image(
+                    place, options, work=work, filesystem=filesystem, progress=progress
+                )
+                progress(Progress(step=Step.PUBLISH))
+                self._trust.record(file_digest, image_digest=digest, source=scrub(source))
+                if output is None:
+                    make_directory(self._images)
+                    self._publish(path, target, str(name), file_digest)
+                else:
+                    _move(work, path, target, source=scrub(source))
+                self._trust.remember(target, file_digest)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise DiskFull(source=scrub(source), path=self._work) from error
+        log.info("Image imported source=%s path=%s digest=%s", scrub(source), target, digest)
+        progress(Progress(step=Step.DONE))
+        return read_image(target, name=name if output is None else None)
+
+    def remove(self, name: str) -> None:
+        """Remove an image by name. Raises NoSuchImage, ImageInUse."""
+        path = self.path_of(name)
+        make_directory(self._images)
+        with locked(self._images / ".lock"):
+            if not path.exists():
+                raise NoSuchImage(name=name)
+            self._refuse_if_used(path, name)
+            path.unlink()
+            sync_directory(self._images)
+        clear_stale(self._work)
+        log.info("Image removed name=%s", name)
+
+    def verify(self, name_or_path: str | Path) -> Verified:
+        """Read every byte of an image. Raises NoSuchImage, NotAnImage, ImageDamaged, and, for an image of the store
+        whose content no import recorded, ImageNotRecorded."""
+        image = self.find(name_or_path)
+        with open_image(image.path) as descriptor:
+            _, file_digest = check_content(descriptor, image.path)
+        trusted = self._trust.find(file_digest) is not None
+        if image.name is not None and not trusted:
+            raise ImageNotRecorded(path=image.path)
+        return Verified(image=image, file_digest=file_digest, trusted=trusted)
+
+    def is_trusted(self, path: Path) -> bool:
+        """Whether the file may be mounted as it is: an import on this installation made this content."""
+        return self._trust.is_trusted(path)
+
+    def file_digest(self, image: ContainerImage) -> str:
+        """The SHA-256 of the whole file, remembered between calls while the file does not change."""
+        return self._trust.file_digest(image.path)
+
+    def adopt(self, path: Path) -> ContainerImage:
+        """Take in an image file made elsewhere: check it, unpack it confined, and pack it anew as one of ours.
+
+        The kernel never mounts the foreign file. The copy is an image of the store named after the file's digest;
+        a second call finds it. Raises NoSuchImage, NotAnImage, ImageDamaged, UnpackFailed, PackFailed, DiskFull.
+        """
+        with open_image(path) as descriptor:
+            trailer, foreign_digest = check_content(descriptor, path)
+        name = f"{_ADOPTED}{foreign_digest.removeprefix('sha256:')}"
+        target = self.path_of(name)
+        if target.exists() and self.is_trusted(target):
+            return read_image(target, name=name)
+        foreign = read_image(path)
+        about = about_image(foreign.digest, foreign.config.raw)
+        source = str(path)
+        with work_dir(self._work) as work:
+            copy = work.inner / "foreign.raw"
+            _copy(path, copy, source=source)
+            with open_image(copy) as descriptor:
+                if check_content(descriptor, path)[1] != foreign_digest:
+                    raise ImageDamaged(path=path, reason="it was changed while it was read")
+            os.truncate(copy, trailer.start)
+            copy.chmod(0o444)
+            extract_filesystem(work, filesystem=trailer.filesystem, source=source)
+            remove_tree(copy)
+            filesystem = choose_filesystem(self._root)
+            packed = make_filesystem(work, about, filesystem=filesystem, digest=foreign.digest, source=source)
+            file_digest = seal(work, packed, about, source=source)
+            self._trust.record(file_digest, image_digest=foreign.digest, source=f"file:{path}")
+            make_directory(self._images)
+            self._publish(packed, target, name, file_digest)
+            self._trust.remember(target, file_digest)
+        log.info("Image adopted path=%s name=%s", path, name)
+        return read_image(target, name=name)
+
+    def hold(self, image: ContainerImage, uuid: uuids.UUID | str) -> None:
+        """Mark the image as used by this domain. Again is fine. Raises NoSuchImage."""
+        make_directory(self._images)
+        with locked(self._images / ".lock"):
+            directory = self._users / self.file_digest(image).removeprefix("sha256:")
+            make_directory(directory)
+            (directory / str(uuids.UUID(str(uuid)))).touch(mode=0o600)
+
+    def release(self, image: ContainerImage | None, uuid: uuids.UUID | str) -> None:
+        """Take the mark back; without an image (its file is gone), take all marks of this domain back."""
+        pattern = "*" if image is None else self.file_digest(image).removeprefix("sha256:")
+        for directory in self._users.glob(pattern) if self._users.is_dir() else ():
+            (directory / str(uuids.UUID(str(uuid)))).unlink(missing_ok=True)
+            _remove_empty(directory)
+
+    def users(self, image: ContainerImage) -> tuple[str, ...]:
+        """UUIDs of the domains that hold this image."""
+        return self._users_of(self.file_digest(image))
+
+    def _users_of(self, file_digest: str) -> tuple[str, ...]:
+        directory = self._users / file_digest.removeprefix("sha256:")
+        try:
+            return tuple(sorted(os.listdir(directory)))
+        except FileNotFoundError:
+            return ()
+
+    def _refuse_if_used(self, path: Path, name: str) -> None:
+        try:
+            users = self._users_of(self._trust.file_digest(path))
+        except (NotAnImage, ImageDamaged):
+            return  # nothing can run from it
+        if users:
+            raise ImageInUse(name=name, users=", ".join(users))
+
+    def _publish(self, path: Path, target: Path, name: str, file_digest: str) -> None:
+        with locked(self._images / ".lock"):
+            if target.exists():
+                try:
+                    same = self._trust.file_digest(target) == file_digest
+                except Error:
+                    same = False
+                if not same:
+                    self._refuse_if_used(target, name)
+            os.rename(path, target)
+            sync_directory(self._images)
+
+
+def _checked_output(output: Path) -> Path:
+    target = Path(os.path.abspath(output))
+    if not target.parent.is_dir():
+        raise BadOutput(path=target, reason="its directory does not exist")
+    if target.is_symlink() or (target.exists() and not target.is_file()):
+        raise BadOutput(path=target, reason="something other than a plain file is there")
+    return target
+
+
+def _move(work: WorkDir, path: Path, target: Path, *, source: str) -> None:
+    """Put the finished file in place in one step, also on another file system."""
+    if os.stat(path).st_dev == os.stat(target.parent).st_dev:
+        os.rename(path, target)
+    else:
+        part = work.part_beside(target)
+        _copy(path, part, source=source)
+        part.chmod(0o400)
+        os.rename(part, target)
+    sync_directory(target.parent)
+
+
+def _copy(path: Path, target: Path, *, source: str) -> None:
+    try:
+        with path.open("rb") as reader, target.open("xb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            writer.flush()
+            os.fsync(writer.fileno())
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFull(source=source, path=target.parent) from error
+
+
+def _remove_empty(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        directory.rmdir()
