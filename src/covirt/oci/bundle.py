@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A run's bundle: the directory with config.json, the mounted root file system, and the files for /etc.
+
+Everything that a run mounts is mounted below its bundle directory, so that removing a bundle needs nothing but the
+mount table, also after a kill -9.
+
+    DIRECTORY/            0710, root and the container's mapped group: nobody else on the host passes
+      config.json         0600: it holds the environment
+      namespaces/         the user and the network namespace
+      lower/              for the moment of mounting: the image with the container's ids
+      layer/              a tmpfs for the root layer, when it is not kept elsewhere
+      rootfs/             the overlay
+      volumes/N/          directories of the host with the container's ids
+      resolv.conf hosts hostname
+"""
+
+import json
+import logging
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from covirt.common.errors import InvalidRequest
+from covirt.common.files import make_directory, remove_tree, write_atomic
+from covirt.common.undo import UndoStack, undo_on_failure
+from covirt.oci import mount
+from covirt.oci.etc_files import hosts_text, resolv_conf_text, write_etc_files
+from covirt.oci.idmap import IdMap
+from covirt.oci.isolation_errors import RootLayerOfAnother
+from covirt.oci.mountinfo import mounts_below
+from covirt.oci.namespaces import Namespaces, remove_namespaces
+from covirt.oci.shared_images import SharedImages
+from covirt.oci.spec import Mount
+
+log = logging.getLogger(__name__)
+
+_ROOTFS_IN_IMAGE: Final = "rootfs"
+_CONFIG: Final = "config.json"
+
+
+class ImpassableDirectory(InvalidRequest):
+    template = "{path} may only be entered by its owner, so no container below it can start; run chmod o+x {path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootLayer:
+    """Where a container's changes to its image go.
+
+    With a ``directory`` (on a real file system): kept there, or, when ``discarded``, emptied before the run and free
+    to be removed after it. Without one: in a tmpfs of ``tmpfs_size_bytes``, which counts as the container's memory.
+    """
+
+    directory: Path | None = None
+    discarded: bool = True
+    tmpfs_size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A directory of the host, shown in the container. ``idmapped``: its ids are the container's (0 is its root)."""
+
+    source: Path
+    destination: str
+    read_only: bool = False
+    idmapped: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleRequest:
+    """What prepare_bundle() needs. ``directory`` is the run's own, below the run directory, and may exist."""
+
+    directory: Path
+    image: Path
+    image_digest: str
+    idmap: IdMap
+    namespaces: Namespaces
+    root_layer: RootLayer
+    hostname: str
+    addresses: tuple[str, ...] = ()
+    nameservers: tuple[str, ...] = ()
+    search_domains: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    # False leaves setuid programs working, see mount_overlay(); must be what the spec says.
+    no_new_privileges: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A bundle ready but for config.json. ``mounts`` belong into the spec."""
+
+    directory: Path
+    rootfs: Path
+    mounts: tuple[Mount, ...]
+
+
+def namespaces_directory(bundle: Path) -> Path:
+    """Where a bundle's namespaces are made, before prepare_bundle()."""
+    return bundle / "namespaces"
+
+
+def prepare_bundle_directory(directory: Path, idmap: IdMap) -> None:
+    """Make a bundle directory that root and the container's mapped root group may pass, and nobody else."""
+    make_directory(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    os.chown(directory, 0, idmap.host_gid(0))
+    directory.chmod(0o710)
+
+
+def prepare_bundle(request: BundleRequest, *, images: SharedImages) -> Bundle:
+    """Mount the root file system and the volumes, and write the files for /etc; all undone when one fails.
+
+    prepare_bundle_directory() and make_namespaces() come first, and are not undone here. Raises ForeignPath,
+    ImageFileMissing, UnknownImageFormat, MountFailed, IdMappedMountUnsupported, UnsuitableRootLayer,
+    RootLayerOfAnother.
+    """
+    directory = request.directory
+    mount.require_own(directory, images.run_dir)
+    rootfs = directory / "rootfs"
+    with undo_on_failure() as undo:
+        _mount_root(request, rootfs, images, undo)
+        volumes = tuple(_mount_volume(request, number, volume, undo) for number, volume in enumerate(request.volumes))
+        etc = write_etc_files(
+            directory,
+            {
+                "resolv.conf": resolv_conf_text(request.nameservers, request.search_domains),
+                "hosts": hosts_text(request.hostname, request.addresses),
+                "hostname": f"{request.hostname}\n",
+            },
+        )
+    return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes))
+
+
+def write_config(directory: Path, spec: Mapping[str, Any]) -> None:
+    """Write config.json, readable by root only: the environment may hold secrets."""
+    write_atomic(directory / _CONFIG, json.dumps(spec).encode(), mode=0o600, durable=False)
+
+
+def remove_bundle(directory: Path, *, images: SharedImages) -> None:
+    """Remove everything that a run mounted and wrote, whatever state it is in; absent is fine.
+
+    A discarded root layer's directory is the caller's to remove. Raises ForeignPath, UnmountFailed; it may be called
+    again then.
+    """
+    mount.require_own(directory, images.run_dir)
+    remove_namespaces(namespaces_directory(directory))
+    for entry in mounts_below(directory):
+        mount.unmount(Path(entry.target))
+    if not mounts_below(directory):  # never reach into a volume that would not go away
+        remove_tree(directory)
+    images.release_unused()
+
+
+def require_passable(directory: Path) -> None:
+    """Raise ImpassableDirectory when a mapped user cannot pass through ``directory`` or one above it."""
+    for path in (directory, *directory.parents):
+        if not path.stat().st_mode & stat.S_IXOTH:
+            raise ImpassableDirectory(path=path)
+
+
+def _mount_root(request: BundleRequest, rootfs: Path, images: SharedImages, undo: UndoStack) -> None:
+    lower = request.directory / "lower"
+    lower.mkdir(exist_ok=True)
+    rootfs.mkdir(exist_ok=True)
+    with images.hold(request.image, request.image_digest) as (image, label):
+        layer = _layer_directory(request, undo)
+        mount.clone_idmapped(image / _ROOTFS_IN_IMAGE, lower, request.namespaces.user, read_only=True)
+        try:
+            upper, work = _prepare_layer(layer, lower, request)
+            overlay = mount.Overlay(
+                lower=lower,
+                upper=upper,
+                work=work,
+                label=label,
+                nosuid=request.no_new_privileges,
+                volatile=request.root_layer.discarded,
+            )
+            mount.mount_overlay(overlay, rootfs)
+            undo.add(f"unmount {rootfs}", lambda: mount.unmount(rootfs))
+        finally:
+            # The overlay holds its own copy; without ours the mount table, which every start copies, stays shorter.
+            mount.unmount(lower)
+
+
+def _layer_directory(request: BundleRequest, undo: UndoStack) -> Path:
+    layer = request.root_layer
+    if layer.directory is not None:
+        if layer.discarded:
+            remove_tree(layer.directory)
+        make_directory(layer.directory, mode=0o700)
+        return layer.directory
+    directory = request.directory / "layer"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    mount.mount_tmpfs(directory, size_bytes=layer.tmpfs_size_bytes, mode=0o700)
+    undo.add(f"unmount {directory}", lambda: mount.unmount(directory))
+    return directory
+
+
+def _prepare_layer(layer: Path, lower: Path, request: BundleRequest) -> tuple[Path, Path]:
+    """The upper directory is what shows as / inside: it takes owner and mode of the image's root directory."""
+    upper, work = layer / "upper", layer / "work"
+    work.mkdir(mode=0o700, exist_ok=True)
+    like = lower.stat()
+    try:
+        owner = upper.stat().st_uid
+    except FileNotFoundError:
+        upper.mkdir(mode=0o700)
+        os.chown(upper, like.st_uid, like.st_gid)
+        upper.chmod(stat.S_IMODE(like.st_mode))
+    else:
+        if owner != like.st_uid:
+            raise RootLayerOfAnother(path=layer, owner=owner, expected=request.idmap.uid_first)
+    return upper, work
+
+
+def _mount_volume(request: BundleRequest, number: int, volume: Volume, undo: UndoStack) -> Mount:
+    target = request.directory / "volumes" / str(number)
+    make_directory(target)
+    if volume.idmapped:
+        mount.clone_idmapped(volume.source, target, request.namespaces.user, read_only=volume.read_only)
+    else:
+        mount.bind(volume.source, target, read_only=volume.read_only)
+    undo.add(f"unmount {target}", lambda: mount.unmount(target))
+    options = ("bind", "ro" if volume.read_only else "rw", "nosuid", "nodev")
+    return Mount(source=str(target), destination=volume.destination, options=options)

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The mount table, which is also our only record of what is mounted: it cannot be wrong after a crash."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountEntry:
+    """One line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+
+    mount_id: int
+    target: str
+    filesystem: str
+    source: str
+
+
+def mounts() -> Iterator[MountEntry]:
+    """Every mount of our mount namespace, in the order in which the kernel tells them: parents before children."""
+    for line in Path("/proc/thread-self/mountinfo").read_bytes().splitlines():
+        yield parse_line(line)
+
+
+def mounts_below(directory: Path, entries: Iterator[MountEntry] | list[MountEntry] | None = None) -> list[MountEntry]:
+    """The mounts on and below ``directory``, newest first, which is the order to unmount them in."""
+    own, inside = str(directory), f"{directory}/"
+    found = [
+        entry
+        for entry in (mounts() if entries is None else entries)
+        if entry.target == own or entry.target.startswith(inside)
+    ]
+    return found[::-1]
+
+
+def parse_line(line: bytes) -> MountEntry:
+    words = line.split(b" ")
+    dash = words.index(b"-", 6)
+    return MountEntry(
+        mount_id=int(words[0]),
+        target=_text(words[4]),
+        filesystem=_text(words[dash + 1]),
+        source=_text(words[dash + 2]),
+    )
+
+
+def _text(word: bytes) -> str:
+    if b"\\" in word:
+        word = _ESCAPE.sub(lambda match: bytes((int(match[1], 8),)), word)
+    return word.decode(errors="surrogateescape")

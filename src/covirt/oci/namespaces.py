@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A container's user and network namespace, made before the container and handed to the runtime by path.
+
+Both must exist before ``create``: the network namespace has to belong to the user namespace (otherwise runc cannot
+mount /sys and crun cannot set network sysctls), and the image is mounted with the user namespace's mapping.
+
+CLONE_NEWUSER is refused in a process with threads, so another process has to make them: ``unshare``, which then
+becomes ``cat``. The byte that cat returns says that both namespaces exist, and cat ends by itself when our end
+of its pipe closes, so a killed daemon leaves nothing behind. Measured on two cores: 2.7 ms for both; with a helper
+that waits ready since the last start (NamespaceFactory) 0.3 ms. (A clone() from ctypes took 0.5 ms, but its child
+shares our memory and descriptors and would outlive a kill -9 of ours with them; unshare with a Python or shell
+script 13 ms.)
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import select
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from covirt.common import process
+from covirt.common.errors import Error
+from covirt.common.files import make_directory
+from covirt.common.undo import undo_on_failure
+from covirt.oci import syscalls
+from covirt.oci.idmap import IdMap, map_text
+from covirt.oci.isolation_errors import NamespacesFailed
+
+log = logging.getLogger(__name__)
+
+_HELPER: Final = ("unshare", "--user", "--net", "--", "cat")
+_HELPER_TIMEOUT_SECONDS: Final = 10.0
+_NAMES: Final = ("user", "network")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespaces:
+    """Where the two namespaces can be opened, as long as remove_namespaces() was not called."""
+
+    user: Path
+    network: Path
+
+
+class NamespaceFactory:
+    """Makes namespaces, and keeps one helper ready so that the next start does not wait for programs to start.
+
+    Thread-safe. close() ends the waiting helper.
+    """
+
+    def __init__(self, *, keep_ready: bool = True) -> None:
+        self._keep_ready = keep_ready
+        self._lock = threading.Lock()
+        self._ready: _Helper | None = None
+        self._refill: threading.Thread | None = None
+        self._closed = False
+
+    def warm_up(self) -> None:
+        """Start the helper of the first start, in the background."""
+        self._start_refill()
+
+    def make(self, idmap: IdMap, directory: Path) -> Namespaces:
+        """Make both namespaces and bind them to files in ``directory``. Raises NamespacesFailed."""
+        waiting = self._take()
+        if waiting is not None and not waiting.alive():
+            waiting.close()
+            waiting = None
+        with waiting or _Helper() as helper:
+            made = _bind(helper.ready_pid(directory), idmap, directory)
+        self._start_refill()
+        return made
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            refill = self._refill
+        if refill is not None:
+            refill.join()
+        helper = self._take()
+        if helper is not None:
+            helper.close()
+
+    def _take(self) -> "_Helper | None":
+        with self._lock:
+            helper, self._ready = self._ready, None
+            return helper
+
+    def _start_refill(self) -> None:
+        with self._lock:
+            if not self._keep_ready or self._closed or self._ready is not None or self._refill is not None:
+                return
+            self._refill = threading.Thread(target=self._make_ready, name="namespace-helper", daemon=True)
+            self._refill.start()
+
+    def _make_ready(self) -> None:
+        helper: _Helper | None = None
+        try:
+            helper = _Helper()
+        except (Error, OSError) as error:
+            log.warning("No namespace helper could be started ahead reason=%s", error)
+        with self._lock:
+            self._ready = helper
+            self._refill = None
+
+
+def make_namespaces(idmap: IdMap, directory: Path) -> Namespaces:
+    """Make a user namespace with ``idmap`` and a network namespace that it owns. Raises NamespacesFailed.
+
+    Both are bound to files in ``directory``, which is made when absent; remove_namespaces(directory) ends them.
+    """
+    with _Helper() as helper:
+        return _bind(helper.ready_pid(directory), idmap, directory)
+
+
+def remove_namespaces(directory: Path) -> None:
+    """Unbind what make_namespaces() bound; absent is fine. The kernel frees them when the last user is gone."""
+    for name in _NAMES:
+        path = directory / name
+        while _unmounted(path):
+            pass
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        directory.rmdir()
+
+
+class _Helper:
+    """A process that sits in a new user namespace and a new network namespace, without a mapping yet."""
+
+    def __init__(self) -> None:
+        self._child = process.spawn(_HELPER, stdin=process.PIPE, stdout=process.PIPE, stderr=process.PIPE)
+        try:
+            self._child.stdin.write(b"\n")
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            log.debug("The namespace helper ended early pid=%d", self._child.pid)
+
+    def ready_pid(self, directory: Path) -> int:
+        """Wait until the namespaces exist; the pid whose /proc entries show them."""
+        ready, _, _ = select.select([self._child.stdout], [], [], _HELPER_TIMEOUT_SECONDS)
+        if not ready:
+            raise NamespacesFailed(directory=directory, reason="the helper program did not answer")
+        if self._child.stdout.read(1) != b"\n":
+            complaint = self._child.stderr.read().decode(errors="replace").strip()
+            raise NamespacesFailed(directory=directory, reason=complaint or "the helper program ended early")
+        return self._child.pid
+
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
+    def close(self) -> None:
+        self._child.signal(signal.SIGKILL)
+        self._child.stop()
+
+    def __enter__(self) -> "_Helper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _bind(pid: int, idmap: IdMap, directory: Path) -> Namespaces:
+    made = Namespaces(user=directory / "user", network=directory / "network")
+    try:
+        _write_map(f"/proc/{pid}/uid_map", map_text(idmap.uids))
+        _write_map(f"/proc/{pid}/gid_map", map_text(idmap.gids))
+        make_directory(directory)
+        with undo_on_failure() as undo:
+            undo.add(f"remove the namespaces of {directory}", lambda: remove_namespaces(directory))
+            for path, kind in ((made.user, "user"), (made.network, "net")):
+                path.touch(mode=0o600)
+                syscalls.mount(f"/proc/{pid}/ns/{kind}", os.fspath(path), None, syscalls.MS_BIND)
+    except OSError as error:
+        raise NamespacesFailed(directory=directory, reason=error) from error
+    return made
+
+
+def _write_map(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())  # the kernel takes a map in one write only
+    finally:
+        os.close(descriptor)
+
+
+def _unmounted(path: Path) -> bool:
+    try:
+        syscalls.unmount(os.fspath(path))
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOENT):
+            return False
+        raise
+    return True

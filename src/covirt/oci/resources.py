@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of a whole container, in the words of OCI's linux.resources (cgroup v1 words; runtimes translate for v2)."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+DEFAULT_PIDS_LIMIT: Final = 2048  # Podman's pids_limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """None leaves the kernel's default. ``memory_swap_limit_bytes`` counts memory and swap together."""
+
+    memory_limit_bytes: int | None = None
+    memory_reservation_bytes: int | None = None
+    memory_swap_limit_bytes: int | None = None
+    cpu_shares: int | None = None
+    cpu_quota_us: int | None = None
+    cpu_period_us: int | None = None
+    cpuset: str | None = None
+    memory_nodes: str | None = None
+    pids_limit: int | None = DEFAULT_PIDS_LIMIT
+    block_io_weight: int | None = None
+
+
+def spec_resources(resources: Resources) -> dict[str, Any]:
+    """linux.resources of config.json, and of the file that ``update`` takes.
+
+    Every device but those that runtimes always allow (null, zero, full, random, urandom, tty, ptmx) is denied.
+    """
+    groups: dict[str, dict[str, Any]] = {
+        "memory": {
+            "limit": resources.memory_limit_bytes,
+            "reservation": resources.memory_reservation_bytes,
+            "swap": resources.memory_swap_limit_bytes,
+        },
+        "cpu": {
+            "shares": resources.cpu_shares,
+            "quota": resources.cpu_quota_us,
+            "period": resources.cpu_period_us,
+            "cpus": resources.cpuset,
+            "mems": resources.memory_nodes,
+        },
+        "pids": {"limit": resources.pids_limit},
+        "blockIO": {"weight": resources.block_io_weight},
+    }
+    answer: dict[str, Any] = {"devices": [{"allow": False, "access": "rwm"}]}
+    for name, group in groups.items():
+        given = {key: value for key, value in group.items() if value is not None}
+        if given:
+            answer[name] = given
+    return answer

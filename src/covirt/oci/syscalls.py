@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel's mount and namespace calls that Python 3.11 has no name for.
+
+Numbers from 424 on are the same on every architecture (asm-generic/unistd.h); constants are those of
+linux/mount.h, linux/openat2.h and sched.h. Every function raises OSError with the kernel's errno.
+"""
+
+import ctypes
+import os
+from typing import Final
+
+_OPEN_TREE: Final = 428
+_MOVE_MOUNT: Final = 429
+_OPENAT2: Final = 437
+_MOUNT_SETATTR: Final = 442
+
+AT_FDCWD: Final = -100
+AT_EMPTY_PATH: Final = 0x1000
+_OPEN_TREE_CLONE: Final = 1
+_MOVE_MOUNT_F_EMPTY_PATH: Final = 4
+
+MS_RDONLY: Final = 1
+MS_NOSUID: Final = 2
+MS_NODEV: Final = 4
+MS_NOEXEC: Final = 8
+MS_BIND: Final = 4096
+MNT_DETACH: Final = 2
+UMOUNT_NOFOLLOW: Final = 8
+
+MOUNT_ATTR_RDONLY: Final = 0x1
+MOUNT_ATTR_NOSUID: Final = 0x2
+MOUNT_ATTR_NODEV: Final = 0x4
+MOUNT_ATTR_IDMAP: Final = 0x100000
+
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_IN_ROOT: Final = 0x10
+
+CLONE_NEWNET: Final = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _StatFs(ctypes.Structure):
+    # Only the first word matters; the rest is room for the kernel to write in.
+    _fields_ = (("f_type", ctypes.c_long), ("rest", ctypes.c_char * 512))
+
+
+def _checked(result: int, path: str | None = None) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return result
+
+
+def mount(source: str, target: str, filesystem: str | None, flags: int, options: str | None = None) -> None:
+    _checked(
+        _libc.mount(
+            os.fsencode(source),
+            os.fsencode(target),
+            None if filesystem is None else filesystem.encode(),
+            ctypes.c_ulong(flags),
+            None if options is None else os.fsencode(options),
+        ),
+        target,
+    )
+
+
+def unmount(target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
+    _checked(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
+
+
+def clone_mount(source: str) -> int:
+    """A descriptor of a detached copy of the one mount (not those below) that shows ``source``."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC
+    return _checked(
+        _libc.syscall(_OPEN_TREE, ctypes.c_long(AT_FDCWD), os.fsencode(source), ctypes.c_ulong(flags)), source
+    )
+
+
+def change_mount(descriptor: int, *, attributes: int, user_namespace: int | None = None) -> None:
+    """Set MOUNT_ATTR_* on a detached mount; with ``user_namespace`` (a descriptor) also map its ids."""
+    change = _MountAttr(attr_set=attributes)
+    if user_namespace is not None:
+        change.attr_set |= MOUNT_ATTR_IDMAP
+        change.userns_fd = user_namespace
+    _checked(
+        _libc.syscall(
+            _MOUNT_SETATTR,
+            ctypes.c_long(descriptor),
+            b"",
+            ctypes.c_ulong(AT_EMPTY_PATH),
+            ctypes.byref(change),
+            ctypes.c_size_t(ctypes.sizeof(change)),
+        )
+    )
+
+
+def attach_mount(descriptor: int, target: str) -> None:
+    """Give a detached mount its place."""
+    _checked(
+        _libc.syscall(
+            _MOVE_MOUNT,
+            ctypes.c_long(descriptor),
+            b"",
+            ctypes.c_long(AT_FDCWD),
+            os.fsencode(target),
+            ctypes.c_ulong(_MOVE_MOUNT_F_EMPTY_PATH),
+        ),
+        target,
+    )
+
+
+def open_in_root(root: int, path: str, *, flags: int = os.O_RDONLY) -> int:
+    """Open ``path`` as a process chrooted to the directory ``root`` would, so that no link leads out of it.
+
+    A path with /proc-style links is refused (ELOOP); devices and FIFOs do not block (O_NONBLOCK).
+    """
+    how = _OpenHow(
+        flags=flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY,
+        resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    )
+    return _checked(
+        _libc.syscall(
+            _OPENAT2, ctypes.c_long(root), os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
+        ),
+        path,
+    )
+
+
+def enter_namespace(descriptor: int, kind: int) -> None:
+    """setns(2) for the calling thread alone: only ever call it in a thread that ends afterwards."""
+    _checked(_libc.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)))
+
+
+def filesystem_type(path: str) -> int:
+    """The magic number of the file system that holds ``path`` (linux/magic.h)."""
+    answer = _StatFs()
+    _checked(_libc.statfs(os.fsencode(path), ctypes.byref(answer)), path)
+    return int(answer.f_type) & 0xFFFF_FFFF
