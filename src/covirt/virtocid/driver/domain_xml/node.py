@@ -52,6 +52,9 @@ class Node:
         self._element = element
         self._report = report
         self._attributes: set[str] = set()
+        self._by_tag: dict[str, list[etree._Element]] = {}
+        for child in element:
+            self._by_tag.setdefault(str(child.tag), []).append(child)
         self._taken: set[str] = set()
         self._single: dict[str, Node] = {}
 
@@ -109,7 +112,7 @@ class Node:
     def children(self, tag: str) -> list["Node"]:
         """All children with this tag; whoever asks keeps, or refuses, what they do not take of each."""
         self._taken.add(tag)
-        return [Node(element, self._report) for element in self._element if element.tag == tag]
+        return [Node(element, self._report) for element in self._by_tag.get(tag, ())]
 
     def child(self, tag: str) -> "Node | None":
         """The only child with this tag, or None."""
@@ -132,9 +135,8 @@ class Node:
 
     def fragments(self) -> list[etree._Element]:
         """All child elements as they are; the caller answers for them."""
-        elements = list(self._element)
-        self._taken.update(str(element.tag) for element in elements)
-        return elements
+        self._taken.update(self._by_tag)
+        return list(self._element)
 
     def kept(self) -> Kept:
         """What was not taken, here and in children that were taken one at a time. Call it last, once."""
