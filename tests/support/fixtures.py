@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The fixtures that every test can ask for; what they give is defined in the modules beside this one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from covirt.common.root import Root
+from tests.support.roots import new_directory, new_root
+
+
+@pytest.fixture
+def root_dir() -> Iterator[Root]:
+    """An empty installation for one test."""
+    with new_root() as root:
+        yield root
+
+
+@pytest.fixture(scope="module")
+def module_root() -> Iterator[Root]:
+    """An empty installation for a whole test module."""
+    with new_root() as root:
+        yield root
+
+
+@pytest.fixture
+def open_dir() -> Iterator[Path]:
+    """An empty directory that a container's mapped root can pass (pytest's tmp_path is not)."""
+    with new_directory() as path:
+        yield path
+
+
+@pytest.fixture
+def disk_dir() -> Iterator[Path]:
+    """Like open_dir, on the machine's disk: for what a tmpfs cannot do (file-backed erofs)."""
+    with new_directory(on_disk=True) as path:
+        yield path

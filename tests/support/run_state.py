@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a test run has on the machine, written down so that the next run removes it after a kill -9.
+
+A run's processes, mounts, links and network namespaces live in namespaces that die with it. What can stay behind
+is its part of the cgroup tree and its directory on disk. A lock on the record, held by the run's outermost process,
+tells a dead run from a live one; nothing that has no record is ever touched.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from covirt.common.files import remove_tree
+from tests.support.cgroups import remove_group
+
+
+def state_dir() -> Path:
+    """Where records lie: one directory per user, nobody else's to write."""
+    directory = Path(f"/var/tmp/covirt-tests-{os.getuid()}")
+    directory.mkdir(mode=0o711, exist_ok=True)
+    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+        raise PermissionError(f"{directory} belongs to somebody else; remove it")
+    return directory
+
+
+class RunRecord:
+    """The record of this run. Close it with remove() when everything is gone."""
+
+    def __init__(self, name: str, cgroups: Sequence[Path]) -> None:
+        self.directory = state_dir() / name
+        self._path = state_dir() / f"{name}.json"
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        content = {"pid": os.getpid(), "cgroups": [os.fspath(path) for path in cgroups]}
+        os.write(self._descriptor, json.dumps(content).encode())
+        self.directory.mkdir(mode=0o711)
+
+    def forget_in_child(self) -> None:
+        """Close our copy in a forked child, so that the lock ends with the outermost process."""
+        os.close(self._descriptor)
+
+    def remove(self) -> None:
+        """Remove what the run had, and then the record."""
+        _remove_remains(self._path)
+        os.close(self._descriptor)
+
+
+def remove_stale_runs() -> None:
+    """Remove what dead runs left. Says so on stderr, because it is a surprise."""
+    for path in sorted(state_dir().glob("*.json")):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("r+") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            print(f"removing what the killed test run {path.stem} left", file=sys.stderr)  # noqa: T201
+            _remove_remains(path)
+
+
+def _remove_remains(path: Path) -> None:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError:  # killed while writing: nothing had been made yet
+        content = {"cgroups": []}
+    for group in content["cgroups"]:
+        remove_group(Path(group))
+    remove_tree(path.with_suffix(""))
+    path.unlink()
+
+
+def run_name() -> str:
+    """A short name that no live run has."""
+    return f"r{os.getpid()}-{int(time.time()) % 100_000}"
