@@ -114,7 +114,8 @@ class ExecProcess:
 class Runtime(Protocol):
     """What virtocid asks of a container runtime.
 
-    Every method but probe() may raise RuntimeFailed, CommandTimeout and CommandMissing; methods that name a container raise ContainerMissing when the runtime does not hold it.
+    Every method but probe() may raise RuntimeFailed, CommandTimeout and CommandMissing;
+    methods that name a container raise ContainerMissing when the runtime does not hold it.
     """
 
     @property

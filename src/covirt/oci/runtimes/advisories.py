@@ -49,7 +49,8 @@ ESCAPES: Final[tuple[Escape, ...]] = (
         debian={"12": "1.1.5+ds1-1+deb12u1"},
     ),
     # runc GHSA-9493-h29p-rfm2, GHSA-qw9x-cqr3-wc7r, GHSA-cgrx-mc8f-2prm, 2025-11-05: writes to procfs files
-    # redirected by swapped mounts. The advisories name user namespaces without the host's root as what blocks the serious part.
+    # redirected by swapped mounts. The advisories name user namespaces without the host's root as what
+    # blocks the serious part.
     # Debian 12's 1.1.5+ds1-1+deb12u1 and Debian 13's 1.1.15+ds1-2 are not repaired as far as we know.
     Escape(
         kind="runc",
