@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from covirt.common.root import Root
+from tests.support.network import LinuxBridge, new_linux_bridge
+from tests.support.oci_layout import busybox_image, write_layout
+from tests.support.registry import Registry, serve_registry
 from tests.support.roots import new_directory, new_root
 
 
@@ -37,3 +40,31 @@ def disk_dir() -> Iterator[Path]:
     """Like open_dir, on the machine's disk: for what a tmpfs cannot do (file-backed erofs)."""
     with new_directory(on_disk=True) as path:
         yield path
+
+
+@pytest.fixture(scope="session")
+def busybox_layout() -> Iterator[Path]:
+    """An OCI layout with a small real image under the tag ``busybox``."""
+    with new_directory() as path:
+        yield write_layout(path / "layout", {"busybox": busybox_image()})
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    """A registry that speaks plain HTTP."""
+    with new_directory() as path, serve_registry(path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def secure_registry() -> Iterator[Registry]:
+    """A registry with TLS that asks for a password."""
+    with new_directory() as path, serve_registry(path, secure=True) as running:
+        yield running
+
+
+@pytest.fixture
+def linux_bridge() -> Iterator[LinuxBridge]:
+    """A Linux bridge with an address, in the world's own network."""
+    with new_linux_bridge() as bridge:
+        yield bridge
