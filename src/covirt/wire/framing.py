@@ -25,6 +25,7 @@ KEEPALIVE_PONG: Final = 2
 
 HEADER_BYTES: Final = 28
 MAX_FRAME_BYTES: Final = 33554432 + 4  # libvirt's limit does not count the four bytes of the length
+MAX_PAYLOAD_BYTES: Final = MAX_FRAME_BYTES - HEADER_BYTES
 MAX_STREAM_PAYLOAD_BYTES: Final = 262120  # what stock servers send in one stream packet
 
 _HEADER: Final = struct.Struct(">IIIiiIi")

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""One daemon per root: a lock that the kernel frees however the daemon ends."""
+
+import fcntl
+import os
+from types import TracebackType
+from typing import Self
+
+from covirt.common.files import make_directory
+from covirt.common.root import Root
+from covirt.virtocid.errors import AnotherDaemonRuns
+
+
+class DaemonLock:
+    """A held lock; released on close, on leaving the ``with`` block, or when the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def acquire_daemon_lock(root: Root) -> DaemonLock:
+    """Take ROOT/run/covirt/virtocid.lock, or raise AnotherDaemonRuns with the holder's pid. Never waits."""
+    make_directory(root.run_dir)
+    descriptor = os.open(root.run_dir / "virtocid.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise AnotherDaemonRuns(pid=holder, root=root.path) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return DaemonLock(descriptor)
