@@ -36,7 +36,16 @@ MOUNT_ATTR_IDMAP: Final = 0x100000
 RESOLVE_NO_MAGICLINKS: Final = 0x02
 RESOLVE_IN_ROOT: Final = 0x10
 
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWUTS: Final = 0x04000000
+CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
+
+_MS_REC_PRIVATE: Final = 0x4000 | 0x40000
+_AT_RECURSIVE: Final = 0x8000
+_PR_SET_PDEATHSIG: Final = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -152,3 +161,33 @@ def filesystem_type(path: str) -> int:
     answer = _StatFs()
     _checked(_libc.statfs(os.fsencode(path), ctypes.byref(answer)), path)
     return int(answer.f_type) & 0xFFFF_FFFF
+
+
+def unshare(flags: int) -> None:
+    """unshare(2); with CLONE_NEWUSER only in a process that has one thread."""
+    _checked(_libc.unshare(ctypes.c_int(flags)))
+
+
+def make_mounts_private() -> None:
+    """Let no mount of this mount namespace spread to another, or come from there. Never call it in the host's own."""
+    _checked(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None))
+
+
+def make_mounts_read_only() -> None:
+    """Make every attached mount of this mount namespace read-only. Never call it in the host's own."""
+    change = _MountAttr(attr_set=MOUNT_ATTR_RDONLY)
+    _checked(
+        _libc.syscall(
+            _MOUNT_SETATTR,
+            ctypes.c_long(AT_FDCWD),
+            b"/",
+            ctypes.c_ulong(_AT_RECURSIVE),
+            ctypes.byref(change),
+            ctypes.c_size_t(ctypes.sizeof(change)),
+        )
+    )
+
+
+def end_with_parent(signal_number: int) -> None:
+    """Get this signal when the parent thread ends. A later change of user ids takes the wish back."""
+    _checked(_libc.prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(signal_number), 0, 0, 0))

@@ -9,7 +9,6 @@ ends with it. Run as ``python -I -m covirt.oci.image.confine DIRECTORY -- PROGRA
 ``--call MODULE:FUNCTION`` for a Python function, which is imported before anything is given up.
 """
 
-import ctypes
 import importlib
 import os
 import signal
@@ -18,40 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from covirt.oci import syscalls
+
 # The ids no distribution and no container manager hands out: systemd's table of ids calls 1879048192 to 2147352575
 # "unused", and reserves the 65,536 above for foreign disk images. https://systemd.io/UIDS-GIDS
 FIRST_ID: Final = 2147287040
 ID_COUNT: Final = 65536
 INSIDE: Final = "/tmp"  # noqa: S108  # exists everywhere, and TMPDIR of the program falls into its directory
-
-_CLONE_NEWNS: Final = 0x00020000
-_CLONE_NEWUTS: Final = 0x04000000
-_CLONE_NEWIPC: Final = 0x08000000
-_CLONE_NEWUSER: Final = 0x10000000
-_CLONE_NEWPID: Final = 0x20000000
-_CLONE_NEWNET: Final = 0x40000000
-_MS_REC_PRIVATE: Final = 0x4000 | 0x40000
-_PR_SET_PDEATHSIG: Final = 1
-# The three calls have one number on every architecture (they came after the tables were unified).
-_SYS_OPEN_TREE: Final = 428
-_SYS_MOVE_MOUNT: Final = 429
-_SYS_MOUNT_SETATTR: Final = 442
-_AT_FDCWD: Final = -100
-_AT_RECURSIVE: Final = 0x8000
-_OPEN_TREE_CLONE: Final = 1
-_MOVE_MOUNT_F_EMPTY_PATH: Final = 4
-_MOUNT_ATTR_RDONLY: Final = 1
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-class _MountAttr(ctypes.Structure):
-    _fields_ = (
-        ("attr_set", ctypes.c_uint64),
-        ("attr_clr", ctypes.c_uint64),
-        ("propagation", ctypes.c_uint64),
-        ("userns_fd", ctypes.c_uint64),
-    )
 
 
 def confined(directory: Path, *argv: str | os.PathLike[str]) -> list[str]:
@@ -74,52 +46,34 @@ def _prefix() -> list[str]:
     return [sys.executable, "-I", "-m", "covirt.oci.image.confine"]
 
 
-def _checked(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
-
-
-def _unshare(flags: int) -> None:
-    _checked(_libc.unshare(ctypes.c_int(flags)))
-
-
-def _die_with_parent() -> None:
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0))
-
-
 def _lock_mounts() -> None:
     """Make everything read-only but the working directory, which moves to INSIDE.
 
     Done before the user namespace is entered: what a more privileged namespace made read-only stays so.
     """
-    _checked(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None))
-    tree = _checked(_libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, b".", _OPEN_TREE_CLONE | os.O_CLOEXEC))
-    attributes = _MountAttr(_MOUNT_ATTR_RDONLY, 0, 0, 0)
-    size = ctypes.c_size_t(ctypes.sizeof(attributes))
-    _checked(_libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, ctypes.byref(attributes), size))
-    flags = _MOVE_MOUNT_F_EMPTY_PATH
-    _checked(_libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, INSIDE.encode(), flags))
+    syscalls.make_mounts_private()
+    tree = syscalls.clone_mount(".")
+    syscalls.make_mounts_read_only()
+    syscalls.attach_mount(tree, INSIDE)
     os.close(tree)
     os.chdir(INSIDE)
 
 
 def _enter(*, ready: int, mapped: int) -> None:
-    _die_with_parent()
-    _unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS)
+    syscalls.end_with_parent(signal.SIGKILL)
+    syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS)
     _lock_mounts()
-    _unshare(_CLONE_NEWUSER)
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
     os.write(ready, b"1")
     if os.read(mapped, 1) != b"1":
         os._exit(125)
-    os.close(ready)
-    os.close(mapped)
+    os.closerange(3, 1024)  # also the lock of the work directory, which is not theirs to let go
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    _die_with_parent()  # a change of ids takes the wish back
-    _unshare(_CLONE_NEWNS)  # a copy owned by the new user namespace: here the read-only mounts get locked
+    syscalls.end_with_parent(signal.SIGKILL)  # a change of ids takes the wish back
+    # The copy belongs to the new user namespace: in it the read-only mounts are locked.
+    syscalls.unshare(syscalls.CLONE_NEWNS)
     os.umask(0o022)
     os.environ["TMPDIR"] = INSIDE
     os.environ["HOME"] = INSIDE
@@ -148,11 +102,11 @@ def main(argv: list[str]) -> int:
         function = getattr(importlib.import_module(module), name)
         argv = argv[2:]
     directory, arguments = argv[0], argv[2:]
-    _die_with_parent()
+    syscalls.end_with_parent(signal.SIGKILL)
     os.chdir(directory)
     ready_read, ready_write = os.pipe()
     mapped_read, mapped_write = os.pipe()
-    _unshare(_CLONE_NEWPID)
+    syscalls.unshare(syscalls.CLONE_NEWPID)
     pid = os.fork()
     if pid == 0:
         os.close(ready_read)

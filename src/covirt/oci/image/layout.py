@@ -73,7 +73,7 @@ def read_layout(layout: Path) -> LayoutImage:
 def write_layout(
     layout: Path, *, config: Mapping[str, Any] | bytes, layers: Sequence[tuple[str, str, int]], tag: str = "image"
 ) -> str:
-    """Add configuration, manifest and index to layer blobs (media type, digest, size); gives the manifest's digest."""
+    """Add configuration, manifest and index to layer blobs (media type, digest, size); gives the manifest digest."""
     data = config if isinstance(config, bytes) else _dump(config)
     manifest = {
         "schemaVersion": 2,

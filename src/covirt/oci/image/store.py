@@ -14,6 +14,7 @@ from typing import Final
 
 from covirt.common.errors import Error
 from covirt.common.files import make_directory, remove_tree, sync_directory
+from covirt.common.process import CommandMissing
 from covirt.common.root import Root
 from covirt.oci.image.errors import (
     BadOutput,
@@ -110,7 +111,8 @@ class ImageStore:
             target = self.path_of(name)
         else:
             target = _checked_output(output)
-        filesystem = options.filesystem or choose_filesystem(self._root)
+        _require_programs("setpriv", "skopeo", "umoci")
+        filesystem = self._filesystem(options.filesystem)
         try:
             with work_dir(self._work) as work:
                 path, file_digest, digest = make_image(
@@ -189,7 +191,7 @@ class ImageStore:
             copy.chmod(0o444)
             extract_filesystem(work, filesystem=trailer.filesystem, source=source)
             remove_tree(copy)
-            filesystem = choose_filesystem(self._root)
+            filesystem = self._filesystem(None)
             packed = make_filesystem(work, about, filesystem=filesystem, digest=foreign.digest, source=source)
             file_digest = seal(work, packed, about, source=source)
             self._trust.record(file_digest, image_digest=foreign.digest, source=f"file:{path}")
@@ -218,6 +220,11 @@ class ImageStore:
         """UUIDs of the domains that hold this image."""
         return self._users_of(self.file_digest(image))
 
+    def _filesystem(self, wanted: str | None) -> str:
+        filesystem = wanted or choose_filesystem(self._root)
+        _require_programs("mkfs.erofs" if filesystem == "erofs" else "mke2fs")
+        return filesystem
+
     def _users_of(self, file_digest: str) -> tuple[str, ...]:
         directory = self._users / file_digest.removeprefix("sha256:")
         try:
@@ -244,6 +251,12 @@ class ImageStore:
                     self._refuse_if_used(target, name)
             os.rename(path, target)
             sync_directory(self._images)
+
+
+def _require_programs(*names: str) -> None:
+    for name in names:
+        if shutil.which(name) is None:
+            raise CommandMissing(program=name, reason="it is not on the PATH")
 
 
 def _checked_output(output: Path) -> Path:
