@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""virtocid's configuration; the comments are its manual.
+
+``/usr/lib/covirt/virtocid.d/*.toml`` and ``/etc/covirt/virtocid.d/*.toml`` below the root, see common.config.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from covirt.common.config import between, load_config, setting
+from covirt.common.root import Root
+from covirt.oci.runtime import RuntimeConfig
+
+_IDS: Final = 65536  # ids per container
+_NO_LIMIT_BYTES: Final = 2**63 - 1
+
+
+def _connection_names(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name and not name.startswith(("oci:", "qemu:")):
+            raise ValueError(f"may hold names that begin with oci: or qemu:, and has {name!r}")
+
+
+def _first_id(value: int) -> None:
+    if value % _IDS or not _IDS <= value <= 2**32 - 2 * _IDS:
+        raise ValueError(f"must be a multiple of {_IDS} from {_IDS} up, so that no host id is shared, and is {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The sockets and who may use them."""
+
+    # The group that may open the read-write socket (0660). Debian's libvirt group manages virtual machines already.
+    # Empty: only root may.
+    socket_group: str = "libvirt"
+    # Names accepted when a client opens a connection. The empty one is a client's probe. "qemu:///system" lets
+    # clients in that know no other name (go-libvirt's plain Connect).
+    connection_names: tuple[str, ...] = setting(("", "oci:///", "oci:///system"), check=_connection_names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeEntry:
+    """One program with the OCI runtime command line."""
+
+    # The program: an absolute path, or a name looked up in PATH. Empty: the runtime's own name.
+    path: str = ""
+    # Global arguments put in front of every command, as in ["--systemd-cgroup"].
+    arguments: tuple[str, ...] = ()
+    # Which known program it behaves like, when its name does not tell: "runc", "crun", …
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdConfig:
+    """Host user and group ids for containers; each gets a range of 65,536."""
+
+    # 1879048192 to 2147352575 is what systemd's list of id ranges (UIDS-GIDS) leaves unassigned: above the users of
+    # /etc/subuid and systemd-nspawn's own pool, below the half where some programs take ids for negative.
+    first: int = setting(1_879_048_192, check=_first_id)
+    # How many ranges there are. Each installation (root) takes ids from a share of 1,024 of them.
+    ranges: int = setting(4094, check=between(1, 65534))
+
+    def __post_init__(self) -> None:
+        if self.first + self.ranges * _IDS > 2**32 - _IDS:
+            raise ValueError(f"run past the last id: {self.ranges} ranges from {self.first} up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceConfig:
+    """What all containers together may use, so that machines and agents keep their share. Absent: no limit."""
+
+    # Memory in percent of the host's. The rest stays for virtual machines and the agents.
+    memory_percent: int | None = setting(None, check=between(1, 100))
+    # CPU in percent of all the host's CPUs.
+    cpu_percent: int | None = setting(None, check=between(1, 100))
+    # Weight against the slices beside it: 1024 is one share, as for each of them.
+    cpu_shares: int | None = setting(None, check=between(2, 262_144))
+    # Processes and threads of all containers together.
+    pids_limit: int | None = setting(None, check=between(1, 4_194_304))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """Consoles' logs: what a container wrote, kept for domains whose XML names no file of its own."""
+
+    # A log that grew beyond this is renamed to .1 and begun anew, with no line lost.
+    max_size_bytes: int = setting(10 * 1024 * 1024, check=between(4096, _NO_LIMIT_BYTES))
+    # How many renamed logs are kept.
+    kept: int = setting(1, check=between(0, 100))
+    # How often their sizes are looked at.
+    check_seconds: float = setting(10.0, check=between(1, 3600))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerConfig:
+    """Defaults for containers whose XML does not say otherwise."""
+
+    # The runtime of domains that name none.
+    default_runtime: str = "runc"
+    # Debian's golang-github-containers-common puts the profile of podman and cri-o here.
+    seccomp_profile: Path = Path("/usr/share/containers/seccomp.json")
+    # Processes and threads per container: podman's default, enough for a service and too few for a fork bomb.
+    pids_limit: int = setting(2048, check=between(1, 4_194_304))
+    # How long a shutdown may take before the client is told that it does. Nothing is killed then, as with a guest.
+    stop_timeout_seconds: float = setting(10.0, check=between(1, 86_400))
+    # How long one call of a runtime may take. Past it the call is ended and the operation fails.
+    runtime_timeout_seconds: float = setting(30.0, check=between(1, 3600))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    # Linux bridges a domain may name. Empty: every bridge there is.
+    allowed_bridges: tuple[str, ...] = ()
+
+
+def _default_runtimes() -> Mapping[str, RuntimeEntry]:
+    return MappingProxyType({"runc": RuntimeEntry(), "crun": RuntimeEntry()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtocidConfig:
+    """All of it. A table in a file is a field here: ``[ids]``, ``[runtimes.youki]``, …"""
+
+    # Words that the log has from: "debug", "info", "warning", "error".
+    log_level: str = setting("info", check=lambda level: _one_of(level, "debug", "info", "warning", "error"))
+    server: ServerConfig = field(default_factory=ServerConfig)
+    # Runtimes by name. One that is missing or unusable is reported in the capabilities, and does no harm.
+    runtimes: Mapping[str, RuntimeEntry] = field(default_factory=_default_runtimes)
+    container: ContainerConfig = field(default_factory=ContainerConfig)
+    ids: IdConfig = field(default_factory=IdConfig)
+    slice: SliceConfig = field(default_factory=SliceConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+
+    @property
+    def runtime_configs(self) -> tuple[RuntimeConfig, ...]:
+        """The runtimes as the layer below takes them, the default one first."""
+        names = sorted(self.runtimes, key=lambda name: (name != self.container.default_runtime, name))
+        return tuple(
+            RuntimeConfig(name=name, path=entry.path or name, arguments=entry.arguments, kind=entry.kind)
+            for name in names
+            for entry in (self.runtimes[name],)
+        )
+
+
+def _one_of(value: str, *values: str) -> None:
+    if value not in values:
+        raise ValueError(f"must be one of {', '.join(values)}, and is {value!r}")
+
+
+def load_virtocid_config(root: Root) -> VirtocidConfig:
+    """Raises what common.config.load_config raises."""
+    return load_config(VirtocidConfig, (root.vendor_config_dir / "virtocid.d", root.config_dir / "virtocid.d"))

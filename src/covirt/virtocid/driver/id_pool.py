@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which host ids a domain's users are: a range of 65,536 per domain, from define to undefine.
+
+Two installations (roots) on one machine each have a share of the pool, chosen by the root's id, so they rarely meet.
+"""
+
+import hashlib
+import threading
+from typing import Final
+from uuid import UUID
+
+from covirt.common.errors import Conflict, Unavailable
+
+RANGE_SIZE: Final = 65536
+SHARE_RANGES: Final = 1024  # ranges of one root
+
+
+class NoFreeIds(Unavailable):
+    template = "all {count} ranges of host ids are in use; undefine domains, or widen the pool (setting ids.ranges)"
+
+
+class IdsInUse(Conflict):
+    template = "host ids {first} and up belong to domain {owner} and cannot be given to {uuid} too"
+
+
+class IdPool:
+    """Hands out ranges. Safe to use from any thread; what is taken is remembered in the domains' records only."""
+
+    def __init__(self, *, first: int, ranges: int, root_id: str) -> None:
+        shares = max(1, -(-ranges // SHARE_RANGES))
+        share = int.from_bytes(hashlib.sha256(root_id.encode()).digest()[:4], "big") % shares
+        begin = share * SHARE_RANGES
+        self._firsts = tuple(first + index * RANGE_SIZE for index in range(begin, min(begin + SHARE_RANGES, ranges)))
+        self._owners: dict[int, UUID] = {}
+        self._lock = threading.Lock()
+
+    def take(self, uuid: UUID) -> int:
+        """The first id of a free range, or of the one this domain has already. Raises NoFreeIds."""
+        with self._lock:
+            for first, owner in self._owners.items():
+                if owner == uuid:
+                    return first
+            for first in self._firsts:
+                if first not in self._owners:
+                    self._owners[first] = uuid
+                    return first
+        raise NoFreeIds(count=len(self._firsts))
+
+    def reserve(self, uuid: UUID, first: int) -> None:
+        """Remember what a stored domain has, also when the pool was elsewhere at that time. Raises IdsInUse."""
+        with self._lock:
+            for other, owner in self._owners.items():
+                if abs(other - first) < RANGE_SIZE and owner != uuid:
+                    raise IdsInUse(first=first, owner=owner, uuid=uuid)
+            self._owners[first] = uuid
+
+    def free(self, uuid: UUID) -> None:
+        """Give back all that a domain has; nothing is fine."""
+        with self._lock:
+            self._owners = {first: owner for first, owner in self._owners.items() if owner != uuid}

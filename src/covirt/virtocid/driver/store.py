@@ -1,0 +1,316 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What of a domain outlives the daemon: its definition outlives the boot, its run does not.
+
+``STATE/virtocid/domains/<uuid>/domain.json`` and ``RUN/virtocid/runs/<uuid>/run.json``, both 0600 in directories of
+0711, since a root layer below them is entered by a mapped user. One broken file never hides another domain.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from covirt.common.errors import InvalidRequest
+from covirt.common.files import BrokenFile, make_directory, read_json, remove_tree, write_json
+from covirt.virtocid.driver.errors import DomainExists
+
+Record = TypeVar("Record")
+Value = TypeVar("Value")
+
+_VERSION: Final = 1
+_READABLE: Final = range(1, _VERSION + 1)
+_REMOVED: Final = ".removed-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainRecord:
+    """A persistent domain. ``xml`` is what format_domain(config, secure=True) wrote, without a run's facts."""
+
+    uuid: UUID
+    name: str
+    xml: str
+    id_range: tuple[int, int] | None  # first host id and count; None when the XML has an <idmap> of its own
+    autostart: bool = False
+    last_stop_cause: Mapping[str, Any] | None = None  # as common.stop_cause writes it
+    run_number: int = 0  # of the last run, so that no container id comes twice
+
+
+class RunPhase(StrEnum):
+    """How far a run is. What is PREPARING or STOPPING when the daemon starts is undone or finished."""
+
+    PREPARING = "preparing"
+    CREATED = "created"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+class UserRequest(StrEnum):
+    """What a client asked for before the run ended; it decides the stop cause."""
+
+    SHUTDOWN = "shutdown"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessIdentity:
+    """A process that cannot be mistaken for a later one with its number."""
+
+    pid: int
+    start_time: int  # field 22 of /proc/PID/stat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run of a domain, as far as it must be found again by the next daemon of this boot."""
+
+    uuid: UUID
+    boot_id: str
+    domain_id: int  # libvirt's positive number of this run
+    run_number: int
+    runtime: str
+    phase: RunPhase
+    xml: str  # what it runs with, in the form parse_domain(live=True) reads
+    id_range: tuple[int, int] | None
+    process: ProcessIdentity | None = None
+    monitor: ProcessIdentity | None = None  # conmon
+    interface_names: tuple[str, ...] = ()
+    interface_bridges: tuple[str | None, ...] = ()
+    console_path: str | None = None
+    cgroup: str | None = None  # the container's, below the controllers' mounts
+    image: str | None = None  # path of the image file in use
+    started_at: float | None = None  # seconds since the epoch
+    user_request: UserRequest | None = None
+    paused: bool = False
+    persistent: bool = True  # False: the domain ends with this run
+
+    @property
+    def container_id(self) -> str:
+        return f"{self.uuid}-{self.run_number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRecord:
+    """A file that could not be used, and why, for the log."""
+
+    path: Path
+    reason: str
+
+
+class DomainStore:
+    """Definitions, durable. Safe to use from any thread, as long as one thread at a time changes one domain."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._directory = state_dir / "virtocid" / "domains"
+        self._names: dict[str, UUID] = {}
+        self._lock = threading.Lock()
+
+    def directory(self, uuid: UUID) -> Path:
+        """Where a domain may keep files (root layer, logs) until it is undefined. Made by save()."""
+        return self._directory / str(uuid)
+
+    def load_all(self) -> tuple[tuple[DomainRecord, ...], tuple[BrokenRecord, ...]]:
+        """All domains in the order of their UUIDs, and the files that are none; finishes interrupted removals."""
+        make_directory(self._directory)
+        for leftover in self._directory.glob(f"{_REMOVED}*"):
+            remove_tree(leftover)
+        records, broken = _load(self._directory, "domain.json", _domain_from_json)
+        with self._lock:
+            self._names.clear()
+            unique = [record for record in records if self._claim(record, broken)]
+        return tuple(unique), tuple(broken)
+
+    def _claim(self, record: DomainRecord, broken: list[BrokenRecord]) -> bool:
+        owner = self._names.setdefault(record.name, record.uuid)
+        if owner != record.uuid:
+            reason = f"its name {record.name!r} is that of domain {owner}; edit one of the two files"
+            broken.append(BrokenRecord(path=self.directory(record.uuid) / "domain.json", reason=reason))
+        return owner == record.uuid
+
+    def save(self, record: DomainRecord) -> None:
+        """Write a domain, new or changed. Raises DomainExists when another one has the name."""
+        with self._lock:
+            owner = self._names.get(record.name, record.uuid)
+            if owner != record.uuid:
+                raise DomainExists(name=record.name, uuid=owner)
+            self._forget_name(record.uuid)
+            self._names[record.name] = record.uuid
+        make_directory(self.directory(record.uuid))
+        write_json(
+            self.directory(record.uuid) / "domain.json",
+            {
+                "name": record.name,
+                "xml": record.xml,
+                "id_range": record.id_range,
+                "autostart": record.autostart,
+                "last_stop_cause": record.last_stop_cause,
+                "run_number": record.run_number,
+            },
+            version=_VERSION,
+        )
+
+    def _forget_name(self, uuid: UUID) -> None:
+        self._names = {name: owner for name, owner in self._names.items() if owner != uuid}
+
+    def remove(self, uuid: UUID) -> None:
+        """Forget a domain with everything in its directory; absent is fine. Nothing may be mounted there any more."""
+        with self._lock:
+            self._forget_name(uuid)
+        removed = self._directory / f"{_REMOVED}{uuid}"
+        with suppress(FileNotFoundError):
+            self.directory(uuid).rename(removed)  # one step: from here on a killed daemon finishes the removal
+        remove_tree(removed)
+
+
+class RunStore:
+    """Runs, for as long as the boot lasts; not synced to disk."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._directory = run_dir / "virtocid" / "runs"
+
+    def directory(self, uuid: UUID) -> Path:
+        """Where a run keeps its bundle, sockets and pid files."""
+        return self._directory / str(uuid)
+
+    def make_directory(self, uuid: UUID) -> Path:
+        make_directory(self.directory(uuid))
+        return self.directory(uuid)
+
+    def load_all(self) -> tuple[tuple[RunRecord, ...], tuple[BrokenRecord, ...]]:
+        """All runs, those of an earlier boot too, and the files that are none."""
+        make_directory(self._directory)
+        records, broken = _load(self._directory, "run.json", _run_from_json)
+        return tuple(records), tuple(broken)
+
+    def save(self, record: RunRecord) -> None:
+        value = {name: getattr(record, name) for name in RunRecord.__slots__ if name != "uuid"}
+        for name in ("process", "monitor"):
+            identity: ProcessIdentity | None = value[name]
+            value[name] = identity and {"pid": identity.pid, "start_time": identity.start_time}
+        self.make_directory(record.uuid)
+        write_json(self.directory(record.uuid) / "run.json", value, version=_VERSION, durable=False)
+
+    def remove(self, uuid: UUID) -> None:
+        """Forget a run; its directory goes when nothing else is in it (mounts make recursion too dangerous)."""
+        with suppress(FileNotFoundError):
+            (self.directory(uuid) / "run.json").unlink()
+        with suppress(OSError):
+            self.directory(uuid).rmdir()
+
+
+def _load(
+    directory: Path, name: str, read: Callable[[UUID, "_Fields"], Record]
+) -> tuple[list[Record], list[BrokenRecord]]:
+    records: list[Record] = []
+    broken: list[BrokenRecord] = []
+    for uuid, path in _record_files(directory, name):
+        try:
+            records.append(read(uuid, _Fields(path, read_json(path, versions=_READABLE))))
+        except FileNotFoundError:
+            with suppress(OSError):  # killed between the directory and the file: an empty directory says nothing
+                path.parent.rmdir()
+        except (InvalidRequest, OSError) as error:
+            broken.append(BrokenRecord(path=path, reason=str(error)))
+    return records, broken
+
+
+def _record_files(directory: Path, name: str) -> Iterator[tuple[UUID, Path]]:
+    for entry in sorted(directory.iterdir()):
+        with suppress(ValueError):
+            uuid = UUID(entry.name)
+            if str(uuid) == entry.name:
+                yield uuid, entry / name
+
+
+class _Fields:
+    """Typed reading of a JSON object; what does not fit is a BrokenFile that names file and field."""
+
+    def __init__(self, path: Path, value: Mapping[str, Any]) -> None:
+        self._path = path
+        self._value = value
+
+    def required(self, name: str, kind: type[Value]) -> Value:
+        value = self.optional(name, kind)
+        if value is None:
+            raise BrokenFile(path=self._path, reason=f"{name} is missing")
+        return value
+
+    def optional(self, name: str, kind: type[Value]) -> Value | None:
+        value = self._value.get(name)
+        if value is None:
+            return None
+        if kind is float and type(value) is int:
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise BrokenFile(path=self._path, reason=f"{name} is {value!r}")
+        return value
+
+    def member(self, name: str, kind: type[Value]) -> Value | None:
+        """A value of an enumeration."""
+        text = self.optional(name, str)
+        try:
+            return None if text is None else kind(text)  # type: ignore[call-arg]  # an enumeration takes its value
+        except ValueError as error:
+            raise BrokenFile(path=self._path, reason=f"{name}: {error}") from error
+
+    def id_range(self) -> tuple[int, int] | None:
+        value = self.optional("id_range", list)
+        if value is None:
+            return None
+        if len(value) != 2 or not all(type(number) is int and number > 0 for number in value):
+            raise BrokenFile(path=self._path, reason=f"id_range is {value!r}")
+        return value[0], value[1]
+
+    def texts(self, name: str) -> tuple[str | None, ...]:
+        value = self.optional(name, list) or []
+        if not all(item is None or isinstance(item, str) for item in value):
+            raise BrokenFile(path=self._path, reason=f"{name} is {value!r}")
+        return tuple(value)
+
+    def process(self, name: str) -> ProcessIdentity | None:
+        value = self.optional(name, dict)
+        if value is None:
+            return None
+        fields = _Fields(self._path, value)
+        return ProcessIdentity(pid=fields.required("pid", int), start_time=fields.required("start_time", int))
+
+
+def _domain_from_json(uuid: UUID, fields: _Fields) -> DomainRecord:
+    return DomainRecord(
+        uuid=uuid,
+        name=fields.required("name", str),
+        xml=fields.required("xml", str),
+        id_range=fields.id_range(),
+        autostart=fields.required("autostart", bool),
+        last_stop_cause=fields.optional("last_stop_cause", dict),
+        run_number=fields.required("run_number", int),
+    )
+
+
+def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
+    phase = fields.member("phase", RunPhase)
+    return RunRecord(
+        uuid=uuid,
+        boot_id=fields.required("boot_id", str),
+        domain_id=fields.required("domain_id", int),
+        run_number=fields.required("run_number", int),
+        runtime=fields.required("runtime", str),
+        phase=RunPhase.PREPARING if phase is None else phase,
+        xml=fields.required("xml", str),
+        id_range=fields.id_range(),
+        process=fields.process("process"),
+        monitor=fields.process("monitor"),
+        interface_names=tuple(name or "" for name in fields.texts("interface_names")),
+        interface_bridges=fields.texts("interface_bridges"),
+        console_path=fields.optional("console_path", str),
+        cgroup=fields.optional("cgroup", str),
+        image=fields.optional("image", str),
+        started_at=fields.optional("started_at", float),
+        user_request=fields.member("user_request", UserRequest),
+        paused=bool(fields.optional("paused", bool)),
+        persistent=fields.required("persistent", bool),
+    )
