@@ -52,14 +52,17 @@ def get_element(config: DomainConfig, uri: str) -> str:
 def with_title(config: DomainConfig, title: str | None) -> DomainConfig:
     """None and empty remove it. Raises BadArgument."""
     try:
-        return replace(config, title=values.one_line(title or "") or None)
+        return replace(config, title=values.xml_text(values.one_line(title or "")) or None)
     except ValueError as error:
         raise BadArgument(what=f"title: {error}") from error
 
 
 def with_description(config: DomainConfig, description: str | None) -> DomainConfig:
-    """None and empty remove it."""
-    return replace(config, description=description or None)
+    """None and empty remove it. Raises BadArgument."""
+    try:
+        return replace(config, description=values.xml_text(description or "") or None)
+    except ValueError as error:
+        raise BadArgument(what=f"description: {error}") from error
 
 
 def with_element(config: DomainConfig, *, uri: str, key: str | None, xml: str | None) -> DomainConfig:

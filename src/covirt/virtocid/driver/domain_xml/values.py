@@ -19,6 +19,7 @@ _CPUSET: Final = re.compile(r"\^?[0-9]{1,5}(-[0-9]{1,5})?(,\^?[0-9]{1,5}(-[0-9]{
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _STORE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTERFACE_NAME_MAX: Final = 15  # IFNAMSIZ without the closing zero
 
 
@@ -99,6 +100,13 @@ def domain_name(text: str) -> str:
         raise ValueError(f"{text!r} is not a usable name: one to 199 bytes without '/', and not '.' or '..'")
     if text != text.strip() or any(not character.isprintable() for character in text):
         raise ValueError(f"{text!r} is not a usable name: no control characters, no space at its ends")
+    return text
+
+
+def xml_text(text: str) -> str:
+    """Text that XML can hold: it has no way to write most control characters."""
+    if _NOT_XML.search(text):
+        raise ValueError("it has a character that XML cannot hold")
     return text
 
 
