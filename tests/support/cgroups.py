@@ -39,15 +39,12 @@ class Hierarchy:
     def make_child(self, name: str) -> Path:
         """Make a group below our own, ready to take processes."""
         child = self.own / name
-        child.mkdir(exist_ok=True)
+        make_group(child)
         if self.version == 2:
             self._move_to_leaf()
             enable_controllers(self.own)
             enable_controllers(child)
             (child / LEAF).mkdir(exist_ok=True)
-        for file in ("cpuset.mems", "cpuset.cpus"):  # empty in a new version 1 group, which then takes no process
-            if self.version == 1 and (child / file).exists():
-                (child / file).write_text((self.own / file).read_text())
         return child
 
     def _move_to_leaf(self) -> None:
@@ -85,6 +82,13 @@ def _own_paths() -> dict[str, str]:
         for controller in controllers.split(","):
             paths[controller] = path
     return paths
+
+
+def make_group(group: Path) -> None:
+    group.mkdir(exist_ok=True)
+    for name in ("cpuset.mems", "cpuset.cpus"):  # empty in a new version 1 group, which then takes no process
+        if (group / name).exists() and not (group / name).read_text().strip():
+            (group / name).write_text((group.parent / name).read_text())
 
 
 def enable_controllers(group: Path) -> None:

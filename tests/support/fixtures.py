@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from covirt.common.root import Root
+from tests.support.guest import TinyGuest, build_guest
+from tests.support.libvirtd import Libvirtd, serve_libvirtd
 from tests.support.network import LinuxBridge, new_linux_bridge
 from tests.support.oci_layout import busybox_image, write_layout
 from tests.support.registry import Registry, serve_registry
@@ -68,3 +70,17 @@ def linux_bridge() -> Iterator[LinuxBridge]:
     """A Linux bridge with an address, in the world's own network."""
     with new_linux_bridge() as bridge:
         yield bridge
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[Libvirtd]:
+    """libvirtd at its usual socket in this world. Each test removes the domains it made."""
+    with new_directory() as path, serve_libvirtd(path) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def tiny_guest() -> Iterator[TinyGuest]:
+    """The kernel and the initramfs of a virtual machine that boots in seconds."""
+    with new_directory() as path:
+        yield build_guest(path)

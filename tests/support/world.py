@@ -7,6 +7,7 @@ tests.support.launch starts a whole run in a PID namespace and a first world; ev
 /var/tmp, an empty network with loopback up, and only our part of the cgroup tree. All of it dies with the process.
 """
 
+import contextlib
 import os
 import socket
 import tempfile
@@ -27,6 +28,7 @@ from tests.support.syscalls import (
     MS_PRIVATE,
     MS_REC,
     mount,
+    unmount,
     unshare,
 )
 
@@ -37,6 +39,7 @@ WORLD_DIR: Final = Path("/run/t")
 WORLD_TMP: Final = WORLD_DIR / "tmp"
 DISK_DIR: Final = Path("/run/disk")
 VAR_TMP: Final = Path("/var/tmp")
+HOST_NAME: Final = "testhost"
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
@@ -49,10 +52,13 @@ def enter_world(name: str) -> None:
         cgroups.join(tree.make_child(name))
     unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
-    socket.sethostname(f"test-{name}")
+    socket.sethostname(HOST_NAME)
+    with contextlib.suppress(OSError):  # not a mount point in a bare container
+        unmount("/sys")  # with everything on it: a covered mount would still show in the mount table
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV)
     cgroups.mount_as_root(trees)
     _mount_directories(disk / name)
+    _mount_resolver_files()
     os.environ[VARIABLE] = f"in:{DISK_DIR}"
     run(["ip", "link", "set", "lo", "up"], timeout_seconds=10)
 
@@ -72,6 +78,17 @@ def _mount_directories(disk: Path) -> None:
     WORLD_TMP.mkdir()
     WORLD_TMP.chmod(0o1777)
     use_temporary_directory(WORLD_TMP)
+
+
+def _mount_resolver_files() -> None:
+    """Our host name is known, every other name fails at once: there is no network to ask."""
+    for name, text in (("hosts", f"127.0.0.1 localhost {HOST_NAME}\n"), ("resolv.conf", "nameserver 127.0.0.1\n")):
+        ours, usual = Path("/run", name), Path("/etc", name).resolve()
+        ours.write_text(text)
+        if not usual.exists():  # a link into /run, which is empty now
+            usual.parent.mkdir(parents=True, exist_ok=True)
+            usual.touch()
+        mount(str(ours), usual, flags=MS_BIND)
 
 
 def var_tmp_is_private() -> bool:
