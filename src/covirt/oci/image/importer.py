@@ -4,6 +4,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def make_image(
     total_bytes = _resolve(wanted_source, options, work)
 
     def watch(arrived: int) -> None:
-        progress(Progress(step=Step.COPY, done_bytes=arrived, total_bytes=total_bytes))
+        done = arrived if total_bytes is None else min(arrived, total_bytes)
+        progress(Progress(step=Step.COPY, done_bytes=done, total_bytes=total_bytes))
 
     layout = work.inner / "layout"
     watch(0)
@@ -53,12 +55,13 @@ def make_image(
     remove_tree(work.path / "download")
     image = _read(layout, name)
     progress(Progress(step=Step.UNPACK))
+    began_ns = time.time_ns()
     unpack_layers(work, image, source=name)
     for spent in ("layout", "plain"):
         remove_tree(work.inner / spent)
     progress(Progress(step=Step.PACK))
     about = about_image(image.digest, image.config)
-    path = make_filesystem(work, about, filesystem=filesystem, digest=image.digest, source=name)
+    path = make_filesystem(work, about, filesystem=filesystem, digest=image.digest, began_ns=began_ns, source=name)
     return path, seal(work, path, about, source=name), image.digest
 
 

@@ -22,12 +22,17 @@ _SET_BITS: Final = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 _BLOCK: Final = 4096
 
 
-def finish(_arguments: list[str]) -> int:
+def finish(arguments: list[str]) -> int:
     """Describe ``tree/rootfs``, write ``tree/image.json`` from the JSON on stdin plus "listing", settle the times.
 
-    Prints a summary: newest_mtime, inodes, content_bytes (whole blocks).
+    The argument is when unpacking began: what is newer came from no layer (a directory that no layer lists), and gets
+    the time 0, so that the same layers give the same image. Prints newest_mtime, inodes and content_bytes.
     """
+    began_ns = int(arguments[0])
     about = json.load(sys.stdin)
+    for path, found in _walk():
+        if found.st_mtime_ns >= began_ns:
+            os.utime(_inside(path), (0, 0), follow_symlinks=False)
     summary = {"newest_mtime": 0, "inodes": 0, "content_bytes": 0}
     about["listing"] = _describe(summary)
     with open(_ABOUT, "x", encoding="utf-8", errors="surrogateescape") as stream:
@@ -47,10 +52,11 @@ def restore(_arguments: list[str]) -> int:
     os.unlink(_ABOUT)
     with contextlib.suppress(FileNotFoundError):
         os.rmdir("tree/lost+found")
+    times: dict[str, tuple[int, int]] = {}
     for path, mode in listing["fifos"].items():
         if not os.path.lexists(_inside(path)):
+            _keep_time(os.path.dirname(_inside(path)), times)
             os.mkfifo(_inside(path), mode)
-    times: dict[str, tuple[int, int]] = {}
     for group in listing["hard_links"]:
         _join(group, times)
     for path, mode in listing["modes"].items():
@@ -66,12 +72,15 @@ def restore(_arguments: list[str]) -> int:
 def _join(group: list[str], times: dict[str, tuple[int, int]]) -> None:
     first = _inside(group[0])
     for other in group[1:]:
-        parent = os.path.dirname(_inside(other))
-        found = os.lstat(parent)
-        times.setdefault(parent, (found.st_mtime_ns, found.st_mtime_ns))
+        _keep_time(os.path.dirname(_inside(other)), times)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_inside(other))
         os.link(first, _inside(other), follow_symlinks=False)
+
+
+def _keep_time(directory: str, times: dict[str, tuple[int, int]]) -> None:
+    found = os.lstat(directory)
+    times.setdefault(directory, (found.st_mtime_ns, found.st_mtime_ns))
 
 
 def _inside(path: str) -> str:

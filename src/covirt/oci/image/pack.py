@@ -42,13 +42,16 @@ def unpack_layers(work: WorkDir, image: LayoutImage, *, source: str) -> None:
     )
 
 
-def make_filesystem(work: WorkDir, about: Mapping[str, Any], *, filesystem: str, digest: str, source: str) -> Path:
+def make_filesystem(
+    work: WorkDir, about: Mapping[str, Any], *, filesystem: str, digest: str, began_ns: int, source: str
+) -> Path:
     """Pack ``inner/tree`` with an image.json made of ``about``; gives the path of the file system's file.
 
-    The same tree gives the same erofs bytes: ids and times come from the layers, the UUID from ``digest``.
+    The same layers give the same erofs bytes: ids and times come from them, the UUID from ``digest``; ``began_ns`` is
+    when unpacking began, in nanoseconds since 1970.
     Raises PackFailed, DiskFull.
     """
-    command = confined_call(work.inner, "listing:finish")
+    command = confined_call(work.inner, "listing:finish", str(began_ns))
     try:
         summary = json.loads(_result(work, command, source=source, stdin_data=json.dumps(about).encode()).stdout)
     except UnpackFailed as error:

@@ -70,7 +70,7 @@ def parse_source(text: str) -> Source:
 
 
 def _registry_source(text: str, rest: str) -> Source:
-    if "@" in rest.split("/")[2 if rest.startswith("//") else 0]:
+    if re.match(r"//[^/]*@[^/]*/", rest):
         raise BadSource(source=scrub(text), reason="credentials do not belong here; give them with --authfile")
     if not rest.startswith("//"):
         raise BadSource(source=scrub(text), reason="write docker://host/repository:tag")

@@ -49,7 +49,8 @@ _ROWS: Final[tuple[tuple[str, type[Error]], ...]] = (
      r"|tag \S+ not found|reference \S+ not found|no image (?:found|with|matching)|more than one image in oci"
      r"|statuscode: 404|\b404\b"), NoSuchTag),
     ((r"dial (?:tcp|udp)|no such host|connection (?:refused|reset|timed out)|i/o timeout|timeout exceeded"
-     r"|timeout awaiting|network is unreachable|no route to host|tls handshake timeout|pinging container registry|context deadline"
+     r"|timeout awaiting|network is unreachable|no route to host|tls handshake timeout"
+     r"|pinging container registry|context deadline"
      r"|\b50[0234]\b|server misbehaving"), RegistryUnreachable),
     (r"invalid reference format|invalid image name|could not parse", BadSource),
 )  # fmt: skip

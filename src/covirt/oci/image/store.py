@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import shutil
+import time
 import uuid as uuids
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,10 +190,13 @@ class ImageStore:
                     raise ImageDamaged(path=path, reason="it was changed while it was read")
             os.truncate(copy, trailer.start)
             copy.chmod(0o444)
+            began_ns = time.time_ns()
             extract_filesystem(work, filesystem=trailer.filesystem, source=source)
             remove_tree(copy)
             filesystem = self._filesystem(None)
-            packed = make_filesystem(work, about, filesystem=filesystem, digest=foreign.digest, source=source)
+            packed = make_filesystem(
+                work, about, filesystem=filesystem, digest=foreign.digest, began_ns=began_ns, source=source
+            )
             file_digest = seal(work, packed, about, source=source)
             self._trust.record(file_digest, image_digest=foreign.digest, source=f"file:{path}")
             make_directory(self._images)
