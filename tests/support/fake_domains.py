@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""A few domains in memory behind a real VirtocidServer: enough for stock clients to list, start, stop and watch them."""
+"""A few domains in memory behind a real VirtocidServer: enough for stock clients to list, start and watch them."""
 
 import os
 import socket
