@@ -17,13 +17,17 @@ from covirt.common.errors import Error
 from covirt.common.process import Completed, run
 from covirt.oci.image.confine import INSIDE, confined, confined_call
 from covirt.oci.image.errors import DiskFull, IdOutOfRange, PackFailed, UnpackFailed
-from covirt.oci.image.layout import LAYER_TYPE, LayoutImage, blob_path, make_blobs, write_layout
+from covirt.oci.image.layout import LAYER_TYPE, Layer, LayoutImage, blob_path, make_blobs, write_layout
 from covirt.oci.image.workdir import WorkDir
 
 _STEP_SECONDS: Final = 6 * 3600.0  # a limit against programs that hang, far above what a full disk of layers takes
 _FULL: Final = re.compile(r"No space left on device|Disk quota exceeded|ENOSPC|not enough space|allocate block", re.I)
 _FOREIGN_ID: Final = re.compile(r"lchown .*invalid argument", re.I)
 _UMOCI_BULLETS: Final = " \t\u2022\u2a2f"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+# The labels that umoci reads as what they say.
+_HONEST: Final[Mapping[str, tuple[str, ...]]] = {"gzip": (f"{LAYER_TYPE}+gzip",), "tar": (LAYER_TYPE,), "zstd": ()}
 _EXT4_SPARE_INODES: Final = 64  # reserved ones, lost+found, rounding to whole groups
 _MKE2FS: Final = (
     "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
@@ -34,8 +38,11 @@ _MKE2FS: Final = (
 def unpack_layers(work: WorkDir, image: LayoutImage, *, source: str) -> None:
     """Unpack ``inner/layout`` into ``inner/tree/rootfs``. Raises UnpackFailed, IdOutOfRange, DiskFull."""
     layout = "layout"
-    if any(layer.media_type.endswith("zstd") for layer in image.layers):
-        layout = _without_zstd(work, image, source=source)
+    if any(
+        layer.media_type not in _HONEST[_compression(blob_path(work.inner / layout, layer.digest))]
+        for layer in image.layers
+    ):
+        layout = _relabelled(work, image, source=source)
     _run(work, "mkdir", "tree", source=source)
     _run(
         work, "umoci", "raw", "unpack", "--image", f"{INSIDE}/{layout}:image", f"{INSIDE}/tree/rootfs", source=source
@@ -95,8 +102,17 @@ def extract_filesystem(work: WorkDir, *, filesystem: str, source: str) -> None:
     _result(work, confined_call(work.inner, "listing:restore"), source=source)
 
 
-def _without_zstd(work: WorkDir, image: LayoutImage, *, source: str) -> str:
-    """A second layout whose zstd layers are plain tar; umoci 0.4 reads no zstd.
+def _compression(blob: Path) -> str:
+    """What the layer really is. Labels lie: skopeo calls a Docker archive's plain layers gzip."""
+    with blob.open("rb") as stream:
+        start = stream.read(4)
+    if start == _ZSTD_MAGIC:
+        return "zstd"
+    return "gzip" if start.startswith(_GZIP_MAGIC) else "tar"
+
+
+def _relabelled(work: WorkDir, image: LayoutImage, *, source: str) -> str:
+    """A second layout with every layer called what it is, and zstd layers as plain tar: umoci 0.4 reads no zstd.
 
     The manifest that counts stays the one that was copied, so its digest is the registry's. umoci checks that what
     zstd gave is what the configuration's diff_ids promise.
@@ -104,22 +120,26 @@ def _without_zstd(work: WorkDir, image: LayoutImage, *, source: str) -> str:
     plain = work.inner / "plain"
     blobs = make_blobs(plain)
     os.chmod(blobs, 0o777)  # noqa: S103  # inside a 0700 directory
-    layers = []
+    labelled: dict[str, tuple[str, str, int]] = {}
     for layer in image.layers:
-        place = blob_path(work.inner / "layout", layer.digest)
-        kind, digest = layer.media_type, layer.digest
-        if layer.media_type.endswith("zstd"):
-            kind, digest = LAYER_TYPE, layer.diff_id
-            target = blob_path(Path("plain"), digest)
-            if place.exists():
-                packed = blob_path(Path("layout"), layer.digest)
-                _run(work, "zstd", "-d", "-q", "--no-progress", "-o", str(target), str(packed), source=source)
-                place.unlink()
-        elif place.exists():  # two layers may be the same blob
-            os.rename(place, blob_path(plain, digest))
-        layers.append((kind, digest, blob_path(plain, digest).stat().st_size))
+        if layer.digest not in labelled:  # two layers may be the same blob
+            labelled[layer.digest] = _relabel(work, layer, source=source)
+    layers = [labelled[layer.digest] for layer in image.layers]
     write_layout(plain, config=blob_path(work.inner / "layout", image.config_digest).read_bytes(), layers=layers)
     return "plain"
+
+
+def _relabel(work: WorkDir, layer: Layer, *, source: str) -> tuple[str, str, int]:
+    plain, place = work.inner / "plain", blob_path(work.inner / "layout", layer.digest)
+    compression = _compression(place)
+    if compression != "zstd":
+        os.rename(place, blob_path(plain, layer.digest))
+        kind = f"{LAYER_TYPE}+gzip" if compression == "gzip" else LAYER_TYPE
+        return kind, layer.digest, blob_path(plain, layer.digest).stat().st_size
+    target, packed = blob_path(Path("plain"), layer.diff_id), blob_path(Path("layout"), layer.digest)
+    _run(work, "zstd", "-d", "-q", "-f", "--no-progress", "-o", str(target), str(packed), source=source)
+    place.unlink()
+    return LAYER_TYPE, layer.diff_id, blob_path(plain, layer.diff_id).stat().st_size
 
 
 def _run(work: WorkDir, *argv: str, source: str, failure: type[Error] = UnpackFailed) -> Completed:

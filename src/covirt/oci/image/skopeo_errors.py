@@ -56,8 +56,8 @@ _ROWS: Final[tuple[tuple[str, type[Error]], ...]] = (
 )  # fmt: skip
 _UNREADABLE: Final = re.compile(
     r"tar header|unexpected eof|untarring|archive/tar|manifest\.json|invalid character|unmarshal|digest did not match"
-    r"|does not match|gzip: |zstd|not a directory|index\.json|invalid (?:checksum|digest)|unsupported manifest|"
-    r"unsupported schema|mimetype|mediatype|blob",
+    r"|does not match|gzip: |zstd|flate|compress|corrupt|not a directory|index\.json|invalid (?:checksum|digest)"
+    r"|unsupported manifest|unsupported schema|mimetype|mediatype|blob",
     re.IGNORECASE,
 )
 _MISSING_FILE: Final = re.compile(r"no such file or directory", re.IGNORECASE)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""What layers say is what the image holds: owners, links, whiteouts, attributes, capabilities, on both file systems."""
+"""What layers say is what the image holds: owners, links, whiteouts, attributes, capabilities."""
 
 import os
 import tarfile
@@ -28,7 +28,9 @@ def _layers() -> list[bytes]:
         directory_entry("bin"),
         odd_entry("bin/tool", b"t" * 9000, mode=0o755, attributes={"user.note": b"kept"}),
         link_entry("bin/twin", "bin/tool", hard=True),
-        odd_entry("bin/grep", BUSYBOX.read_bytes(), mode=0o755, attributes={"security.capability": NET_RAW_CAPABILITY}),
+        odd_entry(
+            "bin/grep", BUSYBOX.read_bytes(), mode=0o755, attributes={"security.capability": NET_RAW_CAPABILITY}
+        ),
         odd_entry("bin/setid", b"s", mode=0o4755),
         directory_entry("home/user", mode=0o700, uid=1000, gid=1000),
         odd_entry("home/user/file", b"mine", uid=1000, gid=65534),
@@ -127,7 +129,7 @@ def test_the_file_system_checks_clean(root_dir: Root, open_dir: Path, filesystem
 
 
 def test_file_capabilities_work_for_a_mapped_user(root_dir: Root, disk_dir: Path, filesystem: str) -> None:
-    """The program sees its capability through an idmapped mount and an overlay, as an ordinary user in the mapping."""
+    """Through an idmapped mount and an overlay, for an ordinary user in the mapping."""
     image = _imported(root_dir, disk_dir, filesystem=filesystem)
     for name in ("view", "upper", "work", "merged"):
         (disk_dir / name).mkdir()
@@ -139,13 +141,22 @@ def test_file_capabilities_work_for_a_mapped_user(root_dir: Root, disk_dir: Path
         with mounted(image.path, disk_dir) as rootfs:
             clone_idmapped(rootfs.parent, disk_dir / "view", namespaces.user, read_only=True, nosuid=False)
             overlay = Overlay(
-                lower=disk_dir / "view/rootfs", upper=disk_dir / "upper", work=disk_dir / "work", label="t", nosuid=False
+                lower=disk_dir / "view/rootfs",
+                upper=disk_dir / "upper",
+                work=disk_dir / "work",
+                label="t",
+                nosuid=False,
             )
             mount_overlay(overlay, disk_dir / "merged")
-            argv = ["nsenter", f"--user={namespaces.user}", "--setuid=1000", "--setgid=1000",
+            argv: list[str | Path] = ["nsenter", f"--user={namespaces.user}", "--setuid=1000", "--setgid=1000",
                     disk_dir / "merged/bin/grep", "CapEff", "/proc/self/status"]  # fmt: skip
             shown = run(argv, timeout_seconds=20).stdout
-            getcap = ["nsenter", f"--user={namespaces.user}", "getcap", disk_dir / "merged/bin/grep"]
+            getcap: list[str | Path] = [
+                "nsenter",
+                f"--user={namespaces.user}",
+                "getcap",
+                disk_dir / "merged/bin/grep",
+            ]
             read = run(getcap, timeout_seconds=20).stdout
     finally:
         unmount(disk_dir / "merged")
