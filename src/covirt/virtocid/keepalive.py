@@ -2,8 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds out that a silent client is dead: pings it, and gives up after so many pings without a sign of life."""
 
-import asyncio
 from collections.abc import Callable
+from typing import Protocol
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Timers(Protocol):
+    """The part of an event loop that is needed here."""
+
+    def time(self) -> float: ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer: ...
 
 
 class KeepAlive:
@@ -12,7 +24,7 @@ class KeepAlive:
     def __init__(
         self,
         *,
-        loop: asyncio.AbstractEventLoop,
+        loop: Timers,
         interval_seconds: float,
         count: int,
         ping: Callable[[], None],
@@ -25,7 +37,7 @@ class KeepAlive:
         self._dead = dead
         self._missed = 0
         self._last_sign = loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def start(self) -> None:
         if self._timer is None and self._interval_seconds > 0:

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The bus and the registrations of one connection."""
+
+import threading
+from uuid import UUID
+
+from covirt.virtocid.events import Event, EventBus, Registration, Registrations
+from covirt.wire import procedures as proc
+from covirt.wire.constants import EventId, LifecycleEvent, MetadataType, StartedDetail
+from covirt.wire.structs import RemoteDomain
+from covirt.wire.structs_events import LifecycleMsg
+
+WEB = RemoteDomain(name="web", uuid=UUID(int=1), id=3)
+DB = RemoteDomain(name="db", uuid=UUID(int=2), id=4)
+
+
+def registration(event_id: int, uuid: UUID | None = None, kind: str = "domain") -> Registration:
+    return Registration(kind=kind, event_id=event_id, uuid=uuid)
+
+
+def test_event_reaches_those_who_want_it() -> None:
+    seen: list[Event] = []
+    bus = EventBus()
+    bus.subscribe(seen.append)
+    bus.lifecycle(WEB, LifecycleEvent.STARTED, StartedDetail.BOOTED)
+    registrations = Registrations(limit=10)
+    everything = registrations.add(registration(EventId.LIFECYCLE))
+    only_web = registrations.add(registration(EventId.LIFECYCLE, WEB.uuid))
+    registrations.add(registration(EventId.LIFECYCLE, DB.uuid))
+    registrations.add(registration(EventId.REBOOT))
+    registrations.add(registration(EventId.LIFECYCLE, kind="network"))
+    assert registrations.wanting(seen[0]) == [everything, only_web]
+    number, body = seen[0].make(7)
+    assert number == 318
+    assert body == LifecycleMsg(callback_id=7, dom=WEB, event=2, detail=0)
+
+
+def test_every_helper_makes_a_message_of_the_table() -> None:
+    seen: list[Event] = []
+    bus = EventBus()
+    bus.subscribe(seen.append)
+    bus.lifecycle(WEB, LifecycleEvent.STOPPED, 5)
+    bus.reboot(WEB)
+    bus.control_error(WEB)
+    bus.metadata_change(WEB, MetadataType.ELEMENT, "http://example.org/x")
+    bus.metadata_change(WEB, MetadataType.TITLE, None)
+    bus.balloon_change(WEB, 65536)
+    bus.device_added(WEB, "net0")
+    bus.device_removed(WEB, "net0")
+    bus.agent_lifecycle(WEB, 1, 2)
+    for event in seen:
+        number, body = event.make(0)
+        proc.MESSAGES[number].codec.encode(body)
+    assert [event.event_id for event in seen] == [0, 1, 7, 23, 23, 13, 19, 15, 18]
+    bus.unsubscribe(seen.append)
+    bus.reboot(WEB)
+    assert len(seen) == 9
+
+
+def test_two_subscribers_see_one_order_whoever_publishes() -> None:
+    bus = EventBus()
+    first: list[int] = []
+    second: list[int] = []
+    bus.subscribe(lambda event: first.append(event.make(0)[1].detail))
+    bus.subscribe(lambda event: second.append(event.make(0)[1].detail))
+
+    def publish(start: int) -> None:
+        for number in range(start, start + 200):
+            bus.lifecycle(WEB, LifecycleEvent.STARTED, number)
+
+    threads = [threading.Thread(target=publish, args=(start,)) for start in (0, 1000, 2000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert first == second
+    assert [number for number in first if number < 1000] == list(range(200))
+
+
+def test_callback_ids_are_used_once() -> None:
+    registrations = Registrations(limit=2)
+    first = registrations.add(registration(0))
+    assert first is not None
+    assert registrations.add(registration(0)) == first + 1
+    assert registrations.add(registration(0)) is None
+    assert not registrations.remove(first, kind="network")
+    assert registrations.remove(first, kind="domain")
+    assert not registrations.remove(first, kind="domain")
+    assert registrations.add(registration(0)) == first + 2
+    assert len(registrations) == 2
