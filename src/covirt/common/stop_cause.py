@@ -67,8 +67,8 @@ def _outcome(reason: int, stopped: int, shutdown: int | None, *, vdsm: tuple[int
 
 _CRASH: Final = _outcome(_BY_CRASH, _STOPPED_CRASHED, None, vdsm=(1, 1))
 
-# EXITED is the row for exit code 0; any other code is a crash. A shutdown is told like a virtual machine's, which also
-# ends by itself when asked.
+# EXITED is the row for exit code 0; any other code is a crash. A shutdown is told like a virtual machine's, which
+# also ends by itself when asked.
 _OUTCOMES: Final[Mapping[StopKind, Outcome]] = {
     StopKind.EXITED: _outcome(_BY_SHUTDOWN, _STOPPED_SHUTDOWN, _GUEST, vdsm=(0, 7)),
     StopKind.SIGNALED: _CRASH,

@@ -122,8 +122,15 @@ def _named_repairs(package: str) -> frozenset[str]:
     return frozenset()
 
 
-def judge(kind: str, version: str, package: Package | None) -> Judgement:
+def judge(kind: str, version: str, path: Path) -> Judgement:
     """Compare an installed program with the table. ``version`` is what the program says of itself."""
+    if all(at_least_one_of(version, escape.fixed) for escape in ESCAPES if escape.kind == kind):
+        return Judgement(reason=None, warnings=())
+    return judge_package(kind, version, owning_package(path))
+
+
+def judge_package(kind: str, version: str, package: Package | None) -> Judgement:
+    """The same for a program of which the owning package, if any, is known."""
     warnings: list[str] = []
     for escape in ESCAPES:
         if escape.kind != kind or _repaired(escape, version, package):

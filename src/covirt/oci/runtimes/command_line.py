@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
 from covirt.common.process import (
+    PIPE,
     Argument,
     CommandMissing,
     CommandTimeout,
@@ -46,6 +48,8 @@ from covirt.oci.runtimes.messages import runtime_message
 
 # Far above what any operation takes; a runtime that exceeds it hangs.
 TIMEOUT_SECONDS: Final = 60.0
+# How long a killed process may take to let go of its output.
+_KILL_SECONDS: Final = 30.0
 
 
 class CommandLineRuntime:
@@ -70,7 +74,7 @@ class CommandLineRuntime:
         return RuntimeCommand(
             name=self.name,
             path=os.path.abspath(path),
-            arguments=(f"--root={self.state_dir}", *self.config.arguments),
+            arguments=(*self.config.arguments, f"--root={self.state_dir}"),
         )
 
     def probe(self) -> RuntimeInfo:
@@ -87,7 +91,11 @@ class CommandLineRuntime:
             argv += ["--bundle", bundle.absolute(), "--pid-file", pid_file.absolute()]
             if console_socket is not None:
                 argv += ["--console-socket", console_socket.absolute()]
-            with spawn([*argv, container_id], own_group=True) as child:
+            # Never /dev/null: crun 1.8 gives its stdio to the container's root, and that would be the host's device.
+            with (
+                open(scratch / "output", "wb") as output,
+                spawn([*argv, container_id], stdin=PIPE, stdout=output, stderr=output, own_group=True) as child,
+            ):
                 status = child.wait(timeout_seconds=self._timeout_seconds)
             if status == 0:
                 return
@@ -143,13 +151,7 @@ class CommandLineRuntime:
             command = self.command().with_log(log)
             argv: list[Argument] = [command.path, *command.arguments, "exec"]
             argv += ["--process", specification, "--pid-file", pid_file]
-            try:
-                completed = run([*argv, container_id], timeout_seconds=timeout_seconds, check=False)
-            except CommandTimeout:
-                # Only the runtime program was killed; what it started in the container is not its child any more.
-                with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-                    os.kill(int(pid_file.read_text()), signal.SIGKILL)
-                raise
+            completed = _run_inside([*argv, container_id], pid_file, timeout_seconds=timeout_seconds)
             if not pid_file.exists():
                 message = runtime_message(log.read_text(errors="replace") if log.exists() else "")
                 self._explain("exec", container_id, message or completed.complaint)
@@ -225,3 +227,27 @@ class CommandLineRuntime:
         make_directory(parent)
         with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=parent) as name:
             yield Path(name)
+
+
+def _run_inside(argv: Sequence[Argument], pid_file: Path, *, timeout_seconds: float) -> Completed:
+    """Run ``exec``, and when time is up kill first what it started in the container, which holds our pipes open."""
+    child = spawn(argv, stdout=PIPE, stderr=PIPE, own_group=True)
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+            os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        child.signal(signal.SIGKILL)
+
+    timer = threading.Timer(timeout_seconds, expire)
+    timer.name = "covirt-exec-timer"
+    timer.start()
+    try:
+        completed = child.communicate(timeout_seconds=timeout_seconds + _KILL_SECONDS)
+    finally:
+        timer.cancel()
+        timer.join()
+    if expired.is_set():
+        raise CommandTimeout(program=os.fspath(argv[0]), timeout_seconds=timeout_seconds)
+    return completed

@@ -40,6 +40,7 @@ DIFFERENCES: Final[Mapping[str, Differences]] = {
     ),
     "youki": Differences(has_events=True, has_features=True, memory_limit_needs_swap=True),
     "runsc": Differences(has_events=True, isolation="a kernel in user space"),
+    "fake": Differences(has_features=True, isolation="nothing"),
     "kata": Differences(has_events=True, isolation="a virtual machine"),
 }
 

@@ -13,7 +13,7 @@ from covirt.common.errors import Error
 from covirt.common.process import base_environment, run
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.runtime import RuntimeConfig, RuntimeInfo
-from covirt.oci.runtimes.advisories import judge, owning_package
+from covirt.oci.runtimes.advisories import judge
 from covirt.oci.runtimes.differences import REFUSED_KINDS, Differences, differences_of
 
 _TIMEOUT_SECONDS: Final = 20.0
@@ -35,7 +35,7 @@ def probe(config: RuntimeConfig, kind: str, *, layout: CgroupLayout | None = Non
     if match is None:
         return _unusable(config, "its --version names no version: is it an OCI runtime?")
     version = match[1]
-    judgement = judge(kind, version, owning_package(Path(path)))
+    judgement = judge(kind, version, Path(path))
     reason = judgement.reason or _cgroup_reason(differences, layout or CgroupLayout.detect())
     return RuntimeInfo(
         name=config.name,
