@@ -221,7 +221,8 @@ def _mounted_from_file(path: Path, target: Path, flags: int) -> bool:
     try:
         syscalls.mount(os.fspath(path), os.fspath(target), "erofs", flags)
     except OSError as error:
-        if error.errno == errno.ENOTBLK:
+        # ENOTBLK: the kernel is older; EINVAL: the file is where the kernel cannot read it by pages, as on a tmpfs.
+        if error.errno in (errno.ENOTBLK, errno.EINVAL):
             return False
         raise
     return True
