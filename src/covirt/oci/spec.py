@@ -56,7 +56,7 @@ _SYSCTL: Final = re.compile(
     r"(net\.[\w.*/:-]+|fs\.mqueue\.\w+|kernel\.(shm_rmid_forced|shmmax|shmall|shmmni|msgmax|msgmnb|msgmni|sem))"
 )
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
-_DEFAULT_SHM_BYTES: Final = 64 * 1024 * 1024
+DEFAULT_SHM_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class SpecRequest:
     oom_score_adj: int = 0
     sysctls: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
-    shm_size_bytes: int = _DEFAULT_SHM_BYTES
+    shm_size_bytes: int = DEFAULT_SHM_BYTES
     reaper: bool = False
     readonly_root: bool = False
 

@@ -62,7 +62,7 @@ class VirtocidServer:
         self._pool = WorkerPool(
             workers=self.settings.workers, priority_workers=self.settings.priority_workers, name="virtocid"
         )
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop  # made by start()
         self._thread = threading.Thread(target=self._run, name="virtocid-rpc", daemon=True)
         self._sockets: list[tuple[socket.socket, Path, bool]] = []
         self._listeners: list[asyncio.AbstractServer] = []
@@ -94,8 +94,8 @@ class VirtocidServer:
             self._listen(self.readonly_socket_path, mode=0o666, gid=gid, readonly=True)
         except BaseException:
             self._close_sockets()
-            self._loop.close()
             raise
+        self._loop = asyncio.new_event_loop()
         self._bus.subscribe(self._on_event)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import BrokenFile, make_directory, read_json, remove_tree, write_json
+from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
 
 Record = TypeVar("Record")
@@ -54,14 +55,8 @@ class UserRequest(StrEnum):
 
     SHUTDOWN = "shutdown"
     DESTROY = "destroy"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessIdentity:
-    """A process that cannot be mistaken for a later one with its number."""
-
-    pid: int
-    start_time: int  # field 22 of /proc/PID/stat
+    REBOOT = "reboot"  # a shutdown after which the domain starts again
+    RESET = "reset"  # a destroy after which the domain starts again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +75,13 @@ class RunRecord:
     monitor: ProcessIdentity | None = None  # conmon
     interface_names: tuple[str, ...] = ()
     interface_bridges: tuple[str | None, ...] = ()
-    console_path: str | None = None
+    log: str | None = None  # path of the console's log
     cgroup: str | None = None  # the container's, below the controllers' mounts
     image: str | None = None  # path of the image file in use
     started_at: float | None = None  # seconds since the epoch
     user_request: UserRequest | None = None
     paused: bool = False
+    resumed: bool = False  # it was paused before, which is a reason of libvirt's
     persistent: bool = True  # False: the domain ends with this run
 
     @property
@@ -155,6 +151,12 @@ class DomainStore:
 
     def _forget_name(self, uuid: UUID) -> None:
         self._names = {name: owner for name, owner in self._names.items() if owner != uuid}
+
+    def forget(self, uuid: UUID) -> None:
+        """Forget the definition and leave the domain's directory, which a run still uses; remove() is to follow."""
+        with self._lock:
+            self._forget_name(uuid)
+        (self.directory(uuid) / "domain.json").unlink(missing_ok=True)
 
     def remove(self, uuid: UUID) -> None:
         """Forget a domain with everything in its directory; absent is fine. Nothing may be mounted there any more."""
@@ -306,11 +308,12 @@ def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
         monitor=fields.process("monitor"),
         interface_names=tuple(name or "" for name in fields.texts("interface_names")),
         interface_bridges=fields.texts("interface_bridges"),
-        console_path=fields.optional("console_path", str),
+        log=fields.optional("log", str),
         cgroup=fields.optional("cgroup", str),
         image=fields.optional("image", str),
         started_at=fields.optional("started_at", float),
         user_request=fields.member("user_request", UserRequest),
         paused=bool(fields.optional("paused", bool)),
+        resumed=bool(fields.optional("resumed", bool)),
         persistent=fields.required("persistent", bool),
     )

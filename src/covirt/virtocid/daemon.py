@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The life of the daemon: build the parts, recover, serve, and stop without touching a container."""
+
+import grp
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from covirt import __version__
+from covirt.common import log as logs
+from covirt.common.config import config_json
+from covirt.common.errors import Error
+from covirt.common.files import make_directory
+from covirt.common.root import Root
+from covirt.oci.bundle import require_passable
+from covirt.virtocid.config import VirtocidConfig, load_virtocid_config
+from covirt.virtocid.driver.driver import Driver
+from covirt.virtocid.driver.errors import translate
+from covirt.virtocid.driver.handlers.table import handler_table
+from covirt.virtocid.driver.services import build_services
+from covirt.virtocid.events import EventBus
+from covirt.virtocid.lock import acquire_daemon_lock
+from covirt.virtocid.notify import notify_systemd
+from covirt.virtocid.server import VirtocidServer
+from covirt.virtocid.settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+
+def show_config(root_path: str) -> int:
+    """Print the effective configuration."""
+    try:
+        print(config_json(load_virtocid_config(Root(root_path))))  # noqa: T201 - this is what was asked for
+    except Error as error:
+        return _refuse(error)
+    return 0
+
+
+def run_daemon(root_path: str, log_level: str | None) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status."""
+    root = Root(root_path)
+    try:
+        config = load_virtocid_config(root)
+        logs.configure(log_level or config.log_level)
+        stop = _stop_on_signals()
+        with acquire_daemon_lock(root):
+            _serve(root, config, stop)
+    except Error as error:
+        return _refuse(error)
+    return 0
+
+
+def _serve(root: Root, config: VirtocidConfig, stop: threading.Event) -> None:
+    log.info("Starting virtocid version=%s root=%s id=%s", __version__, root.path, root.id)
+    require_passable(_made(root))
+    bus = EventBus()
+    services = build_services(root, config, bus)
+    for info in services.runtimes.infos.values():
+        if info.usable:
+            log.info("Runtime usable name=%s version=%s path=%s", info.name, info.version, info.path)
+        else:
+            log.warning("Runtime not usable name=%s reason=%s", info.name, info.reason)
+    driver = Driver(services)
+    server = VirtocidServer(
+        root=root,
+        handlers=handler_table(driver),
+        translate=translate,
+        bus=bus,
+        group=_socket_group(config),
+        settings=ServerSettings(connection_names=_names(config)),
+    )
+    try:
+        driver.start()
+        server.start()
+        notify_systemd("READY=1")
+        log.info("Ready")
+        driver.recovery.autostart()
+        stop.wait()
+        log.info("Stopping; containers go on")
+        notify_systemd("STOPPING=1")
+    finally:
+        server.stop()
+        driver.close()
+
+
+def _made(root: Root) -> Path:
+    make_directory(root.run_dir)
+    make_directory(root.state_dir)
+    return root.run_dir
+
+
+def _names(config: VirtocidConfig) -> tuple[str, ...]:
+    """The first name is what a client is told when it asks, so it must not be the empty one."""
+    return tuple(sorted(config.server.connection_names, key=lambda name: name != "oci:///system"))
+
+
+def _socket_group(config: VirtocidConfig) -> str | None:
+    """The configured group where the host has it: without one the socket is root's alone, which is the safe side."""
+    name = config.server.socket_group
+    if not name:
+        return None
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        log.warning("The group of the socket does not exist, so only root may connect group=%s", name)
+        return None
+    return name
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _refuse(error: Error) -> int:
+    sys.stderr.write(f"virtocid: {error}\n")
+    return 1

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Domains come and go: define, transient create, undefine, autostart. What is sure to fail later fails here."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from covirt.common.dialect import STOP_CAUSE_NAMESPACE
+from covirt.common.undo import undo_on_failure
+from covirt.virtocid.driver.domain import Domain, DomainFacts
+from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.domain_xml.parse import parse_domain
+from covirt.virtocid.driver.errors import DomainIsRunning, DomainIsTransient, NotSupported, UuidInUse
+from covirt.virtocid.driver.plan import Plan, id_map
+from covirt.virtocid.driver.records import domain_record
+from covirt.virtocid.driver.services import Services
+from covirt.wire.constants import DefinedDetail, LifecycleEvent, UndefinedDetail
+
+log = logging.getLogger(__name__)
+
+_OWN_MAC_PREFIX = "52:54:00"  # QEMU's and libvirt's
+
+
+class Definitions:
+    """Keeps registry, store, id pool and image users in step."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()  # one definition at a time: names and UUIDs are checked and taken in one go
+
+    def define(self, xml: str) -> Domain:
+        """Make or change a persistent domain; a running one goes on with what it has. Never starts it.
+
+        Raises XmlError, InvalidXml, DomainExists, UuidInUse, NotSupported, and what a missing runtime, image or
+        bridge raises.
+        """
+        config = self._read(xml)
+        with self._lock:
+            domain = self._services.domains.find(config.uuid)
+            if domain is None:
+                domain = self._add(config, persistent=True)
+                detail = DefinedDetail.ADDED
+            else:
+                self._change(domain, config)
+                detail = DefinedDetail.UPDATED
+        log.info("Domain defined domain=%s uuid=%s", domain.name, domain.uuid)
+        self._services.bus.lifecycle(domain.remote, LifecycleEvent.DEFINED, detail)
+        return domain
+
+    def create_transient(self, xml: str, start: Callable[[Domain], None]) -> Domain:
+        """Run a domain that is forgotten at its end. Raises what define and start raise."""
+        config = self._read(xml)
+        with self._lock:
+            present = self._services.domains.find(config.uuid)
+            if present is not None:
+                if present.active:
+                    raise DomainIsRunning(name=present.name)
+                raise UuidInUse(uuid=config.uuid, name=present.name)
+            domain = self._add(config, persistent=False)
+        try:
+            start(domain)
+        except BaseException:
+            self._drop(domain)
+            raise
+        return domain
+
+    def undefine(self, domain: Domain) -> None:
+        """Forget the definition with its root layer and log; a running domain goes on and ends with its run."""
+        services = self._services
+        with domain.job("undefine"), self._lock:
+            if not domain.persistent:
+                raise DomainIsTransient(name=domain.name)
+            dom = domain.remote
+            if domain.run is not None:
+                services.store.forget(domain.uuid)
+                run = replace(domain.run, persistent=False)
+                services.runs.save(run.record)
+                domain.update(run=run, transient=True, autostart=False)
+            else:
+                self._drop(domain)
+        log.info("Domain undefined domain=%s uuid=%s", dom.name, dom.uuid)
+        services.bus.lifecycle(dom, LifecycleEvent.UNDEFINED, UndefinedDetail.REMOVED)
+
+    def set_autostart(self, domain: Domain, *, autostart: bool) -> None:
+        with domain.job("autostart"):
+            if not domain.persistent:
+                raise DomainIsTransient(name=domain.name)
+            domain.update(autostart=autostart)
+            self._services.store.save(domain_record(domain))
+
+    def replace_config(self, domain: Domain, config: DomainConfig) -> None:
+        """Swap the configuration of a persistent domain for one that was checked; the caller holds its job."""
+        domain.update(config=config)
+        self._services.store.save(domain_record(domain))
+
+    def _read(self, xml: str) -> DomainConfig:
+        config = parse_domain(xml)
+        if config.unknown:
+            places = ", ".join(f"{each.xpath} (line {each.line})" for each in config.unknown)
+            log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, places)
+        config = replace(
+            config,
+            metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE),
+            interfaces=tuple(replace(interface, mac=interface.mac or _new_mac()) for interface in config.interfaces),
+        )
+        self._check(config)
+        return config
+
+    def _check(self, config: DomainConfig) -> None:
+        """Everything a start needs by name. Bridges may still come: only those that are refused for ever are."""
+        services = self._services
+        _refuse_later_parts(config)
+        services.runtime_of(config)
+        image = services.image_of(config)
+        services.console_log(config.uuid, config, persistent=True)
+        services.volumes(config)
+        Plan(config=config, image=image, defaults=services.config.container).check()
+        id_map(config, services.config.ids.first)
+        for interface in config.interfaces:
+            if interface.type == "network":
+                services.network.bridge_of(interface)
+
+    def _add(self, config: DomainConfig, *, persistent: bool) -> Domain:
+        services = self._services
+        services.domains.require_free(config.name, config.uuid)
+        with undo_on_failure() as undo:
+            first_id = services.ids.take(config.uuid)
+            undo.add("free ids", lambda: services.ids.free(config.uuid))
+            services.images.hold(services.image_of(config), config.uuid)
+            undo.add("release image", lambda: services.images.release(None, config.uuid))
+            domain = Domain(config.uuid, DomainFacts(config=config, first_id=first_id, transient=not persistent))
+            if persistent:
+                services.store.save(domain_record(domain))
+            services.domains.add(domain)
+        return domain
+
+    def _change(self, domain: Domain, config: DomainConfig) -> None:
+        services = self._services
+        if domain.name != config.name:
+            raise UuidInUse(uuid=config.uuid, name=domain.name)
+        with domain.job("define"):
+            image = services.image_of(config)
+            services.images.hold(image, domain.uuid)
+            if domain.run is not None and not domain.persistent:
+                run = replace(domain.run, persistent=True)
+                services.runs.save(run.record)
+                domain.update(run=run, transient=False)
+            self.replace_config(domain, config)
+
+    def _drop(self, domain: Domain) -> None:
+        services = self._services
+        services.store.remove(domain.uuid)
+        services.domains.remove(domain)
+        services.ids.free(domain.uuid)
+        services.images.release(None, domain.uuid)
+
+
+def _refuse_later_parts(config: DomainConfig) -> None:
+    for disk in config.disks:
+        if disk.device == "disk":
+            raise NotSupported(what=f"the disk '{disk.target}'", reason="volumes on disks cannot be mounted yet")
+    for filesystem in config.filesystems:
+        if filesystem.target == "/":
+            raise NotSupported(
+                what="a host directory as root file system", reason="the root comes from a container image only"
+            )
+        if filesystem.type in ("file", "block"):
+            raise NotSupported(
+                what=f"<filesystem type='{filesystem.type}'>",
+                reason="directories (mount) and memory (ram) can be shown",
+            )
+
+
+def _new_mac() -> str:
+    return ":".join([_OWN_MAC_PREFIX, *(f"{byte:02x}" for byte in secrets.token_bytes(3))])

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The driver: the parts that together answer what clients ask of domains. It knows no wire and no client."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+from covirt.oci import interface
+from covirt.oci.runtime import RuntimeInfo
+from covirt.virtocid.driver import node
+from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
+from covirt.virtocid.driver.console import Consoles
+from covirt.virtocid.driver.definitions import Definitions
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.format import format_domain
+from covirt.virtocid.driver.domain_xml.model import Disk
+from covirt.virtocid.driver.lifecycle import Lifecycle
+from covirt.virtocid.driver.log_rotation import LogRotation
+from covirt.virtocid.driver.metadata_service import MetadataService, stop_cause_element
+from covirt.virtocid.driver.recovery import Recovery
+from covirt.virtocid.driver.registry import Domains
+from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.statistics import Statistics
+
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+class Driver:
+    """Composed of one part per subject; handlers talk to the parts."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.definitions = Definitions(services)
+        self.lifecycle = Lifecycle(services)
+        self.metadata = MetadataService(services, self.definitions)
+        self.stats = Statistics(services.reader)
+        self.consoles = Consoles()
+        self.recovery = Recovery(services, self.lifecycle)
+        self._rotation = LogRotation(services)
+
+    @property
+    def domains(self) -> Domains:
+        return self._services.domains
+
+    def start(self) -> None:
+        """Recover what an earlier daemon left; after this clients may come."""
+        services = self._services
+        threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
+        services.namespaces.warm_up()
+        self.recovery.run()
+        self._rotation.start()
+
+    def close(self) -> None:
+        """Stop watching. Containers go on."""
+        self._rotation.stop()
+        self._services.watcher.stop()
+        self.lifecycle.close()
+        self._services.namespaces.close()
+
+    def create_transient(self, xml: str, *, paused: bool) -> Domain:
+        return self.definitions.create_transient(xml, lambda domain: self.lifecycle.start(domain, paused=paused))
+
+    def describe(self, domain: Domain, *, inactive: bool, secure: bool) -> str:
+        """The domain's XML, with why it last stopped among its metadata."""
+        run = None if inactive else domain.run
+        config = run.config if run else domain.next_config
+        cause = stop_cause_element(domain)
+        if cause is not None:
+            config = replace(config, metadata=(*config.metadata, cause))
+        return format_domain(config, live=run.live if run else None, secure=secure)
+
+    def disk_path(self, disk: Disk) -> Path:
+        """The file behind a disk; an image may be named as in the image store. Raises what ImageStore raises."""
+        if disk.device == "cdrom":
+            return self._services.images.find(disk.source or "").path
+        return Path(disk.source or "")
+
+    def messages(self, domain: Domain) -> tuple[str, ...]:
+        """What virsh dominfo shows below the facts."""
+        settings = domain.config.settings
+        words = [
+            ("tainted: no system call filter", settings.seccomp == "unconfined"),
+            ("tainted: new privileges allowed", not settings.no_new_privileges),
+            (f"tainted: more capabilities: {' '.join(settings.capabilities_add)}", bool(settings.capabilities_add)),
+        ]
+        return tuple(text for text, true in words if true)
+
+    def capabilities_xml(self) -> str:
+        shape = node.topology()
+        facts = HostFacts(
+            uuid=_host_uuid(),
+            architecture=shape.model,
+            memory_kib=shape.memory_kib,
+            sockets=shape.sockets,
+            cores=shape.cores,
+            threads=shape.threads,
+            cpus=node.online_cpus(),
+        )
+        return capabilities_xml(facts, self._runtimes(), default_runtime=self._default_runtime)
+
+    def domain_capabilities_xml(self, architecture: str | None, max_vcpus: int) -> str:
+        return domain_capabilities_xml(
+            architecture=architecture or node.topology().model,
+            max_vcpus=max_vcpus,
+            runtimes=self._runtimes(),
+            default_runtime=self._default_runtime,
+        )
+
+    def _runtimes(self) -> tuple[RuntimeInfo, ...]:
+        return tuple(self._services.runtimes.infos.values())
+
+    @property
+    def _default_runtime(self) -> str:
+        return self._services.config.container.default_runtime
+
+
+def _host_uuid() -> UUID | None:
+    try:
+        return UUID(_MACHINE_ID.read_text().strip())
+    except (OSError, ValueError):
+        return None

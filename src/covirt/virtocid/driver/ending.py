@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run: why it ended, what is cleaned up, who is told, and whether it starts again.
+
+The order makes a killed daemon harmless: the cause is on disk before anything that tells it is removed, the places
+are removed before the domain counts as shut off, and only then do clients hear of it.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from covirt.common.dialect import STOP_CAUSE_NAMESPACE
+from covirt.common.errors import Error
+from covirt.common.stop_cause import StopCause, StopKind
+from covirt.oci.monitor import RunEnd, log_tail, read_end
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.records import domain_record
+from covirt.virtocid.driver.run import Run
+from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.start import clean_up
+from covirt.virtocid.driver.store import RunPhase, UserRequest
+from covirt.wire.constants import LifecycleEvent, MetadataType
+
+log = logging.getLogger(__name__)
+
+_LOG_TAIL_LINES: Final = 10
+_RESTARTS: Final = (UserRequest.REBOOT, UserRequest.RESET)
+
+Restart = Callable[[Domain, Run], None]
+
+
+def now_text() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Endings:
+    """Watches runs and handles their ends, several at a time."""
+
+    def __init__(self, services: Services, restart: Restart) -> None:
+        self._services = services
+        self._restart = restart
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="virtocid-end")
+
+    def close(self) -> None:
+        """Let what has begun finish. The watcher must be stopped first."""
+        self._pool.shutdown()
+
+    def watch(self, domain: Domain, run: Run) -> None:
+        """Handle the run's end when it comes, also when it has come already."""
+        assert run.monitor is not None  # noqa: S101 - a created run has one
+        self._services.watcher.watch(run.container_id, run.monitor, lambda _key: self._submit(domain, run))
+
+    def _submit(self, domain: Domain, run: Run) -> None:
+        try:
+            self._pool.submit(self._guarded, domain, run)
+        except RuntimeError:  # the daemon is stopping; the next one will find the end
+            log.debug("End left to the next daemon container=%s", run.container_id)
+
+    def _guarded(self, domain: Domain, run: Run) -> None:
+        try:
+            self.ended(domain, run)
+        except Exception:  # a thread top: the end of one domain must not silence those of others
+            log.exception("Handling the end of a run failed container=%s", run.container_id)
+
+    def ended(self, domain: Domain, run: Run) -> None:
+        """Handle the end of this run, once."""
+        with domain.job("its end", wait_seconds=300.0):
+            present = domain.run
+            if present is None or present.run_number != run.run_number:
+                return
+            cause = self._cause(present)
+            restarts = present.request in _RESTARTS and not domain.gone
+            self._record(domain, present, cause)
+            self._clean_up(present)
+            if restarts:
+                self._start_again(domain, present)
+            else:
+                self.finish(domain, cause)
+
+    def finish(self, domain: Domain, cause: StopCause) -> None:
+        """The run is gone: say so. Also for a run that an earlier daemon saw end."""
+        services = self._services
+        services.runs.remove(domain.uuid)
+        domain.update(run=None, last_stop=cause)
+        dom = domain.remote
+        if not domain.persistent:
+            self._forget(domain)
+        log.info("Domain stopped domain=%s uuid=%s cause=%s: %s", dom.name, dom.uuid, cause.kind, cause.describe())
+        outcome = cause.outcome
+        services.bus.metadata_change(dom, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
+        if outcome.shutdown_detail is not None:
+            services.bus.lifecycle(dom, LifecycleEvent.SHUTDOWN, outcome.shutdown_detail)
+        services.bus.lifecycle(dom, LifecycleEvent.STOPPED, outcome.stopped_detail)
+
+    def _forget(self, domain: Domain) -> None:
+        """A transient domain ends with its run."""
+        services = self._services
+        services.domains.remove(domain)
+        services.store.remove(domain.uuid)
+        services.ids.free(domain.uuid)
+        services.images.release(None, domain.uuid)
+
+    def _cause(self, run: Run) -> StopCause:
+        """Why it ended: what was asked for wins, but for a death at the memory limit."""
+        assert run.container is not None  # noqa: S101 - only created runs are watched
+        end = read_end(run.monitor_paths, run.container)
+        oom = end.oom_mark or bool(self._services.reader.oom_kills(run.cgroup_path))
+        tail = tuple(line.text for line in log_tail(run.monitor_paths, _LOG_TAIL_LINES))
+        return decide(run.request, end, oom=oom, tail=tail)
+
+    def _record(self, domain: Domain, run: Run, cause: StopCause) -> None:
+        facts = domain.update(run=replace(run, phase=RunPhase.STOPPING), last_stop=cause, run_number=run.run_number)
+        if not facts.transient:
+            self._services.store.save(domain_record(domain))
+        self._services.runs.save(replace(run, phase=RunPhase.STOPPING).record)
+
+    def _clean_up(self, run: Run) -> None:
+        try:
+            clean_up(self._services, run)
+        except Error as error:
+            log.error("Something of a run is left and will be tried again at the next start-up container=%s: %s",
+                      run.container_id, error)  # fmt: skip
+
+    def _start_again(self, domain: Domain, run: Run) -> None:
+        try:
+            self._restart(domain, run)
+        except Error as error:
+            log.error("Domain could not be started again domain=%s: %s", domain.name, error)
+            self.finish(domain, StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error)))
+        else:
+            self._services.bus.reboot(domain.remote)
+
+
+def decide(request: UserRequest | None, end: RunEnd, *, oom: bool, tail: tuple[str, ...]) -> StopCause:
+    """The one cause, from what a user asked for and what the monitor left."""
+    when = now_text()
+    if end.status is not None:
+        cause = StopCause.of_exit(end.status, when=when, oom=oom, log_tail=tail)
+        if cause.kind is StopKind.OOM or request is None:
+            return cause
+        destroyed = request in (UserRequest.DESTROY, UserRequest.RESET)
+        return replace(cause, kind=StopKind.DESTROY if destroyed else StopKind.SHUTDOWN)
+    if request in (UserRequest.DESTROY, UserRequest.RESET):
+        return StopCause(kind=StopKind.DESTROY, when=when, log_tail=tail)
+    return StopCause(kind=StopKind.SUPERVISOR_LOST, when=when, log_tail=tail)

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong with a domain, and the one table from meanings to libvirt's error codes."""
+
+from typing import Final
+
+from covirt.common.errors import (
+    CommandFailed,
+    Conflict,
+    Denied,
+    Error,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    Unsupported,
+)
+from covirt.oci.runtimes.errors import UnknownRuntime, UnusableRuntime
+from covirt.virtocid.driver.domain_xml.errors import InvalidXml, XmlError
+from covirt.wire.constants import ErrorCode, ErrorDomain
+from covirt.wire.structs import RemoteError
+
+
+class NoSuchDomain(NotFound):
+    template = "Domain not found: no domain with matching {key} '{value}'"
+
+
+class DomainExists(Conflict):
+    template = "domain '{name}' already exists with uuid {uuid}; choose another name, or edit that domain"
+
+
+class UuidInUse(Conflict):
+    template = "a domain with uuid {uuid} already exists under the name '{name}'; keep its name, or use a new uuid"
+
+
+class DomainIsRunning(Conflict):
+    template = "Requested operation is not valid: domain '{name}' is already running"
+
+
+class DomainIsNotRunning(Conflict):
+    template = "Requested operation is not valid: domain '{name}' is not running"
+
+
+class DomainIsPaused(Conflict):
+    template = "Requested operation is not valid: domain '{name}' is paused; resume it first"
+
+
+class DomainIsNotPaused(Conflict):
+    template = "Requested operation is not valid: domain '{name}' is not paused"
+
+
+class DomainIsTransient(Conflict):
+    template = "Requested operation is not valid: domain '{name}' is transient; define it first"
+
+
+class DomainBusy(Unavailable):
+    template = (
+        "domain '{name}' is busy with {job} for longer than {seconds:.0f} seconds; try again when that has ended"
+    )
+
+
+class StopTimedOut(Unavailable):
+    template = (
+        "domain '{name}' did not end within {seconds:.0f} seconds after {signal}; destroy without --graceful ends it"
+    )
+
+
+class NoMetadata(NotFound):
+    template = "Requested metadata element is not present: {what}"
+
+
+class NoSuchNetwork(NotFound):
+    template = (
+        "network '{network}' cannot be used: {reason}; define and start it in libvirt, or name a linux bridge with "
+        "<interface type='bridge'> (there are: {bridges})"
+    )
+
+
+class BridgeNotAllowed(Denied):
+    template = (
+        "bridge '{bridge}' may not be used by containers; the configuration (network.allowed_bridges) has: {allowed}"
+    )
+
+
+class NoImage(InvalidRequest):
+    template = (
+        "domain '{name}' names no container image; add <disk type='file' device='cdrom'> with the path of an image, "
+        "or <covirt:image> with the name of an imported one"
+    )
+
+
+class NothingToRun(InvalidRequest):
+    template = "domain '{name}' has nothing to run: its image names no command; add <init> to <os>"
+
+
+class LogNotAllowed(Denied):
+    template = "console log {path} is not below {allowed}; choose a path there, or leave <log> away for the default"
+
+
+class DirectoryNotAllowed(Denied):
+    template = (
+        "host directory '{path}' may not be shown in a container; the configuration (container.allowed_directories) "
+        "has: {allowed}"
+    )
+
+
+class NoSuchInterface(InvalidRequest):
+    template = "domain '{name}' has no interface '{device}'; virsh domiflist shows those it has"
+
+
+class NoSuchDisk(InvalidRequest):
+    template = "domain '{name}' has no disk '{path}'; virsh domblklist shows those it has"
+
+
+class NoSuchConsole(InvalidRequest):
+    template = "domain '{name}' has no console '{device}'; leave the name away for the first one"
+
+
+class ConsoleBusy(Conflict):
+    template = "console of domain '{name}' is in use by another client; virsh console --force takes it over"
+
+
+class StartFailed(Unavailable):
+    template = "domain '{name}' could not be started: {reason}"
+
+
+class NotSupported(Unsupported):
+    template = "{what} is not supported for a container: {reason}"
+
+
+class BadArgument(InvalidRequest):
+    template = "invalid argument: {what}"
+
+
+class OperationFailed(CommandFailed):
+    template = "{what} of domain '{name}' failed: {reason}"
+
+
+# A more precise class comes before its meaning.
+_CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
+    (XmlError, ErrorCode.XML_ERROR),
+    (InvalidXml, ErrorCode.XML_ERROR),
+    (NoSuchDomain, ErrorCode.NO_DOMAIN),  # clients treat it as "gone"
+    (NoMetadata, ErrorCode.NO_DOMAIN_METADATA),  # virsh desc needs it
+    (NoSuchNetwork, ErrorCode.NO_NETWORK),
+    (DomainExists, ErrorCode.OPERATION_FAILED),  # as libvirt's own drivers answer
+    (UuidInUse, ErrorCode.OPERATION_FAILED),
+    (ConsoleBusy, ErrorCode.OPERATION_FAILED),
+    (StartFailed, ErrorCode.INTERNAL_ERROR),  # as libvirt answers for a guest that does not come up
+    (DomainBusy, ErrorCode.OPERATION_TIMEOUT),
+    (StopTimedOut, ErrorCode.OPERATION_TIMEOUT),
+    (UnusableRuntime, ErrorCode.CONFIG_UNSUPPORTED),
+    (UnknownRuntime, ErrorCode.CONFIG_UNSUPPORTED),
+    (NotFound, ErrorCode.INVALID_ARG),
+    (Conflict, ErrorCode.OPERATION_INVALID),
+    (InvalidRequest, ErrorCode.INVALID_ARG),
+    (Unsupported, ErrorCode.NO_SUPPORT),
+    (Denied, ErrorCode.OPERATION_DENIED),
+    (Unavailable, ErrorCode.OPERATION_FAILED),
+    (CommandFailed, ErrorCode.OPERATION_FAILED),
+)
+
+
+def translate(error: Error) -> RemoteError:
+    """An expected failure in libvirt's words."""
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), ErrorCode.INTERNAL_ERROR)
+    domain = ErrorDomain.XML if code is ErrorCode.XML_ERROR else ErrorDomain.NONE
+    return RemoteError(code=code, domain=domain, message=str(error))

@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Procedures for title, description and the metadata of other programs."""
+
+from covirt.virtocid.dispatch import Context, HandlerTable
+from covirt.virtocid.driver.driver import Driver
+from covirt.wire import procedures as proc
+from covirt.wire import structs_domain as d
+
+
+class MetadataHandlers:
+    """virsh desc and virsh metadata."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def register(self, table: HandlerTable) -> None:
+        table.add(proc.DOMAIN_GET_METADATA, self.get)
+        table.add(proc.DOMAIN_SET_METADATA, self.set)
+
+    def get(self, _ctx: Context, args: d.DomainGetMetadataArgs) -> d.DomainGetMetadataRet:
+        domain = self._driver.domains.by_uuid(args.dom.uuid)
+        return d.DomainGetMetadataRet(metadata=self._driver.metadata.get(domain, args.type, args.uri, args.flags))
+
+    def set(self, _ctx: Context, args: d.DomainSetMetadataArgs) -> None:
+        domain = self._driver.domains.by_uuid(args.dom.uuid)
+        self._driver.metadata.set(domain, args.type, args.metadata, key=args.key, uri=args.uri, flags=args.flags)

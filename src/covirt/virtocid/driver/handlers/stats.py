@@ -1,0 +1,229 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Procedures that tell what domains use."""
+
+import ipaddress
+import os
+from typing import Final
+
+from covirt.common.units import KIB
+from covirt.virtocid.dispatch import Context, HandlerTable
+from covirt.virtocid.driver import node
+from covirt.virtocid.driver.bulk_stats import SUPPORTED_GROUPS
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.model import Disk
+from covirt.virtocid.driver.driver import Driver
+from covirt.virtocid.driver.errors import BadArgument, NoSuchDisk, NotSupported
+from covirt.virtocid.driver.listing import FILTER_BITS, matches
+from covirt.wire import procedures as proc
+from covirt.wire import structs as s
+from covirt.wire import structs_connect as c
+from covirt.wire import structs_domain as d
+from covirt.wire.params import TypedParam, ullong
+
+_ENFORCE_STATS: Final = 1 << 31  # VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS
+_SOURCE_LEASE, _SOURCE_AGENT, _SOURCE_ARP = 0, 1, 2  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*
+_VCPU_RUNNING: Final = 1
+# VIR_DOMAIN_MEMORY_STAT_*
+_MAJOR_FAULT, _MINOR_FAULT, _UNUSED, _AVAILABLE, _ACTUAL, _RSS, _USABLE, _DISK_CACHES = 2, 3, 4, 5, 6, 7, 8, 10
+
+
+class StatsHandlers:
+    """Numbers: bulk, CPU, memory, block devices, interfaces and addresses."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def register(self, table: HandlerTable) -> None:
+        table.add(proc.CONNECT_GET_ALL_DOMAIN_STATS, self.all_domain_stats)
+        table.add(proc.DOMAIN_MEMORY_STATS, self.memory_stats)
+        table.add(proc.DOMAIN_GET_CPU_STATS, self.cpu_stats)
+        table.add(proc.DOMAIN_GET_VCPUS, self.vcpus)
+        table.add(proc.DOMAIN_BLOCK_STATS, self.block_stats)
+        table.add(proc.DOMAIN_BLOCK_STATS_FLAGS, self.block_stats_flags)
+        table.add(proc.DOMAIN_GET_BLOCK_INFO, self.block_info)
+        table.add(proc.DOMAIN_INTERFACE_STATS, self.interface_stats)
+        table.add(proc.DOMAIN_INTERFACE_ADDRESSES, self.interface_addresses)
+
+    def _domain(self, dom: s.RemoteDomain) -> Domain:
+        return self._driver.domains.by_uuid(dom.uuid)
+
+    def all_domain_stats(self, _ctx: Context, args: c.ConnectGetAllDomainStatsArgs) -> c.ConnectGetAllDomainStatsRet:
+        if args.flags & _ENFORCE_STATS and args.stats & ~SUPPORTED_GROUPS:
+            raise NotSupported(
+                what=f"statistics group 0x{args.stats & ~SUPPORTED_GROUPS:x}",
+                reason="the kernel keeps no such numbers",
+            )
+        if args.doms:
+            domains = [self._domain(dom) for dom in args.doms]
+        else:
+            flags = args.flags & FILTER_BITS
+            domains = [domain for domain in self._driver.domains.all() if matches(domain, flags)]
+        groups = args.stats & SUPPORTED_GROUPS if args.stats else SUPPORTED_GROUPS
+        records = self._driver.stats.bulk(domains, groups)
+        return c.ConnectGetAllDomainStatsRet(
+            ret_stats=tuple(c.DomainStatsRecord(dom=domain.remote, params=params) for domain, params in records)
+        )
+
+    def memory_stats(self, _ctx: Context, args: d.DomainMemoryStatsArgs) -> d.DomainMemoryStatsRet:
+        domain = self._domain(args.dom)
+        available = domain.require_run().config.current_memory_kib
+        usage = self._driver.stats.usage(domain)
+        stats: dict[int, int | None] = {_ACTUAL: available}
+        if usage is not None and usage.memory_usage_bytes is not None:
+            used = usage.memory_usage_bytes // KIB
+            cache = None if usage.memory_cache_bytes is None else usage.memory_cache_bytes // KIB
+            faults, major = usage.page_faults, usage.major_page_faults
+            stats |= {
+                _AVAILABLE: available,
+                _UNUSED: max(0, available - used),
+                _USABLE: max(0, available - used + (cache or 0)),
+                _DISK_CACHES: cache,
+                _MAJOR_FAULT: major,
+                _MINOR_FAULT: None if faults is None else max(0, faults - (major or 0)),
+                _RSS: None if usage.memory_rss_bytes is None else usage.memory_rss_bytes // KIB,
+            }
+        known = [(tag, value) for tag, value in stats.items() if value is not None]
+        return d.DomainMemoryStatsRet(
+            stats=tuple(d.DomainMemoryStat(tag=tag, val=value) for tag, value in known[: args.max_stats])
+        )
+
+    def cpu_stats(self, _ctx: Context, args: d.DomainGetCpuStatsArgs) -> d.DomainGetCpuStatsRet:
+        domain = self._domain(args.dom)
+        domain.require_run()
+        if args.start_cpu == -1:
+            return self._total_cpu_stats(domain, args.nparams)
+        per_cpu = self._driver.stats.per_cpu(domain)
+        if per_cpu is None:
+            raise NotSupported(what="CPU time by host CPU", reason="cgroup v2 counts it for the whole container only")
+        if args.ncpus == 0:
+            return d.DomainGetCpuStatsRet(params=(), nparams=len(per_cpu))
+        if args.start_cpu >= len(per_cpu):
+            raise BadArgument(what=f"start CPU {args.start_cpu} is not below {len(per_cpu)}")
+        if args.nparams == 0:
+            return d.DomainGetCpuStatsRet(params=(), nparams=1)
+        wanted = per_cpu[args.start_cpu : args.start_cpu + args.ncpus]
+        return d.DomainGetCpuStatsRet(params=tuple(ullong("cpu_time", value) for value in wanted), nparams=1)
+
+    def _total_cpu_stats(self, domain: Domain, nparams: int) -> d.DomainGetCpuStatsRet:
+        usage = self._driver.stats.usage(domain)
+        values = (
+            {}
+            if usage is None
+            else {"cpu_time": usage.cpu_total_ns, "user_time": usage.cpu_user_ns, "system_time": usage.cpu_system_ns}
+        )
+        params = tuple(ullong(field, value) for field, value in values.items() if value is not None)
+        return d.DomainGetCpuStatsRet(params=params[:nparams], nparams=len(params))
+
+    def vcpus(self, _ctx: Context, args: d.DomainGetVcpusArgs) -> d.DomainGetVcpusRet:
+        domain = self._domain(args.dom)
+        run = domain.require_run()
+        count = min(run.config.current_vcpus, args.maxinfo)
+        usage = self._driver.stats.usage(domain)
+        share = (usage.cpu_total_ns or 0) // run.config.current_vcpus if usage else 0
+        info = tuple(
+            d.VcpuInfo(number=number, state=_VCPU_RUNNING, cpu_time=share, cpu=-1) for number in range(count)
+        )
+        cpuset = run.config.cpuset
+        allowed = node.parse_cpu_list(cpuset) if cpuset else node.online_cpus()
+        bits = sum(1 << cpu for cpu in allowed) & ((1 << 8 * args.maplen) - 1)
+        return d.DomainGetVcpusRet(info=info, cpumaps=bits.to_bytes(args.maplen, "little") * count)
+
+    def _disk(self, domain: Domain, path: str) -> Disk:
+        for disk in domain.config.disks:
+            if path in (disk.target, disk.source):
+                return disk
+        raise NoSuchDisk(name=domain.name, path=path)
+
+    def block_stats(self, _ctx: Context, args: d.DomainBlockStatsArgs) -> d.DomainBlockStatsRet:
+        """The whole container's I/O for an empty path, as libvirt-lxc does.
+
+        A single disk has no numbers of its own: the kernel counts by host device, where many files lie.
+        """
+        domain = self._domain(args.dom)
+        domain.require_run()
+        if args.path:
+            self._disk(domain, args.path)
+        usage = None if args.path else self._driver.stats.usage(domain)
+        io = None if usage is None else usage.block_total()
+
+        def known(value: int | None) -> int:
+            return -1 if value is None else value
+
+        return d.DomainBlockStatsRet(
+            rd_req=known(io.read_requests if io else None),
+            rd_bytes=known(io.read_bytes if io else None),
+            wr_req=known(io.write_requests if io else None),
+            wr_bytes=known(io.write_bytes if io else None),
+            errs=-1,
+        )
+
+    def block_stats_flags(self, _ctx: Context, args: d.DomainBlockStatsFlagsArgs) -> s.Params16NparamsRet:
+        domain = self._domain(args.dom)
+        domain.require_run()
+        if args.path:
+            self._disk(domain, args.path)
+        usage = None if args.path else self._driver.stats.usage(domain)
+        io = None if usage is None else usage.block_total()
+        values: dict[str, int | None] = (
+            {}
+            if io is None
+            else {
+                "rd_operations": io.read_requests,
+                "rd_bytes": io.read_bytes,
+                "wr_operations": io.write_requests,
+                "wr_bytes": io.write_bytes,
+            }
+        )
+        params = tuple(TypedParam(field, 3, value) for field, value in values.items() if value is not None)
+        return s.Params16NparamsRet(params=params[: args.nparams], nparams=len(params))
+
+    def block_info(self, _ctx: Context, args: d.DomainGetBlockInfoArgs) -> d.DomainGetBlockInfoRet:
+        domain = self._domain(args.dom)
+        disk = self._disk(domain, args.path)
+        path = self._driver.disk_path(disk)
+        try:
+            facts = os.stat(path)
+        except OSError as error:
+            raise BadArgument(what=f"{path} cannot be read: {error.strerror}") from error
+        return d.DomainGetBlockInfoRet(
+            allocation=facts.st_blocks * 512, capacity=facts.st_size, physical=facts.st_size
+        )
+
+    def interface_stats(self, _ctx: Context, args: d.DomainInterfaceStatsArgs) -> d.DomainInterfaceStatsRet:
+        counters = self._driver.stats.interface(self._domain(args.dom), args.device)
+        return d.DomainInterfaceStatsRet(
+            rx_bytes=counters.rx_bytes,
+            rx_packets=counters.rx_packets,
+            rx_errs=counters.rx_errors,
+            rx_drop=counters.rx_drops,
+            tx_bytes=counters.tx_bytes,
+            tx_packets=counters.tx_packets,
+            tx_errs=counters.tx_errors,
+            tx_drop=counters.tx_drops,
+        )
+
+    def interface_addresses(
+        self, _ctx: Context, args: d.DomainInterfaceAddressesArgs
+    ) -> d.DomainInterfaceAddressesRet:
+        """The addresses each interface has inside, from its XML; the same for every source but "arp"."""
+        domain = self._domain(args.dom)
+        run = domain.require_run()
+        if args.source not in (_SOURCE_LEASE, _SOURCE_AGENT):
+            raise NotSupported(what="addresses by ARP", reason="its addresses are known without; use --source lease")
+        named = args.source == _SOURCE_AGENT
+        interfaces = []
+        for number, (interface, name) in enumerate(zip(run.config.interfaces, run.interface_names, strict=False)):
+            addresses = tuple(
+                d.DomainIpAddr(
+                    type=0 if address.family == "ipv4" else 1,
+                    addr=address.address,
+                    prefix=ipaddress.ip_interface(address.cidr).network.prefixlen,
+                )
+                for address in interface.addresses
+            )
+            inside = interface.guest_name or f"eth{number}"
+            interfaces.append(
+                d.DomainInterface(name=inside if named else name, hwaddr=interface.mac, addrs=addresses)
+            )
+        return d.DomainInterfaceAddressesRet(ifaces=tuple(interfaces))

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""All handlers in one table."""
+
+from covirt.virtocid.dispatch import HandlerTable
+from covirt.virtocid.driver.driver import Driver
+from covirt.virtocid.driver.handlers.connection import ConnectionHandlers
+from covirt.virtocid.driver.handlers.console import ConsoleHandlers
+from covirt.virtocid.driver.handlers.lifecycle import LifecycleHandlers
+from covirt.virtocid.driver.handlers.lookup import LookupHandlers
+from covirt.virtocid.driver.handlers.metadata import MetadataHandlers
+from covirt.virtocid.driver.handlers.stats import StatsHandlers
+from covirt.virtocid.driver.handlers.tuning import TuningHandlers
+
+_GROUPS = (
+    ConnectionHandlers,
+    LookupHandlers,
+    LifecycleHandlers,
+    StatsHandlers,
+    TuningHandlers,
+    MetadataHandlers,
+    ConsoleHandlers,
+)
+
+
+def handler_table(driver: Driver) -> HandlerTable:
+    """What the server answers with; a procedure that is not in it is answered "not supported"."""
+    table = HandlerTable()
+    for group in _GROUPS:
+        group(driver).register(table)
+    return table

@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a user does to a domain while it lives: start, stop, pause, signal."""
+
+import logging
+import signal as signals
+from dataclasses import replace
+from typing import Final
+
+from covirt.common.errors import Denied, Error, InvalidRequest, NotFound, Unsupported
+from covirt.common.stop_cause import StopCause, StopKind
+from covirt.oci.runtime import Runtime
+from covirt.oci.runtimes.errors import ContainerInWrongState, ContainerMissing
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.signals import signal_number
+from covirt.virtocid.driver.ending import Endings, now_text
+from covirt.virtocid.driver.errors import (
+    BadArgument,
+    DomainIsNotPaused,
+    DomainIsPaused,
+    NoSuchDomain,
+    NotSupported,
+    StartFailed,
+    StopTimedOut,
+)
+from covirt.virtocid.driver.records import domain_record
+from covirt.virtocid.driver.run import Run
+from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.start import Starter
+from covirt.virtocid.driver.store import RunPhase, UserRequest
+from covirt.wire.constants import LifecycleEvent, ResumedDetail, StartedDetail, StoppedDetail, SuspendedDetail
+
+log = logging.getLogger(__name__)
+
+_DEFAULT_STOP_SIGNAL: Final = "SIGTERM"
+_KILL_SECONDS: Final = 60.0  # from SIGKILL to the end of the clean-up
+# virDomainProcessSignal has its own numbers: those of Linux up to 31, then real-time signals from 32 (= SIGRTMIN).
+_FIRST_REAL_TIME: Final = 32
+_LAST_SIGNAL: Final = 64
+# A mistake in the request keeps its own error; whatever else goes wrong in a start is told as a failed start.
+_REQUEST_ERRORS: Final = (InvalidRequest, NotFound, Denied, Unsupported)
+
+
+class Lifecycle:
+    """Changes of a domain's state. Every method raises DomainBusy when another change takes too long."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._starter = Starter(services)
+        self.endings = Endings(services, self._start_again)
+
+    def close(self) -> None:
+        self.endings.close()
+        self._starter.close()
+
+    def start(self, domain: Domain, *, paused: bool) -> None:
+        """Start a domain. Raises DomainIsRunning, StartFailed, and what a wrong definition raises."""
+        with domain.job("start"):
+            if domain.gone:
+                raise NoSuchDomain(key="uuid", value=domain.uuid)
+            domain.require_inactive()
+            self._start(domain, paused=paused)
+
+    def _start(self, domain: Domain, *, paused: bool) -> None:
+        services = self._services
+        config = domain.next_config
+        try:
+            run = self._starter.start(domain, config, paused=paused, domain_id=services.domains.next_id())
+        except Error as error:
+            self._start_failed(domain, error)
+            if isinstance(error, _REQUEST_ERRORS):
+                raise
+            raise StartFailed(name=domain.name, reason=error) from error
+        self._running(domain, run)
+        log.info("Domain started domain=%s uuid=%s runtime=%s pid=%d", domain.name, domain.uuid, run.runtime,
+                 run.container.pid if run.container else 0)  # fmt: skip
+        services.bus.lifecycle(domain.remote, LifecycleEvent.STARTED, StartedDetail.BOOTED)
+        if paused:
+            services.bus.lifecycle(domain.remote, LifecycleEvent.SUSPENDED, SuspendedDetail.PAUSED)
+        self.endings.watch(domain, run)
+
+    def _running(self, domain: Domain, run: Run) -> None:
+        domain.update(run=run, run_number=run.run_number)
+
+    def _start_failed(self, domain: Domain, error: Error) -> None:
+        services = self._services
+        cause = StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error))
+        log.warning("Domain could not be started domain=%s: %s", domain.name, error)
+        domain.update(last_stop=cause, run_number=domain.facts.run_number + 1)
+        if domain.persistent:
+            services.store.save(domain_record(domain))
+        services.bus.lifecycle(domain.remote, LifecycleEvent.STOPPED, StoppedDetail.FAILED)
+
+    def _start_again(self, domain: Domain, run: Run) -> None:
+        """After a reboot: the same domain id, so that clients see one domain that never went away."""
+        again = self._starter.start(domain, domain.next_config, paused=False, domain_id=run.domain_id)
+        self._running(domain, again)
+        self.endings.watch(domain, again)
+
+    def shutdown(self, domain: Domain) -> None:
+        """Send the stop signal and return; the end is told by an event."""
+        self._ask_to_stop(domain, UserRequest.SHUTDOWN, "shutdown")
+
+    def reboot(self, domain: Domain) -> None:
+        """A shutdown, after which it starts again unless <on_reboot> says otherwise."""
+        restarts = domain.config.on_reboot == "restart"
+        self._ask_to_stop(domain, UserRequest.REBOOT if restarts else UserRequest.SHUTDOWN, "reboot")
+
+    def reset(self, domain: Domain) -> None:
+        """End it at once and start it again; returns when it runs."""
+        run = self._kill(domain, UserRequest.RESET, "reset")
+        self._wait(domain, run, seconds=_KILL_SECONDS, signal="SIGKILL")
+
+    def destroy(self, domain: Domain, *, graceful: bool) -> None:
+        """End it and return when everything of it is gone. Raises StopTimedOut when a graceful end takes too long."""
+        if graceful:
+            run = self._ask_to_stop(domain, UserRequest.DESTROY, "destroy")
+            settings = run.config.settings
+            seconds = settings.stop_timeout_seconds or self._services.config.container.stop_timeout_seconds
+            self._wait(domain, run, seconds=seconds, signal=self._stop_signal(run))
+            return
+        run = self._kill(domain, UserRequest.DESTROY, "destroy")
+        self._wait(domain, run, seconds=_KILL_SECONDS, signal="SIGKILL")
+
+    def suspend(self, domain: Domain) -> None:
+        """Freeze it. Raises DomainIsPaused."""
+        with domain.job("suspend"):
+            run = domain.require_run()
+            if run.paused:
+                raise DomainIsPaused(name=domain.name)
+            self._runtime(run).pause(run.container_id)
+            self._save(domain, replace(run, paused=True))
+            self._services.bus.lifecycle(domain.remote, LifecycleEvent.SUSPENDED, SuspendedDetail.PAUSED)
+
+    def resume(self, domain: Domain) -> None:
+        """Let it go on, or for the first time run. Raises DomainIsNotPaused."""
+        with domain.job("resume"):
+            run = domain.require_run()
+            if not run.paused:
+                raise DomainIsNotPaused(name=domain.name)
+            self._thaw(domain, run)
+            self._services.bus.lifecycle(domain.remote, LifecycleEvent.RESUMED, ResumedDetail.UNPAUSED)
+
+    def signal(self, domain: Domain, *, pid: int, libvirt_signal: int) -> None:
+        """Signal the first process; others are not known by pid here. Raises NotSupported, BadArgument."""
+        if pid not in (1, -1):
+            raise NotSupported(
+                what=f"a signal to process {pid}", reason="only the first process (1) and all (-1) can be"
+            )
+        if not 1 <= libvirt_signal <= _LAST_SIGNAL:
+            raise BadArgument(what=f"there is no signal {libvirt_signal}")
+        number = libvirt_signal
+        if libvirt_signal >= _FIRST_REAL_TIME:
+            number = min(signals.SIGRTMIN + libvirt_signal - _FIRST_REAL_TIME, signals.SIGRTMAX)
+        with domain.job("send-process-signal"):
+            run = domain.require_run()
+            self._runtime(run).kill(run.container_id, number, all_processes=pid == -1)
+
+    def _ask_to_stop(self, domain: Domain, request: UserRequest, job: str) -> Run:
+        with domain.job(job):
+            run = domain.require_run()
+            if run.phase is RunPhase.CREATED:
+                return self._end(
+                    domain, run, request, signals.SIGKILL
+                )  # it has not run: nothing could catch a signal
+            if run.paused:
+                run = self._thaw(domain, run)
+            return self._end(domain, run, request, signal_number(self._stop_signal(run)))
+
+    def _kill(self, domain: Domain, request: UserRequest, job: str) -> Run:
+        with domain.job(job):
+            run = domain.require_run()
+            if run.paused and run.phase is not RunPhase.CREATED:
+                run = self._thaw(domain, run)
+            return self._end(domain, run, request, signals.SIGKILL)
+
+    def _end(self, domain: Domain, run: Run, request: UserRequest, number: int) -> Run:
+        """The request is on disk before the signal, so that a killed daemon's successor knows the cause."""
+        run = self._save(domain, replace(run, request=request))
+        try:
+            self._runtime(run).kill(run.container_id, number)
+        except (ContainerInWrongState, ContainerMissing) as error:
+            log.debug("It had ended already container=%s: %s", run.container_id, error)
+        return run
+
+    def _wait(self, domain: Domain, run: Run, *, seconds: float, signal: str) -> None:
+        if not domain.wait_for_end(run, timeout_seconds=seconds):
+            raise StopTimedOut(name=domain.name, seconds=seconds, signal=signal)
+
+    def _thaw(self, domain: Domain, run: Run) -> Run:
+        runtime = self._runtime(run)
+        if run.phase is RunPhase.CREATED:
+            runtime.start(run.container_id)
+            return self._save(domain, replace(run, phase=RunPhase.RUNNING, paused=False, resumed=True))
+        runtime.resume(run.container_id)
+        return self._save(domain, replace(run, paused=False, resumed=True))
+
+    def _stop_signal(self, run: Run) -> str:
+        image = self._services.images.find(run.image_path)
+        return run.config.settings.stop_signal or image.config.stop_signal or _DEFAULT_STOP_SIGNAL
+
+    def _save(self, domain: Domain, run: Run) -> Run:
+        self._services.runs.save(run.record)
+        domain.update(run=run)
+        return run
+
+    def _runtime(self, run: Run) -> Runtime:
+        return self._services.runtimes.named(run.runtime)

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metadata of domains that may run: which of the two configurations is meant, and who is told of a change."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lxml import etree
+
+from covirt.common.dialect import STOP_CAUSE_NAMESPACE
+from covirt.common.stop_cause import StopCause
+from covirt.virtocid.driver import metadata
+from covirt.virtocid.driver.definitions import Definitions
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.model import DomainConfig, MetadataElement
+from covirt.virtocid.driver.errors import BadArgument, DomainIsTransient, NoMetadata
+from covirt.virtocid.driver.services import Services
+from covirt.wire.constants import MetadataType
+
+_LIVE, _CONFIG = 1, 2  # VIR_DOMAIN_AFFECT_*
+_CAUSE_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}cause"
+_LOG_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}log"
+
+
+class MetadataService:
+    """virDomainGetMetadata and virDomainSetMetadata."""
+
+    def __init__(self, services: Services, definitions: Definitions) -> None:
+        self._services = services
+        self._definitions = definitions
+
+    def get(self, domain: Domain, kind: int, uri: str | None, flags: int) -> str:
+        """Raises NoMetadata, BadArgument."""
+        if flags & _LIVE and flags & _CONFIG:
+            raise BadArgument(what="ask for the running or for the configured metadata, not both")
+        if flags & _LIVE:
+            domain.require_run()
+        config = domain.next_config if flags & _CONFIG else domain.config
+        if kind == MetadataType.DESCRIPTION:
+            return metadata.get_description(config)
+        if kind == MetadataType.TITLE:
+            return metadata.get_title(config)
+        if uri == STOP_CAUSE_NAMESPACE:
+            cause = stop_cause_element(domain)
+            if cause is None:
+                raise NoMetadata(what="it has not stopped since it was defined")
+            return cause.xml
+        return metadata.get_element(config, uri or "")
+
+    def set(
+        self, domain: Domain, kind: int, text: str | None, *, key: str | None, uri: str | None, flags: int
+    ) -> None:
+        """Change it in the running, the configured or both configurations; without flags, in the present one."""
+        change = _change(kind, text, key=key, uri=uri)
+        with domain.job("metadata"):
+            live = bool(flags & _LIVE) or (not flags & _CONFIG and domain.active)
+            stored = bool(flags & _CONFIG) or not live
+            if stored and not domain.persistent:
+                raise DomainIsTransient(name=domain.name)
+            if live:
+                run = domain.require_run()
+                run = run.with_config(change(run.config))
+                self._services.runs.save(run.record)
+                domain.update(run=run)
+            if stored:
+                self._definitions.replace_config(domain, change(domain.next_config))
+        self._services.bus.metadata_change(
+            domain.remote, MetadataType(kind), uri if kind == MetadataType.ELEMENT else None
+        )
+
+
+def _change(
+    kind: int, text: str | None, *, key: str | None, uri: str | None
+) -> Callable[[DomainConfig], DomainConfig]:
+    if kind == MetadataType.DESCRIPTION:
+        return lambda config: metadata.with_description(config, text)
+    if kind == MetadataType.TITLE:
+        return lambda config: metadata.with_title(config, text)
+    if kind != MetadataType.ELEMENT:
+        raise BadArgument(what=f"there is no metadata of type {kind}")
+    if uri == STOP_CAUSE_NAMESPACE:
+        raise BadArgument(what="the stop cause is written by virtocid itself")
+    return lambda config: metadata.with_element(config, uri=uri or "", key=key, xml=text)
+
+
+def stop_cause_element(domain: Domain) -> MetadataElement | None:
+    """<covirtstop:cause> for the last stop; None while there was none."""
+    cause = domain.facts.last_stop
+    if cause is None:
+        return None
+    return MetadataElement(uri=STOP_CAUSE_NAMESPACE, xml=_cause_text(cause))
+
+
+def _cause_text(cause: StopCause) -> str:
+    element = etree.Element(_CAUSE_TAG, nsmap={"covirtstop": STOP_CAUSE_NAMESPACE})
+    element.set("kind", cause.kind)
+    element.set("when", cause.when)
+    if cause.exit_code is not None:
+        element.set("exitCode", str(cause.exit_code))
+    if cause.signal is not None:
+        element.set("signal", str(cause.signal))
+    element.set("message", _printable(cause.describe()))
+    for line in cause.log_tail:
+        etree.SubElement(element, _LOG_TAG).text = _printable(line)
+    return etree.tostring(element, encoding="unicode")
+
+
+def _printable(text: str) -> str:
+    """XML 1.0 has no control characters, and a container may print any byte."""
+    return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

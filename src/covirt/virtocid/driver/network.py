@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A domain's interfaces on this host: names, bridges, plugs and the spoof filter."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+
+from covirt.common.root import Root
+from covirt.common.undo import undo_on_failure
+from covirt.oci.interface import VethRequest, free_host_name, linux_bridges, plug, unplug
+from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
+from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
+from covirt.virtocid.driver.errors import BridgeNotAllowed, NoSuchNetwork
+from covirt.virtocid.driver.host_libvirt import LibvirtAbsent, NetworkUnusable, bridge_of_network
+from covirt.virtocid.driver.run import Run
+
+
+class Network:
+    """Plugs interfaces into Linux bridges. Thread-safe."""
+
+    def __init__(self, root: Root, *, allowed_bridges: tuple[str, ...]) -> None:
+        self._root = root
+        self._allowed = allowed_bridges
+        self._filter = SpoofFilter(root.id)
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
+
+    def bridge_of(self, interface: Interface) -> str:
+        """The Linux bridge behind an interface. Raises NoSuchNetwork, BridgeNotAllowed."""
+        if interface.type == "bridge":
+            bridge = interface.source
+        else:
+            try:
+                bridge = bridge_of_network(self._root.libvirt_dir, interface.source)
+            except (LibvirtAbsent, NetworkUnusable) as error:
+                bridges = ", ".join(linux_bridges()) or "none"
+                raise NoSuchNetwork(network=interface.source, reason=error, bridges=bridges) from error
+        if self._allowed and bridge not in self._allowed:
+            raise BridgeNotAllowed(bridge=bridge, allowed=", ".join(self._allowed))
+        return bridge
+
+    def complete(self, config: DomainConfig) -> DomainConfig:
+        """Give every interface a host-side name of its own; release() frees them again."""
+        with self._lock:
+            interfaces = []
+            for interface in config.interfaces:
+                name = interface.target or free_host_name(self._root.id, frozenset(self._names))
+                self._names.add(name)
+                interfaces.append(replace(interface, target=name))
+            return replace(config, interfaces=tuple(interfaces))
+
+    def release(self, names: Iterable[str]) -> None:
+        """These host-side names may be given out again."""
+        with self._lock:
+            self._names.difference_update(names)
+
+    def adopt(self, runs: Iterable[Run]) -> None:
+        """Take over what an earlier daemon plugged: names, and the filter as it must be now."""
+        entries = []
+        for run in runs:
+            self._names.update(run.interface_names)
+            entries += [_entry(interface) for interface in run.config.interfaces if not interface.filter_off]
+        if entries:
+            self._filter.reconcile(entries)
+
+    def plug(self, run: Run, number: int) -> None:
+        """Connect one interface: filter first, so that nothing is ever forwarded unfiltered."""
+        interface = run.config.interfaces[number]
+        name = interface.target or ""
+        with undo_on_failure() as undo:
+            if not interface.filter_off:
+                entry = _entry(interface)
+                self._filter.allow(entry.host_name, entry.mac, entry.addresses)
+                undo.add(f"remove the filter of {name}", lambda: self._filter.remove(name))
+            plug(
+                VethRequest(
+                    bridge=run.bridges[number],
+                    host_name=name,
+                    mac=interface.mac or "",
+                    owner=f"{self._root.id}:{run.container_id}",
+                    guest_name=interface.guest_name or f"eth{number}",
+                    mtu=interface.mtu,
+                    addresses=tuple(address.cidr for address in interface.addresses),
+                    routes=tuple(
+                        (route.destination, route.gateway)
+                        if route.metric is None
+                        else (route.destination, route.gateway, route.metric)
+                        for route in interface.routes
+                    ),
+                    link_up=interface.link_up,
+                ),
+                run.network_namespace,
+            )
+
+    def unplug(self, name: str) -> None:
+        """Disconnect and forget an interface; absent is fine."""
+        unplug(name)
+        self._filter.remove(name)
+        self.release((name,))
+
+
+def _entry(interface: Interface) -> FilterEntry:
+    return FilterEntry(
+        host_name=interface.target or "",
+        mac=interface.mac or "",
+        addresses=tuple(address.address for address in interface.addresses if address.family == "ipv4"),
+    )

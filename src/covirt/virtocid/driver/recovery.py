@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""After a restart of the daemon: find every domain and every run again, without asking a runtime.
+
+A run whose processes live is adopted. One that ended meanwhile gets its true cause from the exit file. What was half
+made is removed, what was half removed is removed to its end. A record of an earlier boot ended with its host.
+"""
+
+import logging
+
+from covirt.common.errors import Error
+from covirt.common.files import write_atomic
+from covirt.common.stop_cause import StopCause, StopKind
+from covirt.oci.processes import alive
+from covirt.virtocid.driver.domain import Domain, DomainFacts
+from covirt.virtocid.driver.ending import Endings, now_text
+from covirt.virtocid.driver.lifecycle import Lifecycle
+from covirt.virtocid.driver.records import domain_of, domain_record
+from covirt.virtocid.driver.run import Run, run_of
+from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.start import clean_up
+from covirt.virtocid.driver.store import RunPhase, RunRecord, UserRequest
+
+log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """Runs once, before the first client is served."""
+
+    def __init__(self, services: Services, lifecycle: Lifecycle) -> None:
+        self._services = services
+        self._lifecycle = lifecycle
+        self._endings: Endings = lifecycle.endings
+
+    def run(self) -> None:
+        self._load_domains()
+        runs = self._load_runs()
+        living = [run for run in runs if self._lives(run)]
+        self._services.network.adopt(living)
+        for run in runs:
+            self._recover(run, lives=run in living)
+        self._remove_strangers(runs)
+
+    def autostart(self) -> None:
+        """Start what is marked so, once per boot."""
+        marker = self._services.root.run_dir / "virtocid" / "autostarted"
+        if marker.exists() and marker.read_text() == self._services.boot_id:
+            return
+        for domain in self._services.domains.all():
+            if domain.facts.autostart and not domain.active:
+                try:
+                    self._lifecycle.start(domain, paused=False)
+                except Error as error:
+                    log.error("Autostart failed domain=%s: %s", domain.name, error)
+        write_atomic(marker, self._services.boot_id.encode(), durable=False)
+
+    def _load_domains(self) -> None:
+        services = self._services
+        records, broken = services.store.load_all()
+        for each in broken:
+            log.error("A domain is left out because its file is broken path=%s reason=%s", each.path, each.reason)
+        for record in records:
+            try:
+                domain = domain_of(record)
+                services.ids.reserve(domain.uuid, domain.facts.first_id)
+                services.domains.add(domain)
+            except Error as error:
+                log.error("A domain is left out domain=%s: %s", record.name, error)
+
+    def _load_runs(self) -> list[Run]:
+        services = self._services
+        records, broken = services.runs.load_all()
+        for each in broken:
+            log.error("A run is left alone because its file is broken path=%s reason=%s", each.path, each.reason)
+        runs = []
+        for record in records:
+            run = self._read(record)
+            if run is not None:
+                runs.append(run)
+                services.domains.seen_id(run.domain_id)
+        return runs
+
+    def _read(self, record: RunRecord) -> Run | None:
+        try:
+            return run_of(record, self._services.runs.directory(record.uuid))
+        except Error as error:
+            log.error("A run is left alone because its record cannot be read uuid=%s: %s", record.uuid, error)
+            return None
+
+    def _lives(self, run: Run) -> bool:
+        """Whether this run can go on: of this boot, fully made, and its monitor and process still there."""
+        if run.boot_id != self._services.boot_id or run.phase not in (RunPhase.CREATED, RunPhase.RUNNING):
+            return False
+        if run.phase is RunPhase.CREATED and not run.paused:
+            return False  # killed between create and start: undone below
+        return run.monitor is not None and alive(run.monitor.pid, run.monitor.start_time)
+
+    def _recover(self, run: Run, *, lives: bool) -> None:
+        domain = self._domain_of(run)
+        if lives:
+            domain.update(run=run, run_number=run.run_number)
+            log.info("Domain found running domain=%s uuid=%s", domain.name, domain.uuid)
+            self._endings.watch(domain, run)
+            self._finish_request(domain, run)
+        elif self._ended_by_itself(run):
+            domain.update(run=run, run_number=run.run_number)
+            self._endings.ended(domain, run)
+        else:
+            self._undo(domain, run)
+
+    def _ended_by_itself(self, run: Run) -> bool:
+        """It ran, and ended while nobody looked: its exit file tells the rest."""
+        return run.boot_id == self._services.boot_id and run.phase is RunPhase.RUNNING and run.container is not None
+
+    def _finish_request(self, domain: Domain, run: Run) -> None:
+        """A stop that was asked for may not have reached the container: ask for it again."""
+        try:
+            if run.request is UserRequest.DESTROY:
+                self._lifecycle.destroy(domain, graceful=False)
+            elif run.request is UserRequest.RESET:
+                self._lifecycle.reset(domain)
+            elif run.request is UserRequest.SHUTDOWN:
+                self._lifecycle.shutdown(domain)
+            elif run.request is UserRequest.REBOOT:
+                self._lifecycle.reboot(domain)
+        except Error as error:
+            log.error("A stop could not be finished domain=%s: %s", domain.name, error)
+
+    def _undo(self, domain: Domain, run: Run) -> None:
+        """Half made, half removed, or of another boot: remove what is left and say why it is not running."""
+        cause = self._cause(domain, run)
+        domain.update(last_stop=cause, run_number=max(run.run_number, domain.facts.run_number))
+        if domain.persistent:
+            self._services.store.save(domain_record(domain))
+        try:
+            clean_up(self._services, run)
+        except Error as error:
+            log.error("Something of a run could not be removed container=%s: %s", run.container_id, error)
+        self._endings.finish(domain, cause)
+
+    def _cause(self, domain: Domain, run: Run) -> StopCause:
+        recorded = domain.facts.last_stop
+        if run.phase is RunPhase.STOPPING and recorded is not None and domain.facts.run_number == run.run_number:
+            return recorded
+        if run.boot_id != self._services.boot_id:
+            return StopCause(kind=StopKind.HOST, when=now_text())
+        if run.phase is RunPhase.STOPPING:
+            return StopCause(kind=StopKind.SUPERVISOR_LOST, when=now_text())
+        return StopCause(
+            kind=StopKind.START_FAILED, when=now_text(), message="virtocid ended during the start; start it again"
+        )
+
+    def _domain_of(self, run: Run) -> Domain:
+        """The run's domain; a transient one exists nowhere else."""
+        services = self._services
+        domain = services.domains.find(run.uuid)
+        if domain is None:
+            domain = Domain(
+                run.uuid,
+                DomainFacts(config=run.config, first_id=run.first_id, transient=True, run_number=run.run_number - 1),
+            )
+            services.ids.reserve(run.uuid, run.first_id)
+            services.domains.add(domain)
+        return domain
+
+    def _remove_strangers(self, runs: list[Run]) -> None:
+        """Places of runs that no record tells of: their record was removed right before their daemon was killed."""
+        known = {run.container_id for run in runs}
+        for name in self._services.supervisor.leftovers():
+            if name not in known:
+                log.warning("Removing what is left of an unknown run container=%s", name)
+                try:
+                    self._services.supervisor.adopt(name).remove()
+                except Error as error:
+                    log.error("It could not be removed container=%s: %s", name, error)

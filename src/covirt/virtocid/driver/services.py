@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Everything the driver works with, built once at start-up and handed around."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from covirt.common.root import Root, boot_id
+from covirt.oci.bundle import Volume
+from covirt.oci.cgroup import CgroupReader
+from covirt.oci.image.model import ContainerImage
+from covirt.oci.image.store import ImageStore
+from covirt.oci.monitor import ConmonMonitor, Monitor
+from covirt.oci.namespaces import NamespaceFactory
+from covirt.oci.processes import ExitWatcher
+from covirt.oci.runtime import Runtime
+from covirt.oci.runtimes.registry import Runtimes, load_runtimes
+from covirt.oci.shared_images import SharedImages
+from covirt.oci.supervisor import Supervisor, supervisor_for
+from covirt.virtocid.config import VirtocidConfig
+from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, NoImage
+from covirt.virtocid.driver.id_pool import IdPool
+from covirt.virtocid.driver.network import Network
+from covirt.virtocid.driver.registry import Domains
+from covirt.virtocid.driver.store import DomainStore, RunStore
+from covirt.virtocid.events import EventBus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts, and the few questions that need several of them."""
+
+    root: Root
+    config: VirtocidConfig
+    bus: EventBus
+    runtimes: Runtimes
+    images: ImageStore
+    shared_images: SharedImages
+    ids: IdPool
+    namespaces: NamespaceFactory
+    supervisor: Supervisor
+    monitor: Monitor
+    reader: CgroupReader
+    watcher: ExitWatcher
+    network: Network
+    store: DomainStore
+    runs: RunStore
+    domains: Domains = field(default_factory=Domains)
+    boot_id: str = field(default_factory=boot_id)
+
+    def runtime_of(self, config: DomainConfig) -> Runtime:
+        """Raises UnknownRuntime, UnusableRuntime."""
+        return self.runtimes.named(config.runtime or self.config.container.default_runtime)
+
+    def image_of(self, config: DomainConfig) -> ContainerImage:
+        """The domain's container image; a file that no import here made is verified and repacked first.
+
+        Raises NoImage and what ImageStore raises.
+        """
+        if config.image is None:
+            raise NoImage(name=config.name)
+        image = self.images.find(config.image)
+        if self.images.is_trusted(image.path):
+            return image
+        log.warning("The image was not imported here, so it is verified and packed anew path=%s", image.path)
+        return self.images.adopt(image.path)
+
+    def console_log(self, uuid: UUID, config: DomainConfig, *, persistent: bool) -> Path:
+        """Where conmon writes what the container says. Raises LogNotAllowed."""
+        chosen = next((console.log_file for console in config.consoles if console.log_file), None)
+        if chosen is not None:
+            allowed = self.root.path / "var/log"
+            path = Path(chosen)
+            if not path.is_absolute() or not path.resolve().is_relative_to(allowed):
+                raise LogNotAllowed(path=chosen, allowed=allowed)
+            return path.resolve()
+        directory = self.store.directory(uuid) if persistent else self.runs.directory(uuid)
+        return directory / "console.log"
+
+    def volumes(self, config: DomainConfig) -> tuple[Volume, ...]:
+        """<filesystem type='mount'>: host directories that the configuration allows. Raises DirectoryNotAllowed."""
+        return tuple(
+            Volume(
+                source=self._allowed(filesystem.source), destination=filesystem.target, read_only=filesystem.readonly
+            )
+            for filesystem in config.filesystems
+            if filesystem.type in ("mount", "bind")
+        )
+
+    def _allowed(self, source: str | None) -> Path:
+        path = Path(source or "")
+        allowed = self.config.container.allowed_directories
+        real = path.resolve()
+        if not path.is_absolute() or not any(real.is_relative_to(Path(each).resolve()) for each in allowed):
+            raise DirectoryNotAllowed(path=source, allowed=", ".join(allowed) or "none")
+        return real
+
+
+def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Services:
+    """Build all parts; nothing runs yet but the exit watcher's thread."""
+    supervisor = supervisor_for(root.id)
+    watcher = ExitWatcher()
+    watcher.start()
+    return Services(
+        root=root,
+        config=config,
+        bus=bus,
+        runtimes=load_runtimes(root, config.runtime_configs),
+        images=ImageStore(root),
+        shared_images=SharedImages(root.run_dir),
+        ids=IdPool(first=config.ids.first, ranges=config.ids.ranges, root_id=root.id),
+        namespaces=NamespaceFactory(),
+        supervisor=supervisor,
+        monitor=ConmonMonitor(timeout_seconds=config.container.runtime_timeout_seconds),
+        reader=CgroupReader(supervisor.layout),
+        watcher=watcher,
+        network=Network(root, allowed_bridges=config.network.allowed_bridges),
+        store=DomainStore(root.state_dir),
+        runs=RunStore(root.run_dir),
+    )

@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Starting a container: what is made, in which order, and how it is all taken back when a step fails.
+
+    record "preparing"                        so that a killed daemon cleans up
+    user and network namespace
+    in two threads:  mounts, config.json, conmon and runtime create  |  spoof filter and interfaces
+    record "created"
+    runtime start (or stay created, which is what "paused at start" means)
+    record "running"
+
+The two threads are independent, and each takes longer than any other step.
+"""
+
+import concurrent.futures
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from covirt.common.errors import Error
+from covirt.common.files import make_directory, remove_tree
+from covirt.common.undo import undo_on_failure
+from covirt.common.units import KIB
+from covirt.oci.bundle import (
+    BundleRequest,
+    RootLayer,
+    namespaces_directory,
+    prepare_bundle,
+    prepare_bundle_directory,
+    remove_bundle,
+    write_config,
+)
+from covirt.oci.idmap import IdMap
+from covirt.oci.image.model import ContainerImage
+from covirt.oci.monitor import MonitoredContainer
+from covirt.oci.namespaces import Namespaces
+from covirt.oci.runtime import Runtime
+from covirt.oci.spec import build_spec
+from covirt.oci.supervisor import RunCgroup
+from covirt.oci.users import resolve_user
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml import model
+from covirt.virtocid.driver.domain_xml.format import format_domain
+from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.plan import Places, Plan, id_map
+from covirt.virtocid.driver.run import BUNDLE, Run
+from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.store import RunPhase
+
+log = logging.getLogger(__name__)
+
+_DISCARDED_LAYER_SHARE: Final = 2  # a root layer in memory may fill half of the container's memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What every step of one start needs."""
+
+    run: Run
+    runtime: Runtime
+    image: ContainerImage
+    plan: Plan
+    idmap: IdMap
+
+
+class Starter:
+    """Makes containers run. Thread-safe."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=16, thread_name_prefix="virtocid-plug")
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def start(self, domain: Domain, config: DomainConfig, *, paused: bool, domain_id: int) -> Run:
+        """Run the domain; returns its run, which waits in phase created when ``paused``. Undone on failure."""
+        services = self._services
+        with undo_on_failure() as undo:
+            start = self._prepare(domain, config, domain_id)
+            run = start.run
+            undo.add(f"forget run {run.container_id}", lambda: services.runs.remove(run.uuid))
+            undo.add(f"clean up run {run.container_id}", lambda: clean_up(services, run))
+            services.runs.save(run.record)
+            prepare_bundle_directory(run.bundle, start.idmap)
+            namespaces = services.namespaces.make(start.idmap, namespaces_directory(run.bundle))
+            network = self._pool.submit(self._plug, run)
+            try:
+                container = self._create(start, namespaces)
+            finally:
+                concurrent.futures.wait([network])
+            network.result()
+            created = replace(run, phase=RunPhase.CREATED, container=container.container, monitor=container.monitor)
+            created = replace(created, paused=paused)
+            services.runs.save(created.record)
+            if paused:
+                return created
+            start.runtime.start(run.container_id)
+            running = replace(created, phase=RunPhase.RUNNING)
+            services.runs.save(running.record)
+            return running
+
+    def _prepare(self, domain: Domain, config: DomainConfig, domain_id: int) -> _Start:
+        """Find everything by name first: most mistakes show here, before anything is made."""
+        services = self._services
+        runtime = services.runtime_of(config)
+        image = services.image_of(config)
+        plan = Plan(config=config, image=image, defaults=services.config.container)
+        idmap = id_map(config, domain.facts.first_id)
+        bridges = tuple(services.network.bridge_of(interface) for interface in config.interfaces)
+        log_path = services.console_log(domain.uuid, config, persistent=domain.persistent)
+        number = domain.facts.run_number + 1
+        config = services.network.complete(config)
+        run = Run(
+            uuid=domain.uuid,
+            boot_id=services.boot_id,
+            domain_id=domain_id,
+            run_number=number,
+            runtime=runtime.name,
+            config=config,
+            xml=format_domain(config, secure=True),
+            first_id=domain.facts.first_id,
+            persistent=domain.persistent,
+            bridges=bridges,
+            directory=services.runs.directory(domain.uuid),
+            log=log_path,
+            cgroup_path=services.supervisor.adopt(f"{domain.uuid}-{number}").container_path,
+            image_path=str(image.path),
+            started_at=time.time(),
+        )
+        return _Start(run=run, runtime=runtime, image=image, plan=plan, idmap=idmap)
+
+    def _create(self, start: _Start, namespaces: Namespaces) -> MonitoredContainer:
+        services, plan, run = self._services, start.plan, start.run
+        cgroup = services.supervisor.prepare(run.container_id)
+        bundle = prepare_bundle(
+            BundleRequest(
+                directory=run.bundle,
+                image=start.image.path,
+                image_digest=start.image.digest,
+                idmap=start.idmap,
+                namespaces=namespaces,
+                root_layer=self._root_layer(start),
+                hostname=plan.hostname,
+                addresses=plan.addresses,
+                nameservers=plan.nameservers,
+                search_domains=run.config.settings.dns.search,
+                volumes=services.volumes(run.config),
+                no_new_privileges=run.config.settings.no_new_privileges,
+            ),
+            images=services.shared_images,
+        )
+        places = Places(
+            rootfs=bundle.rootfs,
+            user=resolve_user(bundle.rootfs, plan.user),
+            idmap=start.idmap,
+            user_namespace=namespaces.user,
+            network_namespace=namespaces.network,
+            cgroups_path=cgroup.container_path,
+            mounts=(*bundle.mounts, *plan.memory_mounts),
+        )
+        write_config(run.bundle, build_spec(plan.complete(places)))
+        make_directory(run.log.parent)
+        return services.monitor.create(
+            runtime=start.runtime,
+            container_id=run.container_id,
+            paths=run.monitor_paths,
+            terminal=run.config.terminal,
+            cgroup=cgroup,
+        )
+
+    def _root_layer(self, start: _Start) -> RootLayer:
+        """Kept for persistent domains unless their XML says otherwise; a transient one has nothing to keep it for."""
+        run = start.run
+        if run.persistent and run.config.settings.root_layer is not model.RootLayer.DISCARDED:
+            directory = self._services.store.directory(run.uuid) / "root-layer"
+            make_directory(directory.parent)
+            return RootLayer(directory=directory, discarded=False)
+        return RootLayer(tmpfs_size_bytes=run.config.current_memory_kib * KIB // _DISCARDED_LAYER_SHARE)
+
+    def _plug(self, run: Run) -> None:
+        for number in range(len(run.config.interfaces)):
+            self._services.network.plug(run, number)
+
+
+def clean_up(services: Services, run: Run) -> None:
+    """Remove everything a run has, whatever state it is in; what is gone already is fine.
+
+    Every step is tried, so that one that fails does not keep the others; the first error is raised at the end.
+    """
+    cgroup = services.supervisor.adopt(run.container_id)
+    errors: list[Error] = []
+    for what, step in _clean_up_steps(services, run, cgroup):
+        try:
+            step()
+        except (Error, OSError) as error:
+            log.warning("Clean-up step failed domain=%s step=%r: %s", run.config.name, what, error)
+            errors.append(error if isinstance(error, Error) else Error(message=f"{what}: {error}"))
+    if errors:
+        raise errors[0]
+
+
+def _clean_up_steps(services: Services, run: Run, cgroup: RunCgroup) -> list[tuple[str, Callable[[], object]]]:
+    runtime = services.runtimes.by_name.get(run.runtime)
+    steps: list[tuple[str, Callable[[], object]]] = []
+    if runtime is not None:
+        steps.append(("delete container", lambda: runtime.delete(run.container_id, force=True)))
+    steps.append(("remove cgroup", cgroup.remove))
+    steps.append(("forget statistics", lambda: services.reader.forget(run.cgroup_path)))
+    steps += [
+        (f"unplug {name}", lambda name=name: services.network.unplug(name))  # type: ignore[misc]  # a default binds it
+        for name in run.interface_names
+        if name
+    ]
+    steps.append(("remove bundle", lambda: remove_bundle(run.bundle, images=services.shared_images)))
+    steps.append(("remove run directory", lambda: _remove_run_directory(run.directory)))
+    return steps
+
+
+def _remove_run_directory(directory: Path) -> None:
+    """All but the bundle: if that could not be removed, mounts may lie below it."""
+    if not directory.exists():
+        return
+    for entry in directory.iterdir():
+        if entry.name != BUNDLE:
+            remove_tree(entry)
+    if not any(directory.iterdir()):
+        directory.rmdir()
