@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A stock client with an event loop, as a process of its own: prints what it hears, a line a fact, until stdin ends.
+
+``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS]``. Lines: ``ready``,
+``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``metadata NAME TYPE URI``, ``closed REASON``.
+"""
+
+import os
+import sys
+from typing import Any
+
+import libvirt
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    uri, keepalive_seconds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+    connection = libvirt.open(uri)
+    over = False
+
+    def closed(_connection: Any, reason: int, _opaque: Any) -> None:
+        nonlocal over
+        say("closed", reason)
+        over = True
+
+    def ended(*_args: Any) -> None:
+        nonlocal over
+        over = not os.read(0, 1024)
+
+    def lifecycle(_connection: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
+        say("lifecycle", domain.name(), domain.ID(), event, detail)
+
+    def reboot(_connection: Any, domain: Any, _opaque: Any) -> None:
+        say("reboot", domain.name())
+
+    def metadata(_connection: Any, domain: Any, kind: int, nsuri: str | None, _opaque: Any) -> None:
+        say("metadata", domain.name(), kind, nsuri)
+
+    connection.registerCloseCallback(closed, None)
+    if keepalive_seconds:
+        connection.setKeepAlive(keepalive_seconds, 3)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot, None)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata, None)
+    libvirt.virEventAddHandle(0, libvirt.VIR_EVENT_HANDLE_READABLE | libvirt.VIR_EVENT_HANDLE_HANGUP, ended, None)
+    say("ready")
+    while not over:
+        libvirt.virEventRunDefaultImpl()
+
+
+if __name__ == "__main__":
+    main()
