@@ -28,6 +28,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # The labels that umoci reads as what they say.
 _HONEST: Final[Mapping[str, tuple[str, ...]]] = {"gzip": (f"{LAYER_TYPE}+gzip",), "tar": (LAYER_TYPE,), "zstd": ()}
+_FULL_BELOW_BYTES: Final = 1 << 20
 _EXT4_SPARE_INODES: Final = 64  # reserved ones, lost+found, rounding to whole groups
 _MKE2FS: Final = (
     "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
@@ -163,14 +164,22 @@ def _result(
     )
     if completed.status == 0:
         return completed
-    said = (completed.stderr + b"\n" + completed.stdout).decode(errors="replace").strip()
-    if _FULL.search(said):
+    said = (completed.stdout + b"\n" + completed.stderr).decode(errors="replace").strip()
+    if _FULL.search(said) or _is_full(work.path):
         raise DiskFull(source=source, path=work.path)
     if _FOREIGN_ID.search(said):
         raise IdOutOfRange(source=source)
-    raise failure(source=source, reason=_last_line(completed.complaint or said, completed.status))
+    raise failure(source=source, reason=_last_line(said, completed.status))
+
+
+def _is_full(path: Path) -> bool:
+    # umoci 0.4.7 may crash in a race of its own ("panic: d.nx != 0") before it can say that the disk is full.
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize < _FULL_BELOW_BYTES or (found.f_files > 0 and found.f_favail == 0)
 
 
 def _last_line(said: str, status: int) -> str:
+    """A program's complaint in one line: the last, or the first word of a Go program's crash."""
     lines = [line.strip(_UMOCI_BULLETS) for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else f"a program ended with status {status} and said nothing"
+    crash = [line for line in lines if line.startswith(("panic:", "fatal error:", "runtime:"))]
+    return (crash or lines[-1:])[0] if lines else f"a program ended with status {status} and said nothing"
