@@ -150,7 +150,7 @@ def _digest(data: bytes) -> str:
 def unpack_busybox(directory: Path) -> Path:
     """The busybox image's files as a plain directory, for tests that need a root file system and no image."""
     with tarfile.open(fileobj=io.BytesIO(busybox_layer())) as archive:
-        # Not extractall(filter=...): Debian 12's Python 3.11.2 does not know it, and newer ones warn without a filter.
+        # Not extractall(filter=...): Python 3.11.2 does not know it, and newer ones warn without a filter.
         archive.extraction_filter = lambda member, _path: member
         archive.extractall(directory)  # noqa: S202  # our own archive
     shutil.chown(directory, 0, 0)
