@@ -83,6 +83,7 @@ class BundleRequest:
     addresses: tuple[str, ...] = ()
     nameservers: tuple[str, ...] = ()
     search_domains: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
     volumes: tuple[Volume, ...] = ()
     # False leaves setuid programs working, see mount_overlay(); must be what the spec says.
     no_new_privileges: bool = True
@@ -126,7 +127,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages) -> Bundle:
         etc = write_etc_files(
             directory,
             {
-                "resolv.conf": resolv_conf_text(request.nameservers, request.search_domains),
+                "resolv.conf": resolv_conf_text(request.nameservers, request.search_domains, request.dns_options),
                 "hosts": hosts_text(request.hostname, request.addresses),
                 "hostname": f"{request.hostname}\n",
             },

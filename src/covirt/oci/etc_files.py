@@ -16,12 +16,13 @@ _INSIDE: Final = {"resolv.conf": "/etc/resolv.conf", "hosts": "/etc/hosts", "hos
 _OPTIONS: Final = ("bind", "ro", "nosuid", "noexec", "nodev")
 
 
-def resolv_conf_text(nameservers: Iterable[str], search: Iterable[str] = ()) -> str:
+def resolv_conf_text(nameservers: Iterable[str], search: Iterable[str] = (), options: Iterable[str] = ()) -> str:
     """resolv.conf(5)."""
-    domains = " ".join(search)
-    return "".join(
-        [f"search {domains}\n" if domains else "", *(f"nameserver {address}\n" for address in nameservers)]
-    )
+    lines = [f"nameserver {address}\n" for address in nameservers]
+    for keyword, words in (("search", " ".join(search)), ("options", " ".join(options))):
+        if words:
+            lines.insert(0, f"{keyword} {words}\n")
+    return "".join(lines)
 
 
 def hosts_text(hostname: str, addresses: Iterable[str]) -> str:
