@@ -40,7 +40,7 @@ def spec_rlimit(wanted: Rlimit, *, owner: str, by_default: bool) -> dict[str, ob
     """One entry of process.rlimits. A limit that was asked for and had to be lowered is logged as a warning."""
     if wanted.name not in _NAMES:
         raise BadSpecRequest(what="limit", value=wanted.name, reason=f"there is one of {', '.join(_NAMES)}")
-    if wanted.soft is not None and wanted.hard is not None and wanted.soft > wanted.hard:
+    if _plain(wanted.soft) > _plain(wanted.hard):
         raise BadSpecRequest(what="limit", value=wanted.name, reason="its soft value is above its hard value")
     highest = _host_hard_limit(wanted.name)
     soft, hard = min(_plain(wanted.soft), highest), min(_plain(wanted.hard), highest)

@@ -139,10 +139,9 @@ def open_in_root(root: int, path: str, *, flags: int = os.O_RDONLY) -> int:
 
     A path with /proc-style links is refused (ELOOP); devices and FIFOs do not block (O_NONBLOCK).
     """
-    how = _OpenHow(
-        flags=flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY,
-        resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    )
+    if not flags & os.O_PATH:  # which openat2 refuses to combine with these
+        flags |= os.O_NONBLOCK | os.O_NOCTTY
+    how = _OpenHow(flags=flags | os.O_CLOEXEC, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
     return _checked(
         _libc.syscall(
             _OPENAT2, ctypes.c_long(root), os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
