@@ -15,14 +15,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from covirt.common.files import remove_tree
 from tests.support.cgroups import remove_group
 
+# Another place for records, so that the tests of this module do not meet real ones.
+STATE_VARIABLE: Final = "COVIRT_TEST_STATE"
+
 
 def state_dir() -> Path:
     """Where records lie: one directory per user, nobody else's to write."""
-    directory = Path(f"/var/tmp/covirt-tests-{os.getuid()}")
+    directory = Path(os.environ.get(STATE_VARIABLE, f"/var/tmp/covirt-tests-{os.getuid()}"))
     directory.mkdir(mode=0o711, exist_ok=True)
     if directory.is_symlink() or directory.stat().st_uid != os.getuid():
         raise PermissionError(f"{directory} belongs to somebody else; remove it")
