@@ -57,7 +57,7 @@ def make_image(
     progress(Progress(step=Step.UNPACK))
     began_ns = time.time_ns()
     unpack_layers(work, image, source=name)
-    for spent in ("layout", "plain"):
+    for spent in ("layout", "plain", "tar"):
         remove_tree(work.inner / spent)
     progress(Progress(step=Step.PACK))
     about = about_image(image.digest, image.config)

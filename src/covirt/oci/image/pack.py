@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # The labels that umoci reads as what they say.
 _HONEST: Final[Mapping[str, tuple[str, ...]]] = {"gzip": (f"{LAYER_TYPE}+gzip",), "tar": (LAYER_TYPE,), "zstd": ()}
-_FULL_BELOW_BYTES: Final = 1 << 20
+_CRASHES: Final = ("panic:", "fatal error:", "runtime:")  # how a Go program dies
 _EXT4_SPARE_INODES: Final = 64  # reserved ones, lost+found, rounding to whole groups
 _MKE2FS: Final = (
     "mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0",
@@ -38,16 +39,19 @@ _MKE2FS: Final = (
 
 def unpack_layers(work: WorkDir, image: LayoutImage, *, source: str) -> None:
     """Unpack ``inner/layout`` into ``inner/tree/rootfs``. Raises UnpackFailed, IdOutOfRange, DiskFull."""
-    layout = "layout"
-    if any(
-        layer.media_type not in _HONEST[_compression(blob_path(work.inner / layout, layer.digest))]
-        for layer in image.layers
-    ):
-        layout = _relabelled(work, image, source=source)
+    layout = _Layers(work=work, name="layout", layers=image.layers)
+    if any(layer.media_type not in _HONEST[layout.compression(layer)] for layer in image.layers):
+        layout = _rewritten(layout, image, "plain", unpacked=("zstd",), source=source)
     _run(work, "mkdir", "tree", source=source)
-    _run(
-        work, "umoci", "raw", "unpack", "--image", f"{INSIDE}/{layout}:image", f"{INSIDE}/tree/rootfs", source=source
-    )
+    try:
+        _umoci(layout, source=source)
+    except UnpackFailed as error:
+        if not str(error.fields["reason"]).startswith(_CRASHES):
+            raise
+        # To report a failure, umoci 0.4.7 closes a gzip layer that a goroutine still reads, and may crash over it
+        # ("panic: d.nx != 0") before it can say that the disk is full. From plain layers it gets to say it.
+        _run(work, "rm", "-rf", "tree/rootfs", source=source)
+        _umoci(_rewritten(layout, image, "tar", unpacked=("zstd", "gzip"), source=source), source=source)
 
 
 def make_filesystem(
@@ -103,44 +107,60 @@ def extract_filesystem(work: WorkDir, *, filesystem: str, source: str) -> None:
     _result(work, confined_call(work.inner, "listing:restore"), source=source)
 
 
-def _compression(blob: Path) -> str:
-    """What the layer really is. Labels lie: skopeo calls a Docker archive's plain layers gzip."""
-    with blob.open("rb") as stream:
-        start = stream.read(4)
-    if start == _ZSTD_MAGIC:
-        return "zstd"
-    return "gzip" if start.startswith(_GZIP_MAGIC) else "tar"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layers:
+    """The layers of the image in the layout ``inner/<name>``, as they are there."""
+
+    work: WorkDir
+    name: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def path(self) -> Path:
+        return self.work.inner / self.name
+
+    def compression(self, layer: Layer) -> str:
+        """What the layer really is. Labels lie: skopeo calls a Docker archive's plain layers gzip."""
+        with blob_path(self.path, layer.digest).open("rb") as stream:
+            start = stream.read(4)
+        if start == _ZSTD_MAGIC:
+            return "zstd"
+        return "gzip" if start.startswith(_GZIP_MAGIC) else "tar"
 
 
-def _relabelled(work: WorkDir, image: LayoutImage, *, source: str) -> str:
-    """A second layout with every layer called what it is, and zstd layers as plain tar: umoci 0.4 reads no zstd.
+def _umoci(layout: _Layers, *, source: str) -> None:
+    argv = ("umoci", "raw", "unpack", "--image", f"{INSIDE}/{layout.name}:image", f"{INSIDE}/tree/rootfs")
+    _run(layout.work, *argv, source=source)
 
-    The manifest that counts stays the one that was copied, so its digest is the registry's. umoci checks that what
-    zstd gave is what the configuration's diff_ids promise.
+
+def _rewritten(old: _Layers, image: LayoutImage, name: str, *, unpacked: tuple[str, ...], source: str) -> _Layers:
+    """Another layout with every layer called what it is, and those of the compressions ``unpacked`` as plain tar.
+
+    umoci 0.4 reads no zstd. The manifest that counts stays the one that was copied, so its digest is the registry's;
+    umoci checks that what was decompressed is what the configuration's diff_ids promise. Blobs are moved, not copied.
     """
-    plain = work.inner / "plain"
-    blobs = make_blobs(plain)
-    os.chmod(blobs, 0o777)  # noqa: S103  # inside a 0700 directory
-    labelled: dict[str, tuple[str, str, int]] = {}
-    for layer in image.layers:
-        if layer.digest not in labelled:  # two layers may be the same blob
-            labelled[layer.digest] = _relabel(work, layer, source=source)
-    layers = [labelled[layer.digest] for layer in image.layers]
-    write_layout(plain, config=blob_path(work.inner / "layout", image.config_digest).read_bytes(), layers=layers)
-    return "plain"
+    path = old.work.inner / name
+    os.chmod(make_blobs(path), 0o777)  # noqa: S103  # inside a 0700 directory
+    done: dict[str, Layer] = {}  # two layers may be the same blob
+    for layer in old.layers:
+        if layer.digest not in done:
+            done[layer.digest] = _rewrite(old, layer, path, unpacked=unpacked, source=source)
+    new = _Layers(work=old.work, name=name, layers=tuple(done[layer.digest] for layer in old.layers))
+    blobs = [(each.media_type, each.digest, blob_path(path, each.digest).stat().st_size) for each in new.layers]
+    write_layout(path, config=blob_path(old.path, image.config_digest).read_bytes(), layers=blobs)
+    return new
 
 
-def _relabel(work: WorkDir, layer: Layer, *, source: str) -> tuple[str, str, int]:
-    plain, place = work.inner / "plain", blob_path(work.inner / "layout", layer.digest)
-    compression = _compression(place)
-    if compression != "zstd":
-        os.rename(place, blob_path(plain, layer.digest))
-        kind = f"{LAYER_TYPE}+gzip" if compression == "gzip" else LAYER_TYPE
-        return kind, layer.digest, blob_path(plain, layer.digest).stat().st_size
-    target, packed = blob_path(Path("plain"), layer.diff_id), blob_path(Path("layout"), layer.digest)
-    _run(work, "zstd", "-d", "-q", "-f", "--no-progress", "-o", str(target), str(packed), source=source)
+def _rewrite(old: _Layers, layer: Layer, path: Path, *, unpacked: tuple[str, ...], source: str) -> Layer:
+    compression, place = old.compression(layer), blob_path(old.path, layer.digest)
+    if compression not in unpacked:
+        os.rename(place, blob_path(path, layer.digest))
+        return replace(layer, media_type=f"{LAYER_TYPE}+gzip" if compression == "gzip" else LAYER_TYPE)
+    packed, plain = blob_path(Path(old.name), layer.digest), blob_path(Path(path.name), layer.diff_id)
+    # zstd also reads gzip.
+    _run(old.work, "zstd", "-d", "-q", "-f", "--no-progress", "-o", str(plain), str(packed), source=source)
     place.unlink()
-    return LAYER_TYPE, layer.diff_id, blob_path(plain, layer.diff_id).stat().st_size
+    return replace(layer, media_type=LAYER_TYPE, digest=layer.diff_id)
 
 
 def _run(work: WorkDir, *argv: str, source: str, failure: type[Error] = UnpackFailed) -> Completed:
@@ -165,21 +185,15 @@ def _result(
     if completed.status == 0:
         return completed
     said = (completed.stdout + b"\n" + completed.stderr).decode(errors="replace").strip()
-    if _FULL.search(said) or _is_full(work.path):
+    if _FULL.search(said):
         raise DiskFull(source=source, path=work.path)
     if _FOREIGN_ID.search(said):
         raise IdOutOfRange(source=source)
     raise failure(source=source, reason=_last_line(said, completed.status))
 
 
-def _is_full(path: Path) -> bool:
-    # umoci 0.4.7 may crash in a race of its own ("panic: d.nx != 0") before it can say that the disk is full.
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize < _FULL_BELOW_BYTES or (found.f_files > 0 and found.f_favail == 0)
-
-
 def _last_line(said: str, status: int) -> str:
     """A program's complaint in one line: the last, or the first word of a Go program's crash."""
     lines = [line.strip(_UMOCI_BULLETS) for line in said.splitlines() if line.strip()]
-    crash = [line for line in lines if line.startswith(("panic:", "fatal error:", "runtime:"))]
+    crash = [line for line in lines if line.startswith(_CRASHES)]
     return (crash or lines[-1:])[0] if lines else f"a program ended with status {status} and said nothing"

@@ -112,7 +112,7 @@ class ImageStore:
             target = self.path_of(name)
         else:
             target = _checked_output(output)
-        _require_programs("setpriv", "skopeo", "umoci")
+        _require_programs("setpriv", "skopeo", "umoci", "zstd")
         filesystem = self._filesystem(options.filesystem)
         try:
             with work_dir(self._work) as work:
