@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where runs are put with and without systemd; systemd's programs are scripts, the v2 tree is a directory."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from covirt.oci.cgroup_layout import CgroupLayout
+from covirt.oci.cgroup_tree import CgroupTree, SliceResources, cpu_weight
+from covirt.oci.supervisor import PlainSupervisor, ScopeNotStarted, SystemdSupervisor, slice_path
+from tests.support.programs import fake_program, prepend_path
+
+SCOPE = "machine.slice/machine-covirt.slice/covirt-abcdef-one.scope"
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "programs"
+    directory.mkdir()
+    prepend_path(monkeypatch, directory)
+    return directory
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    directory = tmp_path / "cgroup"
+    directory.mkdir()
+    return directory
+
+
+def v2(tree: Path) -> CgroupLayout:
+    return CgroupLayout(version=2, hierarchies={}, unified=str(tree))
+
+
+def make_v2_group(path: Path) -> None:
+    """The files that a kernel puts into a new cgroup."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "cgroup.procs").touch()
+    (path / "cgroup.controllers").write_text("cpu memory pids\n")
+    (path / "cgroup.subtree_control").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("machine.slice", "/machine.slice"),
+        ("machine-covirt.slice", "/machine.slice/machine-covirt.slice"),
+        ("a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice"),
+    ],
+)
+def test_a_dash_in_a_slice_is_a_level(name: str, path: str) -> None:
+    assert slice_path(name) == path
+
+
+@pytest.mark.parametrize(("shares", "weight"), [(2, 1), (1024, 39), (262144, 10000), (0, 1), (10**9, 10000)])
+def test_shares_become_a_weight(shares: int, weight: int) -> None:
+    assert cpu_weight(shares) == weight
+
+
+def test_a_scope_is_waited_for_and_its_program_moved(programs: Path, tree: Path) -> None:
+    scope = tree / SCOPE
+    # Makes what systemd and the kernel would make, says what systemd-run says, and becomes the program.
+    fake_program(
+        programs,
+        "systemd-run",
+        f"""
+        echo "$@" > {tree}/arguments
+        mkdir -p {scope}/supervisor
+        touch {scope}/supervisor/cgroup.procs
+        echo 'cpu memory pids' > {scope}/cgroup.controllers
+        : > {scope}/cgroup.subtree_control
+        echo 'Running scope as unit: covirt-abcdef-one.scope' >&2
+        while [ "$1" != -- ]; do shift; done; shift
+        exec "$@"
+        """,
+    )
+    run = SystemdSupervisor("abcdef", v2(tree)).prepare("one")
+    assert run.container_path == f"/{SCOPE}/container"
+    with run.spawn(["sleep", "1000"], environment={}, directory=tree, pass_descriptors=()) as child:
+        assert (scope / "supervisor/cgroup.procs").read_text() == str(child.pid)
+        # Handed on only after the move: a group with processes of its own may not.
+        assert (scope / "cgroup.subtree_control").read_text().startswith("+pids")  # the last one written
+        child.stderr.close()
+    arguments = (tree / "arguments").read_text()
+    assert "--scope" in arguments
+    assert "--unit=covirt-abcdef-one.scope" in arguments
+    assert "--slice=machine-covirt.slice" in arguments
+    assert "Delegate=yes" in arguments
+
+
+def test_what_systemd_says_is_in_the_error(programs: Path, tree: Path) -> None:
+    fake_program(programs, "systemd-run", "echo 'Failed to start transient scope unit: no room' >&2; exit 1")
+    run = SystemdSupervisor("abcdef", v2(tree)).prepare("one")
+    with pytest.raises(ScopeNotStarted, match="no room"):
+        run.spawn(["sleep", "1000"], environment={}, directory=tree, pass_descriptors=())
+
+
+def test_no_machine_manager_is_no_error(programs: Path, tree: Path) -> None:
+    fake_program(programs, "busctl", "echo 'The name is not activatable' >&2; exit 1")
+    SystemdSupervisor("abcdef", v2(tree)).adopt("one").register(leader_pid=1, uuid=bytes(16))
+
+
+def test_a_machine_is_registered_with_its_uuid(programs: Path, tree: Path) -> None:
+    fake_program(programs, "busctl", f'echo "$@" > {tree}/call')
+    SystemdSupervisor("abcdef", v2(tree)).adopt("one").register(leader_pid=77, uuid=bytes(range(16)))
+    call = (tree / "call").read_text()
+    assert "RegisterMachine sayssus covirt-abcdef-one 16 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 covirt" in call
+    assert "container 77" in call
+
+
+def test_limits_of_the_slice_reach_systemd(programs: Path, tree: Path) -> None:
+    fake_program(programs, "systemctl", f'echo "$@" > {tree}/call')
+    supervisor = SystemdSupervisor("abcdef", v2(tree))
+    supervisor.limit_slice(
+        SliceResources(memory_limit_bytes=1 << 30, cpu_quota_us=150_000, cpu_shares=2, pids_limit=9)
+    )
+    assert (tree / "call").read_text().split() == [
+        *("set-property", "--runtime", "machine-covirt.slice"),
+        *("MemoryMax=1073741824", "TasksMax=9", "CPUQuota=150%", "CPUWeight=1"),
+    ]
+
+
+def test_only_runs_of_this_installation_are_left_over(tree: Path) -> None:
+    for name in ("covirt-abcdef-one.scope", "covirt-zzzzzz-two.scope", "machine-qemu.scope"):
+        make_v2_group(tree / "machine.slice/machine-covirt.slice" / name)
+    assert SystemdSupervisor("abcdef", v2(tree)).leftovers() == ("one",)
+
+
+def test_controllers_are_handed_down_to_the_leaves(tree: Path) -> None:
+    for path in (tree, tree / "covirt-abcdef", tree / "covirt-abcdef/one"):
+        make_v2_group(path)
+    run = PlainSupervisor("abcdef", v2(tree)).prepare("one")
+    assert run.supervisor_path == "/covirt-abcdef/one/supervisor"
+    for path in (tree, tree / "covirt-abcdef", tree / "covirt-abcdef/one"):
+        assert (path / "cgroup.subtree_control").read_text().startswith("+pids")
+    assert (tree / "covirt-abcdef/one/supervisor").is_dir()
+
+
+def test_the_slice_has_limits_on_v2(tree: Path) -> None:
+    make_v2_group(tree / "covirt-abcdef")
+    for name in ("memory.max", "cpu.max", "cpu.weight", "pids.max"):
+        (tree / "covirt-abcdef" / name).touch()
+    PlainSupervisor("abcdef", v2(tree)).limit_slice(SliceResources(memory_limit_bytes=4096, cpu_quota_us=50_000))
+    read = {path.name: path.read_text() for path in (tree / "covirt-abcdef").iterdir()}
+    assert read["memory.max"] == "4096"
+    assert read["cpu.max"] == "50000 100000"
+    assert read["cpu.weight"] == "100"
+    assert read["pids.max"] == "max"
+
+
+def test_a_limit_without_its_controller_is_told(tree: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_v2_group(tree / "covirt-abcdef")
+    with caplog.at_level(logging.WARNING):
+        PlainSupervisor("abcdef", v2(tree)).limit_slice(SliceResources(memory_limit_bytes=4096))
+    assert "memory.max" in caplog.text
+
+
+def test_nothing_of_an_absent_place(tree: Path) -> None:
+    run = PlainSupervisor("abcdef", v2(tree)).adopt("never")
+    assert run.processes() == frozenset()
+    run.remove()
+    assert PlainSupervisor("abcdef", v2(tree)).leftovers() == ()
+
+
+def test_a_thread_cannot_move_alone_on_v2(tree: Path) -> None:
+    with pytest.raises(ValueError, match="threaded"):
+        CgroupTree(v2(tree)).call_inside("/x", lambda: None)
