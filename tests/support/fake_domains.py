@@ -171,6 +171,9 @@ class FakeDomains:
         except KeyError:
             raise NoSuchDomain(what=f"uuid '{args.uuid}'") from None
 
+    def remote(self, name: str) -> RemoteDomain:
+        return next(domain.remote for domain in self.domains.values() if domain.name == name)
+
     def lookup_by_name(self, _ctx: Context, args: NameArgs) -> DomainRet:
         for domain in self.domains.values():
             if domain.name == args.name:
@@ -293,6 +296,13 @@ class Service:
     root: Root
     domains: FakeDomains
     server: VirtocidServer
+
+    def wait_for_registrations(self, count: int) -> None:
+        """Until clients have registered for so many events, all together."""
+        deadline = time.monotonic() + 20
+        while self.server.registration_count < count:
+            assert time.monotonic() < deadline, "the client did not register"
+            time.sleep(0.01)
 
     @property
     def uri(self) -> str:

@@ -85,6 +85,12 @@ class VirtocidServer:
     def client_count(self) -> int:
         return len(self._sessions)
 
+    @property
+    def registration_count(self) -> int:
+        """Events that clients wait for."""
+        connections = [session.connection for session in list(self._sessions)]
+        return sum(len(connection.registrations) for connection in connections if connection is not None)
+
     def start(self) -> None:
         """Raises SocketPathTooLong, UnknownSocketGroup, or OSError when the directory cannot be written."""
         gid = _group_id(self._group)
