@@ -56,7 +56,7 @@ class SharedImages:
     def release_unused(self) -> None:
         """Unmount what no overlay and no start uses. Raises UnmountFailed."""
         with self._lock:  # read inside: an older view of the table could miss an overlay whose start just ended
-            used = {entry.source for entry in mounts() if entry.filesystem == "overlay"}
+            used = {entry.source for entry in mounts(b" - overlay ") if entry.filesystem == "overlay"}
             for place in self._places():
                 if _LABEL + place.name not in used and not self._held[place.name]:
                     while mount.unmount(place):
