@@ -3,8 +3,8 @@
 """What a test run has on the machine, written down so that the next run removes it after a kill -9.
 
 A run's processes, mounts, links and network namespaces live in namespaces that die with it. What can stay behind
-is its part of the cgroup tree and its directory on disk. A lock on the record, held by the run's outermost process,
-tells a dead run from a live one; nothing that has no record is ever touched.
+is its part of the cgroup tree, its directory on disk, and loop devices. A lock on the record, held by the run's
+outermost process, tells a dead run from a live one; nothing that has no record is ever touched.
 """
 
 import contextlib
@@ -13,12 +13,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from covirt.common.files import remove_tree
+from covirt.common.root import boot_id
 from tests.support.cgroups import remove_group
+from tests.support.loops import detach, loops_of_dead_world
+from tests.support.world import FILE_SYSTEMS
 
 # Another place for records, so that the tests of this module do not meet real ones.
 STATE_VARIABLE: Final = "COVIRT_TEST_STATE"
@@ -39,10 +42,11 @@ class RunRecord:
     def __init__(self, name: str, cgroups: Sequence[Path]) -> None:
         self.directory = state_dir() / name
         self._path = state_dir() / f"{name}.json"
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        content = {"pid": os.getpid(), "cgroups": [os.fspath(path) for path in cgroups]}
-        os.write(self._descriptor, json.dumps(content).encode())
+        content = {"pid": os.getpid(), "boot_id": boot_id(), "cgroups": [os.fspath(path) for path in cgroups]}
+        with _records_locked():
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            os.write(self._descriptor, json.dumps(content).encode())
         self.directory.mkdir(mode=0o711)
 
     def forget_in_child(self) -> None:
@@ -51,28 +55,50 @@ class RunRecord:
 
     def remove(self) -> None:
         """Remove what the run had, and then the record."""
-        _remove_remains(self._path)
+        with _records_locked():
+            _remove_remains(self._path)
         os.close(self._descriptor)
 
 
 def remove_stale_runs() -> None:
     """Remove what dead runs left. Says so on stderr, because it is a surprise."""
-    for path in sorted(state_dir().glob("*.json")):
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("r+") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            print(f"removing what the killed test run {path.stem} left", file=sys.stderr)  # noqa: T201
-            _remove_remains(path)
+    with _records_locked():
+        for path in sorted(state_dir().glob("*.json")):
+            with contextlib.suppress(BlockingIOError), path.open("r+") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                print(f"removing what the killed test run {path.stem} left", file=sys.stderr)  # noqa: T201
+                _remove_remains(path)
+
+
+@contextlib.contextmanager
+def _records_locked() -> Iterator[None]:
+    """One process at a time adds or removes records; a record without a lock of its own is then of a dead run."""
+    descriptor = os.open(state_dir(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _remove_remains(path: Path) -> None:
     try:
         content = json.loads(path.read_text())
     except ValueError:  # killed while writing: nothing had been made yet
-        content = {"cgroups": []}
-    for group in content["cgroups"]:
-        remove_group(Path(group))
-    remove_tree(path.with_suffix(""))
+        content = {"boot_id": "", "cgroups": []}
+    directory = path.with_suffix("")
+    if content["boot_id"] == boot_id():
+        for group in content["cgroups"]:
+            remove_group(Path(group))
+        others = [one for one in state_dir().iterdir() if one not in (path, directory)]
+        detach(loops_of_dead_world(directory, _file_systems(directory) - _file_systems(*others)))
+    remove_tree(directory)
     path.unlink()
+
+
+def _file_systems(*directories: Path) -> set[int]:
+    files = (file for directory in directories for file in directory.rglob(FILE_SYSTEMS))
+    return {int(word) for file in files for word in file.read_text().split()}
 
 
 def run_name() -> str:

@@ -40,6 +40,8 @@ WORLD_TMP: Final = WORLD_DIR / "tmp"
 DISK_DIR: Final = Path("/run/disk")
 VAR_TMP: Final = Path("/var/tmp")
 HOST_NAME: Final = "testhost"
+# In a world's directory on disk: the numbers of its file systems in memory.
+FILE_SYSTEMS: Final = ".file-systems"
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
@@ -75,9 +77,16 @@ def _mount_directories(disk: Path) -> None:
     mount("tmpfs", WORLD_DIR, "tmpfs", options="mode=711")
     if var_tmp_is_private():
         mount("tmpfs", VAR_TMP, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    _write_down_file_systems()
     WORLD_TMP.mkdir()
     WORLD_TMP.chmod(0o1777)
     use_temporary_directory(WORLD_TMP)
+
+
+def _write_down_file_systems() -> None:
+    """Tell the next run, should this one be killed, whose loop devices are ours."""
+    places = [WORLD_DIR, *([VAR_TMP] if var_tmp_is_private() else [])]
+    (DISK_DIR / FILE_SYSTEMS).write_text(" ".join(str(place.stat().st_dev) for place in places))
 
 
 def _mount_resolver_files() -> None:

@@ -17,6 +17,11 @@ from tests.support.run_state import STATE_VARIABLE, state_dir
 from tests.support.waiting import wait_until
 
 _REPOSITORY: Final = Path(__file__).parents[3]
+_LEAVE_A_LOT: Final = """mkdir /sys/fs/cgroup/*/left; setsid sleep 1000 &
+for place in /run/t /run/disk; do
+    truncate -s 1M $place/file-of-a-killed-run
+    losetup -f $place/file-of-a-killed-run
+done"""
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +71,17 @@ def test_an_interrupted_run_cleans_up_by_itself(how: signal.Signals) -> None:
 
 
 def test_after_kill_9_everything_dies_and_the_next_run_removes_the_rest() -> None:
-    with launch_and_wait_for_line(
-        "sh", "-c", "mkdir /sys/fs/cgroup/*/left; setsid sleep 1000 & echo ready; wait"
-    ) as child:
+    loops = len(_loops())
+    with launch_and_wait_for_line("sh", "-c", f"{_LEAVE_A_LOT}; echo ready; wait") as child:
         family = _family(child.pid)
         child.signal(signal.SIGKILL)
         child.wait(timeout_seconds=30)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), what="the end of all processes")
     assert remains()
+    assert len(_loops()) == loops + 2
     assert b"removing what the killed test run" in launch("true").stderr
     assert remains() == []
+    assert len(_loops()) == loops
 
 
 def test_a_live_run_is_left_alone() -> None:
@@ -85,6 +91,12 @@ def test_a_live_run_is_left_alone() -> None:
         assert remains() == before
         child.signal(signal.SIGTERM)
         child.wait(timeout_seconds=30)
+
+
+def _loops() -> list[Path]:
+    """Loop devices on the files of _LEAVE_A_LOT."""
+    backing = Path("/sys/block").glob("loop*/loop/backing_file")
+    return [path for path in backing if "file-of-a-killed-run" in path.read_text()]
 
 
 def _interrupt(pids: Sequence[int], how: signal.Signals) -> None:
