@@ -27,10 +27,15 @@ from typing import Any, Final
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import make_directory, remove_tree, write_atomic
 from covirt.common.undo import UndoStack, undo_on_failure
-from covirt.oci import mount
+from covirt.oci import mount, syscalls
 from covirt.oci.etc_files import hosts_text, resolv_conf_text, write_etc_files
 from covirt.oci.idmap import IdMap
-from covirt.oci.isolation_errors import RootLayerOfAnother
+from covirt.oci.isolation_errors import (
+    IdMappedMountUnsupported,
+    MountFailed,
+    RootLayerOfAnother,
+    VolumeNotMappable,
+)
 from covirt.oci.mountinfo import mounts_below
 from covirt.oci.namespaces import Namespaces, remove_namespaces
 from covirt.oci.shared_images import SharedImages
@@ -61,7 +66,11 @@ class RootLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """A directory of the host, shown in the container. ``idmapped``: its ids are the container's (0 is its root)."""
+    """A directory of the host, shown in the container. ``idmapped``: its ids are the container's (0 is its root).
+
+    ``source`` has no symbolic link in any part: one that is put there after the caller checked the path is refused,
+    not followed.
+    """
 
     source: Path
     destination: str
@@ -116,7 +125,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages) -> Bundle:
 
     prepare_bundle_directory() and make_namespaces() come first, and are not undone here. Raises ForeignPath,
     ImageFileMissing, UnknownImageFormat, MountFailed, IdMappedMountUnsupported, UnsuitableRootLayer,
-    RootLayerOfAnother.
+    RootLayerOfAnother, VolumeNotMappable.
     """
     directory = request.directory
     mount.require_own(directory, images.run_dir)
@@ -220,10 +229,22 @@ def _prepare_layer(layer: Path, lower: Path, request: BundleRequest) -> tuple[Pa
 def _mount_volume(request: BundleRequest, number: int, volume: Volume, undo: UndoStack) -> Mount:
     target = request.directory / "volumes" / str(number)
     make_directory(target)
-    if volume.idmapped:
-        mount.clone_idmapped(volume.source, target, request.namespaces.user, read_only=volume.read_only)
-    else:
-        mount.bind(volume.source, target, read_only=volume.read_only)
+    try:
+        descriptor = syscalls.open_without_links(os.fspath(volume.source))
+    except OSError as error:
+        raise MountFailed(source=volume.source, target=volume.destination, reason=error.strerror) from error
+    try:
+        source = Path(f"/proc/self/fd/{descriptor}")
+        if volume.idmapped:
+            mount.clone_idmapped(source, target, request.namespaces.user, read_only=volume.read_only)
+        else:
+            mount.bind(source, target, read_only=volume.read_only)
+    except IdMappedMountUnsupported as error:
+        raise VolumeNotMappable(source=volume.source, reason=error.reason) from error
+    except MountFailed as error:
+        raise MountFailed(source=volume.source, target=volume.destination, reason=error.reason) from error
+    finally:
+        os.close(descriptor)
     undo.add(f"unmount {target}", lambda: mount.unmount(target))
     options = ("bind", "ro" if volume.read_only else "rw", "nosuid", "nodev")
     return Mount(source=str(target), destination=volume.destination, options=options)

@@ -40,6 +40,13 @@ class IdMappedMountUnsupported(Unsupported):
     )
 
 
+class VolumeNotMappable(Unsupported):
+    template = (
+        "the file system of the directory {source} cannot be shown with the container's ids on this kernel: {reason}; "
+        "use a directory on ext4, xfs or btrfs"
+    )
+
+
 class UnsuitableRootLayer(Unsupported):
     template = (
         "{path} is on {filesystem}, which cannot hold a container's root layer; "

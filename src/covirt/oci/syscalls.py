@@ -34,6 +34,7 @@ MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_IDMAP: Final = 0x100000
 
 RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_NO_SYMLINKS: Final = 0x04
 RESOLVE_IN_ROOT: Final = 0x10
 
 CLONE_NEWNS: Final = 0x00020000
@@ -141,13 +142,17 @@ def open_in_root(root: int, path: str, *, flags: int = os.O_RDONLY) -> int:
     """
     if not flags & os.O_PATH:  # which openat2 refuses to combine with these
         flags |= os.O_NONBLOCK | os.O_NOCTTY
-    how = _OpenHow(flags=flags | os.O_CLOEXEC, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
-    return _checked(
-        _libc.syscall(
-            _OPENAT2, ctypes.c_long(root), os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
-        ),
-        path,
-    )
+    return _openat2(root, path, _OpenHow(flags=flags | os.O_CLOEXEC, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS))
+
+
+def open_without_links(path: str) -> int:
+    """A descriptor (O_PATH) of an absolute path that has no symbolic link in any part (ELOOP otherwise)."""
+    return _openat2(AT_FDCWD, path, _OpenHow(flags=os.O_PATH | os.O_CLOEXEC, resolve=RESOLVE_NO_SYMLINKS))
+
+
+def _openat2(directory: int, path: str, how: _OpenHow) -> int:
+    arguments = (ctypes.c_long(directory), os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how)))
+    return _checked(_libc.syscall(_OPENAT2, *arguments), path)
 
 
 def enter_namespace(descriptor: int, kind: int) -> None:

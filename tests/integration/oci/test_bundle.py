@@ -147,6 +147,16 @@ def test_a_removed_bundle_never_takes_a_volumes_files_along(
     assert (disk_dir / "precious").read_text() == "data"
 
 
+def test_a_volume_behind_a_link_is_refused(images: SharedImages, image: Path, disk_dir: Path) -> None:
+    (disk_dir / "secret").mkdir()
+    (disk_dir / "link").symlink_to("secret")
+    request = _request(images, image)
+    volume = Volume(source=disk_dir / "link", destination="/data")
+    with pytest.raises(MountFailed, match="/link on /data"):
+        prepare_bundle(replace(request, volumes=(volume,)), images=images)
+    remove_bundle(request.directory, images=images)
+
+
 def test_a_kept_layer_survives_and_belongs_to_its_mapping(images: SharedImages, image: Path, disk_dir: Path) -> None:
     layer = RootLayer(directory=disk_dir / "a,layer:of\\one", discarded=False)
     request = replace(_request(images, image), root_layer=layer)
