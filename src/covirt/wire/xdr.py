@@ -188,7 +188,7 @@ class CountedCharsCodec(Codec[str]):
         self.limit = limit
 
     def pack(self, value: str, append: Append) -> None:
-        raw = _chars(value) + b"\0" if value else b""
+        raw = _chars(value) + b"\0"
         if len(raw) > self.limit:
             raise Unencodable(reason=f"a label of {len(raw)} characters is over the limit {self.limit}")
         append(struct.pack(f">I{len(raw)}i", len(raw), *raw))

@@ -76,7 +76,7 @@ def test_label_carries_its_final_nul() -> None:
     assert codec.encode(DomainGetSecurityLabelRet(label="ab", enforcing=1)) == words(
         "00000003 00000061 00000062 00000000 00000001"
     )
-    assert codec.encode(DomainGetSecurityLabelRet(label="", enforcing=0)) == bytes(8)
+    assert codec.encode(DomainGetSecurityLabelRet(label="", enforcing=0)) == words("00000001 00000000 00000000")
 
 
 def test_error_bytes() -> None:
