@@ -14,6 +14,7 @@ from tests.support.network import LinuxBridge, new_linux_bridge
 from tests.support.oci_layout import busybox_image, write_layout
 from tests.support.registry import Registry, serve_registry
 from tests.support.roots import new_directory, new_root
+from tests.support.virtocid import Virtocid, serve_virtocid
 
 
 @pytest.fixture
@@ -84,3 +85,17 @@ def tiny_guest() -> Iterator[TinyGuest]:
     """The kernel and the initramfs of a virtual machine that boots in seconds."""
     with new_directory() as path:
         yield build_guest(path)
+
+
+@pytest.fixture(scope="module")
+def virtocid_daemon(busybox_layout: Path) -> Iterator[Virtocid]:
+    """The daemon that the tests of a module share."""
+    with serve_virtocid(busybox_layout) as running:
+        yield running
+
+
+@pytest.fixture
+def virtocid(virtocid_daemon: Virtocid) -> Iterator[Virtocid]:
+    """The shared daemon: after the test its domains are removed, and it runs again if the test killed it."""
+    with virtocid_daemon.used_by_a_test() as running:
+        yield running

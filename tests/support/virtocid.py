@@ -1,0 +1,278 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real daemon with an imported busybox image, started, killed and asked by stock clients."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import escape, quoteattr
+
+import libvirt
+
+from covirt.common.process import Child, Completed, run, spawn
+from covirt.common.root import Root
+from tests.support import cgroups
+from tests.support.roots import new_directory
+from tests.support.waiting import wait_until
+
+IMAGE: Final = "busybox"
+SECONDS: Final = 60.0  # what any one call may take on a machine that is busy with other tests
+_PROGRAMS: Final = Path(sys.executable).parent
+# A process that ends at SIGTERM, as a well-behaved service does.
+SERVICE: Final = ("/bin/sh", "-c", "trap 'exit 0' TERM; echo serving; while :; do sleep 1000 & wait; done")
+# One that does not care.
+STUBBORN: Final = ("/bin/sh", "-c", "trap '' TERM; echo serving; while :; do sleep 1000; done")
+
+
+@dataclass
+class Virtocid:
+    """A daemon on a root of its own."""
+
+    root: Root
+    _child: Child | None = field(default=None, init=False)
+
+    @property
+    def uri(self) -> str:
+        return f"oci+unix:///system?socket={self._socket('virtocid-sock')}"
+
+    @property
+    def readonly_uri(self) -> str:
+        return f"oci+unix:///system?socket={self._socket('virtocid-sock-ro')}"
+
+    @property
+    def log_path(self) -> Path:
+        return self.root.path / "virtocid.log"
+
+    @property
+    def log(self) -> str:
+        """Everything the daemon has said so far, over all its lives."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    @property
+    def image(self) -> Path:
+        """The imported image's file."""
+        return self.root.images_dir / f"{IMAGE}.raw"
+
+    def _socket(self, name: str) -> Path:
+        return self.root.libvirt_dir / name
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def start(self) -> None:
+        """Start it, and return when it serves."""
+        child = self.launch()
+        wait_until(
+            lambda: self._answers() or child.poll() is not None, timeout_seconds=SECONDS, what="a start of virtocid"
+        )
+        assert child.poll() is None, f"virtocid ended with status {child.poll()}:\n{self.log}"
+
+    def launch(self) -> Child:
+        """Start it and do not wait."""
+        assert not self.running
+        with self.log_path.open("ab") as log:
+            argv = [_PROGRAMS / "virtocid", "--root", self.root.path, "--log-level", "debug"]
+            self._child = spawn(argv, stdout=log, stderr=log)
+        return self._child
+
+    def _answers(self) -> bool:
+        return all(_connects(self._socket(name)) for name in ("virtocid-sock-ro", "virtocid-sock"))
+
+    def kill(self) -> None:
+        """kill -9, as it may happen at any moment."""
+        assert self._child is not None
+        self._child.signal(signal.SIGKILL)
+        self._child.wait(timeout_seconds=SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM; its exit status."""
+        assert self._child is not None
+        return self._child.stop(grace_seconds=SECONDS)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def virsh(self, *arguments: str, check: bool = True, readonly: bool = False) -> Completed:
+        """Run the stock virsh to its end."""
+        words = ["virsh", "-q", *(["-r"] if readonly else []), "-c", self.readonly_uri if readonly else self.uri]
+        completed = run([*words, *arguments], timeout_seconds=SECONDS, check=False)
+        if check:
+            assert completed.status == 0, f"virsh {' '.join(arguments)}: {completed.stderr.decode()}\n{self.log}"
+        return completed
+
+    def tell(self, *arguments: str, readonly: bool = False) -> str:
+        """What virsh prints, less the white space around it."""
+        return self.virsh(*arguments, readonly=readonly).stdout.decode().strip()
+
+    def refusal(self, *arguments: str, readonly: bool = False) -> str:
+        """What virsh complains of, which must be one sentence; it must fail."""
+        completed = self.virsh(*arguments, check=False, readonly=readonly)
+        assert completed.status != 0, f"virsh {' '.join(arguments)} succeeded: {completed.stdout.decode()}"
+        lines = [line for line in completed.stderr.decode().splitlines() if line]
+        # virsh puts a sentence of its own in front of the daemon's.
+        assert 1 <= len(lines) <= 2, lines
+        return lines[-1].removeprefix("error: ")
+
+    @contextmanager
+    def connect(self, *, readonly: bool = False) -> Iterator["libvirt.virConnect"]:
+        """A connection of libvirt-python, without an event loop."""
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        connection = libvirt.openReadOnly(self.readonly_uri) if readonly else libvirt.open(self.uri)
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(libvirt.libvirtError):  # the daemon may have been killed meanwhile
+                connection.close()
+
+    def define(self, name: str, command: Sequence[str] = SERVICE, **parts: str) -> str:
+        """Define a domain from domain_xml(); gives its name."""
+        with self.xml_file(domain_xml(name, command, **parts)) as path:
+            self.virsh("define", str(path))
+        return name
+
+    def run(self, name: str, command: Sequence[str] = SERVICE, **parts: str) -> str:
+        """Define a domain and start it."""
+        self.define(name, command, **parts)
+        self.virsh("start", name)
+        return name
+
+    @contextmanager
+    def xml_file(self, text: str) -> Iterator[Path]:
+        path = self.root.path / "given.xml"
+        path.write_text(text)
+        try:
+            yield path
+        finally:
+            path.unlink()
+
+    def state(self, name: str) -> str:
+        """``running (booted)``, ``shut off (destroyed)``, …"""
+        return self.tell("domstate", "--reason", name)
+
+    def wait_for_state(self, name: str, state: str) -> None:
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: self.state(name) == state, timeout_seconds=SECONDS)
+        assert self.state(name) == state
+
+    def wait_for_output(self, name: str, text: str) -> None:
+        """Until the container has written this."""
+        wait_until(lambda: text in self.console_log(name), timeout_seconds=SECONDS, what=f"{text!r} from {name}")
+
+    def console_log(self, name: str) -> str:
+        uuid = self.tell("domuuid", name)
+        places = (self.root.state_dir / "virtocid/domains", self.root.run_dir / "virtocid/runs")
+        files = [place / uuid / "console.log" for place in places]
+        return "".join(file.read_text(errors="replace") for file in files if file.exists())
+
+    def remove_domains(self) -> None:
+        """End and forget every domain, with the help of a new daemon if need be."""
+        if not self.running:
+            self.start()
+        with self.connect() as connection:
+            for domain in connection.listAllDomains():
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.destroy()
+                with contextlib.suppress(libvirt.libvirtError):  # a transient one is gone by now
+                    domain.undefine()
+            assert connection.numOfDomains() + connection.numOfDefinedDomains() == 0
+
+    @contextmanager
+    def used_by_a_test(self) -> Iterator["Virtocid"]:
+        """No domain is left after the test, and what the daemon said is shown when the test failed.
+
+        A daemon that was started during the test would be a leak of that test, so it ends with it.
+        """
+        seen, before = len(self.log), self._child if self.running else None
+        try:
+            if not self.running:
+                self.start()
+            yield self
+        finally:
+            try:
+                self.remove_domains()
+                if self._child is not before:
+                    self.stop()
+            finally:
+                sys.stdout.write(f"virtocid said:\n{self.log[seen:]}")
+
+
+def _connects(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(os.fspath(path)) == 0
+
+
+@contextmanager
+def serve_virtocid(layout: Path, *, configuration: str = "") -> Iterator[Virtocid]:
+    """Run the daemon on a new root, with the image of an OCI layout imported as ``busybox``."""
+    with new_directory() as path:
+        daemon = Virtocid(Root(path))
+        if configuration:
+            (daemon.root.config_dir / "virtocid.d").mkdir(parents=True)
+            (daemon.root.config_dir / "virtocid.d/test.toml").write_text(configuration)
+        import_image(daemon.root, f"oci:{layout}:{IMAGE}", IMAGE)
+        try:
+            daemon.start()
+            yield daemon
+        finally:
+            if daemon.running:
+                daemon.stop()
+            for slice_group in cgroups.CGROUP_MOUNT.glob(f"**/covirt-{daemon.root.id}"):
+                cgroups.remove_group(slice_group)
+
+
+def import_image(root: Root, source: str, name: str) -> None:
+    argv = [_PROGRAMS / "virtocid-image", "import", source, "--name", name, "--root", root.path]
+    run(argv, timeout_seconds=SECONDS)
+
+
+def domain_xml(
+    name: str,
+    command: Sequence[str] = SERVICE,
+    *,
+    runtime: str = "",
+    image: str = IMAGE,
+    memory_mib: int = 64,
+    environment: Mapping[str, str] | None = None,
+    settings: str = "",
+    devices: str = "<console type='pty'/>",
+    more: str = "",
+) -> str:
+    """A definition. ``settings`` go into <covirt:container>, ``devices`` into <devices>, ``more`` into <domain>."""
+    words = "".join(f"<initarg>{escape(word)}</initarg>" for word in command[1:])
+    init = f"<init>{escape(command[0])}</init>{words}" if command else ""
+    variables = "".join(
+        f"<initenv name={quoteattr(key)}>{escape(value)}</initenv>" for key, value in (environment or {}).items()
+    )
+    chosen = f"<covirt:runtime>{runtime}</covirt:runtime>" if runtime else ""
+    return f"""
+<domain type='oci'>
+  <name>{escape(name)}</name>
+  <metadata>
+    <covirt:container xmlns:covirt='https://covirt.org/xmlns/container/1.0'>
+      <covirt:image>{escape(image)}</covirt:image>{chosen}{settings}
+    </covirt:container>
+  </metadata>
+  <memory unit='MiB'>{memory_mib}</memory>
+  <os><type>exe</type>{init}{variables}</os>{more}
+  <devices>{devices}</devices>
+</domain>"""
+
+
+def bridge_device(bridge: str, *addresses: str, more: str = "") -> str:
+    """An <interface> in a Linux bridge; ``addresses`` as ``10.77.0.5/24``."""
+    lines = "".join("<ip address='{}' prefix='{}'/>".format(*address.split("/")) for address in addresses)
+    return f"<interface type='bridge'><source bridge='{bridge}'/>{lines}{more}</interface>"
