@@ -47,6 +47,7 @@ class Driver:
     def start(self) -> None:
         """Recover what an earlier daemon left; after this clients may come."""
         services = self._services
+        services.limit_slice()
         threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         services.namespaces.warm_up()
         self.recovery.run()

@@ -5,11 +5,14 @@
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from covirt.common.root import Root, boot_id
+from covirt.common.units import KIB
 from covirt.oci.bundle import Volume
 from covirt.oci.cgroup import CgroupReader
+from covirt.oci.cgroup_tree import SliceResources
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.image.store import ImageStore
 from covirt.oci.monitor import ConmonMonitor, Monitor
@@ -20,6 +23,7 @@ from covirt.oci.runtimes.registry import Runtimes, load_runtimes
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.supervisor import Supervisor, supervisor_for
 from covirt.virtocid.config import VirtocidConfig
+from covirt.virtocid.driver import node
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, NoImage
 from covirt.virtocid.driver.id_pool import IdPool
@@ -29,6 +33,8 @@ from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.events import EventBus
 
 log = logging.getLogger(__name__)
+
+_PERIOD_US: Final = 100_000  # the kernel's own cpu.cfs_period_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,20 @@ class Services:
     runs: RunStore
     domains: Domains = field(default_factory=Domains)
     boot_id: str = field(default_factory=boot_id)
+
+    def limit_slice(self) -> None:
+        """Bound what all containers together may use, as configured; what an earlier configuration set is undone."""
+        limits = self.config.slice
+        share = limits.memory_percent
+        self.supervisor.limit_slice(
+            SliceResources(
+                memory_limit_bytes=None if share is None else node.topology().memory_kib * KIB * share // 100,
+                cpu_shares=limits.cpu_shares,
+                cpu_quota_us=None if limits.cpu_percent is None else _quota_us(limits.cpu_percent),
+                cpu_period_us=_PERIOD_US,
+                pids_limit=limits.pids_limit,
+            )
+        )
 
     def runtime_of(self, config: DomainConfig) -> Runtime:
         """Raises UnknownRuntime, UnusableRuntime."""
@@ -99,6 +119,11 @@ class Services:
         if not path.is_absolute() or not any(real.is_relative_to(Path(each).resolve()) for each in allowed):
             raise DirectoryNotAllowed(path=source, allowed=", ".join(allowed) or "none")
         return real
+
+
+def _quota_us(percent: int) -> int:
+    """Of the time of all CPUs in one period."""
+    return _PERIOD_US * len(node.online_cpus()) * percent // 100
 
 
 def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Services:
