@@ -42,7 +42,7 @@ class IdMappedMountUnsupported(Unsupported):
 
 class VolumeNotMappable(Unsupported):
     template = (
-        "the directory {source} cannot be shown with the container's ids, its file system does not do that: {reason}; "
+        "the directory {source} cannot be shown with the container's ids, its file system cannot do that: {reason}; "
         "use a directory on ext4, xfs or btrfs"
     )
 

@@ -23,6 +23,7 @@ from covirt.common.files import make_directory
 from covirt.common.process import Argument, Child, CommandTimeout
 from covirt.common.undo import undo_on_failure
 from covirt.oci.container_log import LogLine, read_log_tail
+from covirt.oci.null_device import reclaim_null_device
 from covirt.oci.processes import ProcessIdentity, alive
 from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.errors import CreateFailed, MonitorUnreachable
@@ -138,6 +139,7 @@ class ConmonMonitor:
         make_directory(paths.directory)
         with undo_on_failure() as undo, contextlib.ExitStack() as cleanup:
             undo.add(f"discard container {container_id}", lambda: _discard(runtime, container_id, cgroup))
+            cleanup.callback(reclaim_null_device)
             child, sync_read = self._launch(
                 self._argv(runtime, container_id, paths, terminal=terminal), paths, cgroup, cleanup
             )

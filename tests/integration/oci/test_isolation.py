@@ -10,6 +10,7 @@ import ctypes
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ import pytest
 from covirt.common.process import run, spawn
 from covirt.oci.bundle import RootLayer, Volume, write_config
 from covirt.oci.capabilities import ALL_CAPABILITIES, DEFAULT_CAPABILITIES, capability_set
+from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.isolation_errors import NoSuchUser
+from covirt.oci.monitor import ConmonMonitor, MonitorPaths
 from covirt.oci.resources import Resources
 from covirt.oci.runtime import ExecProcess, RuntimeConfig
 from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.seccomp import load_profile
 from covirt.oci.spec import Mount, build_spec
+from covirt.oci.supervisor import PlainSupervisor
 from tests.integration.oci.boxes import IDMAP, Boxes, attempt_mounts, attempt_outside, pack_image
 from tests.support.roots import new_directory
 
@@ -285,11 +289,34 @@ def test_the_classic_way_out_of_a_chroot_is_closed(boxes: Boxes) -> None:
 
 
 def test_the_hosts_null_device_stays_the_hosts(boxes: Boxes) -> None:
-    before = os.stat("/dev/null")
     boxes.run("/bin/sh", "-c", "chmod 0 /dev/null; chown 0 /dev/null; true")
     _exec_in_a_running_one(boxes)
+    _create_with_a_terminal(boxes)
     after = os.stat("/dev/null")
-    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert after.st_uid != IDMAP.uid_first
+    assert stat.S_IMODE(after.st_mode) == 0o666
+
+
+def _create_with_a_terminal(boxes: Boxes) -> None:
+    """conmon gives the runtime /dev/null then."""
+    runtime = CommandLineRuntime(
+        RuntimeConfig(name=boxes.runtime, path=boxes.runtime), state_dir=boxes.directory / "terminal"
+    )
+    supervisor = PlainSupervisor("nulls", CgroupLayout.detect(), slice_name="covirt-null-test")
+    with boxes.bundle() as (bundle, namespaces):
+        cgroup = supervisor.prepare("nulltest")
+        request = boxes.spec_request(bundle, namespaces, "/bin/sleep", "60")
+        request = replace(request, terminal=True, cgroups_path=cgroup.container_path)
+        write_config(bundle.directory, build_spec(request))
+        directory = boxes.directory / "monitor"
+        paths = MonitorPaths(directory=directory, bundle=bundle.directory, log=directory / "log")
+        try:
+            ConmonMonitor().create(
+                runtime=runtime, container_id="nulltest", paths=paths, terminal=True, cgroup=cgroup
+            )
+        finally:
+            runtime.delete("nulltest", force=True)
+            supervisor.remove()
 
 
 def _exec_in_a_running_one(boxes: Boxes) -> None:
