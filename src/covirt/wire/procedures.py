@@ -125,6 +125,7 @@ DOMAIN_GET_SCHEDULER_TYPE: Final = _read(56, "domain_get_scheduler_type", s.Doma
 DOMAIN_GET_SCHEDULER_PARAMETERS: Final = _read(
     57, "domain_get_scheduler_parameters", d.DomainGetSchedulerParametersArgs, s.Params16Ret
 )
+# Upstream asks only for the read permission here, which its own newer variant (219) corrects.
 DOMAIN_SET_SCHEDULER_PARAMETERS: Final = _write(
     58, "domain_set_scheduler_parameters", d.DomainSetSchedulerParametersArgs, NoneType
 )
