@@ -13,7 +13,7 @@ from typing import Final
 
 from covirt.common.process import run
 from tools.checks import links, sources
-from tools.checks.files import REPOSITORY, shell_files
+from tools.checks.files import REPOSITORY, python_files, repository_files, shell_files
 
 _TIMEOUT_SECONDS: Final = 300
 _BIN: Final = Path(sys.executable).parent
@@ -36,9 +36,9 @@ def main() -> int:
         "lint (ruff)": lambda: _program("ruff", "check", "--quiet", "--output-format=concise"),
         "format (ruff)": lambda: _program("ruff", "format", "--check", "--quiet"),
         "shell files (shellcheck)": lambda: _program("shellcheck", *map(str, shell_files())),
-        "file length": lambda: "\n".join(sources.too_long()),
-        "licence lines": lambda: "\n".join(sources.without_licence()),
-        "links in documents": lambda: "\n".join(links.broken()),
+        "file length": lambda: "\n".join(sources.too_long(python_files())),
+        "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
+        "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }
     start = time.monotonic()
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1, thread_name_prefix="check") as pool:

@@ -36,8 +36,3 @@ def _is_shell(path: Path) -> bool:
     with path.open("rb") as stream:
         first = stream.readline(100)
     return first.startswith(b"#!") and first.rstrip().endswith((b"/bash", b"/sh", b" sh", b" bash"))
-
-
-def shown(path: Path) -> str:
-    """A path as people know it: from the top of the repository."""
-    return str(path.relative_to(REPOSITORY))
