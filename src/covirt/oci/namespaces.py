@@ -67,11 +67,9 @@ class NamespaceFactory:
     def make(self, idmap: IdMap, directory: Path) -> Namespaces:
         """Make both namespaces and bind them to files in ``directory``. Raises NamespacesFailed."""
         waiting = self._take()
-        if waiting is not None and not waiting.alive():
-            waiting.close()
-            waiting = None
-        with waiting or _Helper() as helper:
-            made = _bind(helper.ready_pid(directory), idmap, directory)
+        made = None if waiting is None else _make_with(waiting, idmap, directory)
+        if made is None:
+            made = make_namespaces(idmap, directory)
         self._start_refill()
         return made
 
@@ -117,6 +115,17 @@ def make_namespaces(idmap: IdMap, directory: Path) -> Namespaces:
         return _bind(helper.ready_pid(directory), idmap, directory)
 
 
+def _make_with(waiting: "_Helper", idmap: IdMap, directory: Path) -> Namespaces | None:
+    """Use a helper that waited, perhaps for hours; None when it has ended meanwhile."""
+    with waiting as helper:
+        try:
+            pid = helper.ready_pid(directory)
+        except NamespacesFailed as error:
+            log.debug("The waiting namespace helper is of no use reason=%s", error.reason)
+            return None
+        return _bind(pid, idmap, directory)
+
+
 def remove_namespaces(directory: Path) -> None:
     """Unbind what make_namespaces() bound; absent is fine. The kernel frees them when the last user is gone."""
     for name in _NAMES:
@@ -148,9 +157,6 @@ class _Helper:
             complaint = self._child.stderr.read().decode(errors="replace").strip()
             raise NamespacesFailed(directory=directory, reason=complaint or "the helper program ended early")
         return self._child.pid
-
-    def alive(self) -> bool:
-        return self._child.poll() is None
 
     def close(self) -> None:
         self._child.signal(signal.SIGKILL)
