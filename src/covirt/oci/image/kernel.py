@@ -29,7 +29,7 @@ from covirt.oci.namespaces import make_namespaces
 log = logging.getLogger(__name__)
 
 _SECONDS: Final = 60.0
-_BUILD: Final = {
+PROBES: Final = {  # in the order of preference; "content" becomes "probe.raw"
     "erofs": ("mkfs.erofs", "--quiet", "-zlz4", "probe.raw", "content"),
     "ext4": ("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d", "content", "probe.raw", "1M"),
 }
@@ -40,10 +40,10 @@ def choose_filesystem(root: Root) -> str:
     memory = root.run_dir / "image-filesystem.json"
     with contextlib.suppress(FileNotFoundError, BrokenFile, UnknownFileVersion):
         known = read_json(memory, versions=range(1, 2))
-        if known.get("boot_id") == boot_id() and known.get("filesystem") in _BUILD:
+        if known.get("boot_id") == boot_id() and known.get("filesystem") in PROBES:
             return str(known["filesystem"])
     reasons = []
-    for filesystem in _BUILD:
+    for filesystem in PROBES:
         reason = mount_problem(filesystem, root)
         if reason is None:
             make_directory(root.run_dir)
@@ -60,7 +60,7 @@ def mount_problem(filesystem: str, root: Root) -> str | None:
         content = work.path / "content"
         content.mkdir()
         (content / "file").write_text("readable")
-        run(_BUILD[filesystem], timeout_seconds=_SECONDS, directory=work.path)
+        run(PROBES[filesystem], timeout_seconds=_SECONDS, directory=work.path)
         argv = [sys.executable, "-I", "-m", "covirt.oci.image.kernel", os.fspath(work.path)]
         tried = run(argv, timeout_seconds=_SECONDS, check=False)
     if tried.status == 0:
