@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""A container's log as conmon writes it, in Kubernetes' format: lines of TIME STREAM P|F TEXT (P: to be continued)."""
+"""A container's log as conmon writes it, in Kubernetes' format: "TIME STREAM P|F TEXT" (P: to be continued)."""
 
 import os
 from collections.abc import Iterator

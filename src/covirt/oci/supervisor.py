@@ -216,6 +216,7 @@ class SystemdRunCgroup(PlainRunCgroup):
         # --scope, not a service: only so does conmon inherit its pipes. Delegate= stops systemd from touching what is
         # below; --collect forgets the unit even when it failed, so that its name is free again.
         launcher = ["systemd-run", "--scope", "--collect", f"--unit={self.unit}", f"--slice={self._slice_name}"]
+        launcher += [f"--description=covirt container {self.name}"]
         launcher += [f"--property={setting}" for setting in _SCOPE_PROPERTIES]
         child = spawn(
             [*launcher, "--", *argv],
