@@ -19,7 +19,7 @@ from covirt.common.process import PIPE, spawn
 from covirt.oci.image.confine import confined_call
 from covirt.oci.image.errors import DiskFull, NoSuchSource, UnreadableSource, UnsupportedSource
 from covirt.oci.image.layout import LAYER_TYPE, blob_path, make_blobs, write_layout
-from covirt.oci.image.model import BadConfig, host_architecture, mapping, text, texts
+from covirt.oci.image.model import BadConfig, host_architecture, json_object, mapping, text, texts
 from covirt.oci.image.reference import Scheme, Source
 from covirt.oci.image.workdir import WorkDir
 
@@ -41,10 +41,10 @@ _ANNOTATIONS: Final = {
 def aci_layout(source: Source, work: WorkDir) -> Source:
     """Convert the file; gives the source that skopeo can copy. Raises NoSuchSource, UnreadableSource,
     UnsupportedSource, DiskFull."""
-    summary = _rewrite(source, work)
     layout = work.path / "aci"
     make_blobs(layout)
     try:
+        summary = _rewrite(source, work)
         digest = text(summary.get("digest"), "digest")
         layer, size = work.inner / "layer.tar", int(summary["size"])
         if not stat.S_ISREG(os.lstat(layer).st_mode):
@@ -118,7 +118,7 @@ def _rewrite(source: Source, work: WorkDir) -> Mapping[str, Any]:
         if "No space left" in reason:
             raise DiskFull(source=source.text, path=work.path)
         raise UnreadableSource(source=source.text, reason=reason)
-    return mapping(json.loads(completed.stdout), "the summary")
+    return json_object(completed.stdout)
 
 
 def _list(value: Mapping[str, Any], key: str) -> list[Any]:

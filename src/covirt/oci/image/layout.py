@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from covirt.oci.image.model import BadConfig, is_digest, mapping
+from covirt.oci.image.model import BadConfig, is_digest, json_object, mapping
 
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
@@ -123,11 +123,11 @@ def _read_blob(layout: Path, digest: object) -> Mapping[str, Any]:
     data = _read(blob_path(layout, str(digest)))
     if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
         raise BadConfig(f"the blob {digest} does not match its digest")
-    return _parse(data)
+    return json_object(data)
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
-    return _parse(_read(path))
+    return json_object(_read(path))
 
 
 def _read(path: Path) -> bytes:
@@ -137,11 +137,3 @@ def _read(path: Path) -> bytes:
     if len(data) > _JSON_LIMIT:
         raise BadConfig(f"{path.name} is larger than {_JSON_LIMIT} bytes")
     return data
-
-
-def _parse(data: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BadConfig("a manifest or configuration is no JSON") from error
-    return mapping(value, "the JSON")

@@ -5,9 +5,10 @@
 Field names of the JSON: OCI image specification, "Image Configuration"; Healthcheck is Docker's addition to it.
 """
 
+import json
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ _GOARCH: Final = {
     "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64", "loongarch64": "loong64", "mips64": "mips64le",
 }  # fmt: skip
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_NESTING_LIMIT: Final = 50  # real configurations have five levels
 _TEXT_LIMIT: Final = 1 << 20  # characters of any one string: a kernel takes no longer argument list anyway
 
 
@@ -70,9 +72,38 @@ def text(value: object, where: str) -> str:
     """``value`` if it is a string that may become an argument or a path: bounded, and without a zero byte."""
     if value is None:
         return ""
-    if not isinstance(value, str) or "\0" in value or len(value) > _TEXT_LIMIT:
+    if not isinstance(value, str) or "\0" in value or len(value) > _TEXT_LIMIT or not _is_unicode(value):
         raise BadConfig(f"{where} is not a plain string")
     return value
+
+
+def json_object(data: bytes) -> Mapping[str, Any]:
+    """Parse a JSON object whose nesting is bounded, so that it can also be written again. Raises BadConfig."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadConfig("it is no JSON") from error
+    level: list[Any] = [value]
+    for _ in range(_NESTING_LIMIT):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return mapping(value, "it")
+    raise BadConfig("its JSON is nested too deeply")
+
+
+def _inside(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _is_unicode(value: str) -> bool:
+    # JSON can spell half of a surrogate pair, which no program's argument can hold.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def texts(value: object, where: str) -> tuple[str, ...]:
@@ -108,12 +139,16 @@ def parse_config(raw: Mapping[str, Any]) -> tuple[ImageConfig, tuple[str, ...]]:
         working_directory=text(section.get("WorkingDir"), "config.WorkingDir") or "/",
         user=text(section.get("User"), "config.User"),
         stop_signal=text(section.get("StopSignal"), "config.StopSignal") or None,
-        exposed_ports=tuple(sorted(mapping(section.get("ExposedPorts"), "config.ExposedPorts"))),
+        exposed_ports=_names(section.get("ExposedPorts"), "config.ExposedPorts"),
         labels={text(key, "label"): text(value, "config.Labels") for key, value in labels.items()},
         healthcheck=None if healthcheck is None else mapping(healthcheck, "config.Healthcheck"),
         raw=raw,
     )
-    return config, tuple(sorted(mapping(section.get("Volumes"), "config.Volumes")))
+    return config, _names(section.get("Volumes"), "config.Volumes")
+
+
+def _names(value: object, where: str) -> tuple[str, ...]:
+    return tuple(sorted(text(name, where) for name in mapping(value, where)))
 
 
 def _arguments(value: object, where: str) -> tuple[str, ...]:

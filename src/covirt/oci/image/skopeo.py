@@ -8,12 +8,13 @@ Its signature policy stays on: nothing here can pass --insecure-policy. Credenti
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from covirt.common.process import CommandTimeout, Completed, run, spawn
 from covirt.oci.image.errors import BadCredentialsFile, BadPolicy, BadSource, RegistryUnreachable, UnreadableSource
+from covirt.oci.image.model import BadConfig, json_object
 from covirt.oci.image.options import ImportOptions
 from covirt.oci.image.reference import Scheme, Source, scrub
 from covirt.oci.image.skopeo_errors import translate
@@ -44,12 +45,12 @@ def check_options(source: Source, options: ImportOptions) -> None:
         raise BadSource(source=name, reason=f"the certificate directory {options.cert_dir} does not exist")
 
 
-def inspect_manifest(source: Source, options: ImportOptions, *, work_dir: Path) -> dict[str, Any]:
+def inspect_manifest(source: Source, options: ImportOptions, *, work_dir: Path) -> Mapping[str, Any]:
     """The manifest, or the index of a multi-architecture image, as the source holds it."""
     return _inspect(source, options, "--raw", work_dir=work_dir)
 
 
-def inspect_config(source: Source, options: ImportOptions, *, work_dir: Path) -> dict[str, Any]:
+def inspect_config(source: Source, options: ImportOptions, *, work_dir: Path) -> Mapping[str, Any]:
     """The OCI image configuration, chosen for this host's architecture out of an index."""
     return _inspect(source, options, "--config", work_dir=work_dir)
 
@@ -77,7 +78,9 @@ def copy(
     log = work_dir / "skopeo.log"
     with (
         log.open("wb") as stderr,
-        spawn(argv, stderr=stderr, environment=_environment(), pass_descriptors=(lock_descriptor,)) as child,
+        spawn(
+            argv, stderr=stderr, environment=_environment(), pass_descriptors=(lock_descriptor,), own_group=True
+        ) as child,
     ):
         arrived, since = -1, time.monotonic()
         while True:
@@ -133,7 +136,7 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED if name in os.environ}
 
 
-def _inspect(source: Source, options: ImportOptions, what: str, *, work_dir: Path) -> dict[str, Any]:
+def _inspect(source: Source, options: ImportOptions, what: str, *, work_dir: Path) -> Mapping[str, Any]:
     argv = [*_program(options, work_dir), "inspect", what, *_reach(source, options, ""), source.skopeo_name]
     try:
         completed: Completed = run(argv, timeout_seconds=_INSPECT_SECONDS, environment=_environment(), check=False)
@@ -142,9 +145,6 @@ def _inspect(source: Source, options: ImportOptions, what: str, *, work_dir: Pat
     if completed.status != 0:
         raise translate(completed.stderr.decode(errors="replace"), source=source, work_dir=work_dir)
     try:
-        value = json.loads(completed.stdout)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableSource(source=scrub(source.text), reason="its manifest is no JSON") from error
-    if not isinstance(value, dict):
-        raise UnreadableSource(source=scrub(source.text), reason="its manifest is no JSON object")
-    return value
+        return json_object(completed.stdout)
+    except BadConfig as error:
+        raise UnreadableSource(source=scrub(source.text), reason=f"its manifest is not valid: {error}") from error

@@ -8,7 +8,7 @@
       +16   8 bytes   J: length of the JSON, unsigned, little-endian (as all numbers here)
       +24   8 bytes   T itself
       +32   32 bytes  SHA-256 of bytes 0 to T
-      +64   J bytes   JSON, UTF-8
+      +64   J bytes   JSON, in ASCII
       +64+J 32 bytes  SHA-256 of bytes T to T+64+J
                       zero bytes up to a multiple of 4096, or to the end of a bigger disk
 
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from covirt.oci.image.errors import ImageDamaged, NoSuchImage, NotAnImage
-from covirt.oci.image.model import BadConfig, ContainerImage, is_digest, parse_config, text
+from covirt.oci.image.model import BadConfig, ContainerImage, is_digest, json_object, parse_config, text
 
 MAGIC: Final = b"covirt-image-1\n\0"
 BLOCK: Final = 4096
@@ -113,11 +113,9 @@ def read_trailer(descriptor: int, path: Path) -> Trailer:
     if hashlib.sha256(header + body).digest() != checksum:
         raise ImageDamaged(path=path, reason="the trailer's checksum is wrong")
     try:
-        about = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ImageDamaged(path=path, reason="the trailer holds no JSON") from error
-    if not isinstance(about, dict):
-        raise ImageDamaged(path=path, reason="the trailer holds no JSON object")
+        about = json_object(body)
+    except BadConfig as error:
+        raise ImageDamaged(path=path, reason=f"the trailer is not valid: {error}") from error
     return Trailer(
         filesystem=filesystem,
         start=start,
@@ -137,7 +135,7 @@ def append_trailer(descriptor: int, about: Mapping[str, Any]) -> str:
     whole = hashlib.sha256()
     for chunk in _chunks(descriptor, 0, start):
         whole.update(chunk)
-    body = json.dumps(about, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    body = json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
     head = _HEADER.pack(MAGIC, len(body), start, whole.digest()) + body
     block = head + hashlib.sha256(head).digest()
     block += bytes(round_up(len(block)) - len(block))
