@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Final, TypedDict, Unpack
 from xml.sax.saxutils import escape, quoteattr
 
 import libvirt
 
-from covirt.common.process import Child, Completed, run, spawn
+from covirt.common.process import Argument, Child, Completed, run, spawn
 from covirt.common.root import Root
 from tests.support import cgroups
 from tests.support.roots import new_directory
@@ -84,7 +85,7 @@ class Virtocid:
         """Start it and do not wait."""
         assert not self.running
         with self.log_path.open("ab") as log:
-            argv = [_PROGRAMS / "virtocid", "--root", self.root.path, "--log-level", "debug"]
+            argv: list[Argument] = [_PROGRAMS / "virtocid", "--root", self.root.path, "--log-level", "debug"]
             self._child = spawn(argv, stdout=log, stderr=log)
         return self._child
 
@@ -138,13 +139,13 @@ class Virtocid:
             with contextlib.suppress(libvirt.libvirtError):  # the daemon may have been killed meanwhile
                 connection.close()
 
-    def define(self, name: str, command: Sequence[str] = SERVICE, **parts: str) -> str:
+    def define(self, name: str, command: Sequence[str] = SERVICE, **parts: Unpack["XmlParts"]) -> str:
         """Define a domain from domain_xml(); gives its name."""
         with self.xml_file(domain_xml(name, command, **parts)) as path:
             self.virsh("define", str(path))
         return name
 
-    def run(self, name: str, command: Sequence[str] = SERVICE, **parts: str) -> str:
+    def run(self, name: str, command: Sequence[str] = SERVICE, **parts: Unpack["XmlParts"]) -> str:
         """Define a domain and start it."""
         self.define(name, command, **parts)
         self.virsh("start", name)
@@ -235,8 +236,20 @@ def serve_virtocid(layout: Path, *, configuration: str = "") -> Iterator[Virtoci
 
 
 def import_image(root: Root, source: str, name: str) -> None:
-    argv = [_PROGRAMS / "virtocid-image", "import", source, "--name", name, "--root", root.path]
+    argv: list[Argument] = [_PROGRAMS / "virtocid-image", "import", source, "--name", name, "--root", root.path]
     run(argv, timeout_seconds=SECONDS)
+
+
+class XmlParts(TypedDict, total=False):
+    """What domain_xml() takes beside name and command."""
+
+    runtime: str
+    image: str
+    memory_mib: int
+    environment: Mapping[str, str]
+    settings: str
+    devices: str
+    more: str
 
 
 def domain_xml(
@@ -246,7 +259,7 @@ def domain_xml(
     runtime: str = "",
     image: str = IMAGE,
     memory_mib: int = 64,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
     settings: str = "",
     devices: str = "<console type='pty'/>",
     more: str = "",
@@ -255,15 +268,16 @@ def domain_xml(
     words = "".join(f"<initarg>{escape(word)}</initarg>" for word in command[1:])
     init = f"<init>{escape(command[0])}</init>{words}" if command else ""
     variables = "".join(
-        f"<initenv name={quoteattr(key)}>{escape(value)}</initenv>" for key, value in (environment or {}).items()
+        f"<initenv name={quoteattr(key)}>{escape(value)}</initenv>" for key, value in environment.items()
     )
+    source = f"<covirt:image>{escape(image)}</covirt:image>" if image else ""
     chosen = f"<covirt:runtime>{runtime}</covirt:runtime>" if runtime else ""
     return f"""
 <domain type='oci'>
   <name>{escape(name)}</name>
   <metadata>
     <covirt:container xmlns:covirt='https://covirt.org/xmlns/container/1.0'>
-      <covirt:image>{escape(image)}</covirt:image>{chosen}{settings}
+      {source}{chosen}{settings}
     </covirt:container>
   </metadata>
   <memory unit='MiB'>{memory_mib}</memory>
