@@ -5,7 +5,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from covirt.virtocid.driver.domain_xml.model import DiskDevice, DomainConfig
+from covirt.virtocid.driver.domain_xml.model import DiskDevice, DomainConfig, FilesystemType
 from covirt.virtocid.driver.domain_xml.node import Node
 
 _MAX_INTERFACES: Final = 64  # far above use; each one costs a start some milliseconds
@@ -47,8 +47,17 @@ def _check_root(node: Node, devices: Node, config: DomainConfig, *, image_requir
     disk = config.image_disk
     if disk is not None and config.settings.image not in {None, disk.source}:
         raise cdroms[0].invalid(f"the image is {config.settings.image} in <covirt:container>, and another one here")
+    if config.image_filesystem is not None and (disk is not None or config.settings.image is not None):
+        raise devices.invalid("two images are named: one for <filesystem> with <target dir='/'>, and another one")
+    _check_templates(devices, config)
     if image_required and config.image is None and config.root_filesystem is None:
         raise node.invalid(
-            "the container has no root file system; name its image with <disk device='cdrom'> or "
-            "<covirt:image> in <metadata>"
+            "the container has no root file system; name its image with <disk device='cdrom'>, with "
+            "<filesystem type='template'> and <target dir='/'>, or with <covirt:image> in <metadata>"
         )
+
+
+def _check_templates(devices: Node, config: DomainConfig) -> None:
+    for child, filesystem in zip(devices.children("filesystem"), config.filesystems, strict=True):
+        if filesystem.type is FilesystemType.TEMPLATE and filesystem.target != "/":
+            raise child.invalid("a template is a container image, which can only be the root file system (dir='/')")

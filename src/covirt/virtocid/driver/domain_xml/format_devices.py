@@ -60,6 +60,8 @@ def _filesystem_source(filesystem: Filesystem) -> etree._Element:
             return make("source", file=filesystem.source)
         case FilesystemType.BLOCK:
             return make("source", dev=filesystem.source)
+        case FilesystemType.TEMPLATE:
+            return make("source", name=filesystem.source)
         case FilesystemType.MOUNT | FilesystemType.BIND:
             return make("source", dir=filesystem.source)
 

@@ -119,12 +119,20 @@ class DomainConfig:
             return self.settings.image
         if self.image_disk is not None:
             return self.image_disk.source
+        if self.image_filesystem is not None:
+            return self.image_filesystem.source
         return self.ovirt.image if self.ovirt else None
 
     @property
     def runtime(self) -> str | None:
         """The runtime's name; None is the host's default."""
         return self.settings.runtime or (self.ovirt.runtime if self.ovirt else None)
+
+    @property
+    def image_filesystem(self) -> Filesystem | None:
+        """An image file (``file``) or the name of an imported one (``template``) at ``/``, from virt-install."""
+        root = self.root_filesystem
+        return root if root and root.type in (FilesystemType.FILE, FilesystemType.TEMPLATE) else None
 
     @property
     def root_filesystem(self) -> Filesystem | None:

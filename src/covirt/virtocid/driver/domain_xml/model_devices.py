@@ -31,13 +31,14 @@ class DiskDevice(StrEnum):
 
 
 class FilesystemType(StrEnum):
-    """Where a <filesystem> comes from: a directory (``mount``, ``bind``), an image file, a device, or memory."""
+    """Where a <filesystem> comes from: a directory, an image file, a device, memory, or a named image."""
 
     MOUNT = "mount"
     BIND = "bind"
     FILE = "file"
     BLOCK = "block"
     RAM = "ram"
+    TEMPLATE = "template"  # the name of an imported container image; only at /
 
 
 FAMILY_BITS: Final = {Family.IPV4: 32, Family.IPV6: 128}

@@ -14,6 +14,7 @@ from covirt.virtocid.driver.domain_xml.document import fragment_text
 from covirt.virtocid.driver.domain_xml.errors import InvalidXml
 from covirt.virtocid.driver.domain_xml.harmless import HARMLESS
 from covirt.virtocid.driver.domain_xml.kept import Kept, UnknownElement
+from covirt.virtocid.driver.domain_xml.order import rank_in
 
 Value = TypeVar("Value")
 
@@ -57,6 +58,7 @@ class Node:
             self._by_tag.setdefault(str(child.tag), []).append(child)
         self._taken: set[str] = set()
         self._single: dict[str, Node] = {}
+        self._answered = False
 
     def invalid(self, reason: object, *, attribute: str | None = None) -> InvalidXml:
         """The error to raise about this element, or about one attribute of it."""
@@ -139,11 +141,19 @@ class Node:
         return list(self._element)
 
     def kept(self) -> Kept:
-        """What was not taken, here and in children that were taken one at a time. Call it last, once."""
+        """What was not taken, here and in children that were taken one at a time. Call it last, once.
+
+        Whoever calls it keeps the answer; the parent element does not say it again.
+        """
+        self._answered = True
         harmless = HARMLESS.get(self.tag, _NONE)
         attributes = tuple(self._kept_attributes(harmless))
         elements = tuple(self._kept_elements(harmless))
-        children = tuple((tag, left) for tag, node in sorted(self._single.items()) if (left := node.kept()))
+        children = tuple(
+            (tag, left)
+            for tag, child in sorted(self._single.items())
+            if not child._answered and (left := child.kept())
+        )
         return Kept(attributes=attributes, elements=elements, children=children)
 
     def _kept_attributes(self, harmless: frozenset[str]) -> Iterable[tuple[str, str]]:
@@ -154,7 +164,7 @@ class Node:
                 yield name, value
 
     def _kept_elements(self, harmless: frozenset[str]) -> Iterable[str]:
-        for element in self._element:
+        for element in sorted(self._element, key=rank_in(self.tag) or _as_written):
             if element.tag not in self._taken:
                 if element.tag not in harmless:
                     self._report.add(element)
@@ -168,6 +178,10 @@ class Node:
         for element in self._element:
             if element.tag not in self._taken:
                 raise Node(element, self._report).invalid(f"<{local_name(str(element.tag))}> means nothing here")
+
+
+def _as_written(_element: etree._Element) -> int:
+    return 0
 
 
 def _attributes(element: etree._Element) -> Mapping[str, str]:

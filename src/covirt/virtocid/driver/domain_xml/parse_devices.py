@@ -20,6 +20,7 @@ _FILESYSTEM_SOURCE: Final = {
     FilesystemType.BIND: "dir",
     FilesystemType.FILE: "file",
     FilesystemType.BLOCK: "dev",
+    FilesystemType.TEMPLATE: "name",
 }
 # libvirt keeps aliases that begin so over a restart of the domain; all others are its own, for one run.
 USER_ALIAS_PREFIX: Final = "ua-"
@@ -78,7 +79,8 @@ def read_filesystem(node: Node, *, live: bool) -> Filesystem:
         # "usage" is in KiB unless "units" says otherwise (libvirt, formatdomain).
         size_bytes = source.scaled(values.scaled_bytes, unit="KiB", number="usage")
     else:
-        path = source.required(_FILESYSTEM_SOURCE[kind], values.absolute_path)
+        rule = values.container_image if kind is FilesystemType.TEMPLATE else values.absolute_path
+        path = source.required(_FILESYSTEM_SOURCE[kind], rule)
     return Filesystem(
         type=kind,
         source=path,
