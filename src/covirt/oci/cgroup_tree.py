@@ -59,6 +59,8 @@ class CgroupTree:
     def __init__(self, layout: CgroupLayout) -> None:
         self.layout = layout
         self._mounts = layout.mount_points()
+        # Beside v1, runc makes the path in the v2 tree too, and removes only the last part of it: ours to clear away.
+        self._everywhere = (*self._mounts, layout.unified) if layout.version == 1 and layout.unified else self._mounts
         self._cpuset = layout.hierarchies.get("cpuset")
 
     def make(self, path: str, *, hand_on: bool = True) -> None:
@@ -110,7 +112,7 @@ class CgroupTree:
     def processes(self, path: str) -> frozenset[int]:
         """Pids anywhere below ``path`` in any tree, this process never among them."""
         pids: set[int] = set()
-        for mount in self._mounts:
+        for mount in self._everywhere:
             for directory in _walk(f"{mount}{path}"):
                 pids.update(_pids(directory))
         # 0 stands for a process of another pid namespace, and would be our own process group to kill(2).
@@ -146,7 +148,7 @@ class CgroupTree:
     def children(self, path: str) -> tuple[str, ...]:
         """Names right below ``path`` in any tree."""
         names: set[str] = set()
-        for mount in self._mounts:
+        for mount in self._everywhere:
             with contextlib.suppress(FileNotFoundError), os.scandir(f"{mount}{path}") as entries:
                 names.update(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         return tuple(sorted(names))
@@ -164,11 +166,11 @@ class CgroupTree:
                 log.warning("Limit not set cgroup=%s file=%s value=%s: %s", path, name, value, error.strerror)
 
     def exists(self, path: str) -> bool:
-        return any(os.path.isdir(f"{mount}{path}") for mount in self._mounts)
+        return any(os.path.isdir(f"{mount}{path}") for mount in self._everywhere)
 
     def _try_remove(self, path: str) -> bool:
         gone = True
-        for mount in self._mounts:
+        for mount in self._everywhere:
             for directory in _walk(f"{mount}{path}"):
                 try:
                     os.rmdir(directory)

@@ -164,6 +164,17 @@ def test_nothing_of_an_absent_place(tree: Path) -> None:
     assert PlainSupervisor("abcdef", v2(tree)).leftovers() == ()
 
 
+def test_what_a_runtime_made_in_the_v2_tree_beside_v1_goes_too(tree: Path) -> None:
+    layout = CgroupLayout(version=1, hierarchies={"pids": str(tree / "pids")}, unified=str(tree / "unified"))
+    for name in ("pids", "unified"):
+        (tree / name / "covirt-abcdef/one/container").mkdir(parents=True)
+    supervisor = PlainSupervisor("abcdef", layout)
+    supervisor.adopt("one").remove()
+    assert supervisor.leftovers() == ()
+    supervisor.remove()
+    assert not list((tree / "unified").iterdir())
+
+
 def test_a_thread_cannot_move_alone_on_v2(tree: Path) -> None:
     with pytest.raises(ValueError, match="threaded"):
         CgroupTree(v2(tree)).call_inside("/x", lambda: None)
