@@ -163,6 +163,8 @@ def _refuse_later_parts(config: DomainConfig) -> None:
         if disk.device == "disk":
             raise NotSupported(what=f"the disk '{disk.target}'", reason="volumes on disks cannot be mounted yet")
     for filesystem in config.filesystems:
+        if filesystem is config.image_filesystem:
+            continue
         if filesystem.target == "/":
             raise NotSupported(
                 what="a host directory as root file system", reason="the root comes from a container image only"

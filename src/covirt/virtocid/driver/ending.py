@@ -110,7 +110,7 @@ class Endings:
         assert run.container is not None  # noqa: S101 - only created runs are watched
         end = read_end(run.monitor_paths, run.container)
         oom = end.oom_mark or bool(self._services.reader.oom_kills(run.cgroup_path))
-        tail = tuple(line.text for line in log_tail(run.monitor_paths, _LOG_TAIL_LINES))
+        tail = tuple(line.text.rstrip("\r") for line in log_tail(run.monitor_paths, _LOG_TAIL_LINES))
         return decide(run.request, end, oom=oom, tail=tail)
 
     def _record(self, domain: Domain, run: Run, cause: StopCause) -> None:

@@ -2,18 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """A domain's interfaces on this host: names, bridges, plugs and the spoof filter."""
 
+import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
 
+from covirt.common.process import CommandMissing
 from covirt.common.root import Root
 from covirt.common.undo import undo_on_failure
 from covirt.oci.interface import VethRequest, free_host_name, linux_bridges, plug, unplug
+from covirt.oci.isolation_errors import SpoofFilterFailed
 from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
 from covirt.virtocid.driver.errors import BridgeNotAllowed, NoSuchNetwork
 from covirt.virtocid.driver.host_libvirt import LibvirtAbsent, NetworkUnusable, bridge_of_network
 from covirt.virtocid.driver.run import Run
+
+log = logging.getLogger(__name__)
 
 
 class Network:
@@ -61,15 +66,20 @@ class Network:
         for run in runs:
             self._names.update(run.interface_names)
             entries += [_entry(interface) for interface in run.config.interfaces if not interface.filter_off]
-        if entries:
+        try:
             self._filter.reconcile(entries)
+        except (SpoofFilterFailed, CommandMissing) as error:
+            # Interfaces cannot be plugged without it, so this daemon only serves containers that have none.
+            log.error("No spoof filter, so no container with an interface can start: %s", error)
 
     def plug(self, run: Run, number: int) -> None:
         """Connect one interface: filter first, so that nothing is ever forwarded unfiltered."""
         interface = run.config.interfaces[number]
         name = interface.target or ""
         with undo_on_failure() as undo:
-            if not interface.filter_off:
+            if interface.filter_off:
+                log.warning("The spoof filter is off domain=%s interface=%s", run.config.name, name)
+            else:
                 entry = _entry(interface)
                 self._filter.allow(entry.host_name, entry.mac, entry.addresses)
                 undo.add(f"remove the filter of {name}", lambda: self._filter.remove(name))

@@ -103,6 +103,11 @@ class Plan:
         except OSError:
             return ()
 
+    @property
+    def _readonly_image(self) -> bool:
+        root = self.config.image_filesystem
+        return root is not None and root.readonly
+
     def check(self) -> None:
         """Raise for what can be known to be wrong before anything is made."""
         if not self.arguments:
@@ -161,7 +166,7 @@ class Plan:
             sysctls=settings.sysctls,
             shm_size_bytes=settings.shm_size_bytes or DEFAULT_SHM_BYTES,
             reaper=settings.reaper,
-            readonly_root=settings.readonly_root,
+            readonly_root=settings.readonly_root or self._readonly_image,
         )
 
     def resources(self) -> Resources:

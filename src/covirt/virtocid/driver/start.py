@@ -148,6 +148,7 @@ class Starter:
                 addresses=plan.addresses,
                 nameservers=plan.nameservers,
                 search_domains=run.config.settings.dns.search,
+                dns_options=run.config.settings.dns.options,
                 volumes=services.volumes(run.config),
                 no_new_privileges=run.config.settings.no_new_privileges,
             ),
