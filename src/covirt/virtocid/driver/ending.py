@@ -55,6 +55,13 @@ class Endings:
         assert run.monitor is not None  # noqa: S101 - a created run has one
         self._services.watcher.watch(run.container_id, run.monitor, lambda _key: self._submit(domain, run))
 
+    def register(self, run: Run) -> None:
+        """Tell the system's machine manager about a new run, without letting its client wait for that."""
+        if run.container is not None:
+            place = self._services.supervisor.adopt(run.container_id)
+            leader = run.container.pid
+            self._pool.submit(lambda: place.register(leader_pid=leader, uuid=run.uuid.bytes))
+
     def _submit(self, domain: Domain, run: Run) -> None:
         try:
             self._pool.submit(self._guarded, domain, run)

@@ -81,6 +81,7 @@ class Lifecycle:
 
     def _running(self, domain: Domain, run: Run) -> None:
         domain.update(run=run, run_number=run.run_number)
+        self.endings.register(run)
 
     def _start_failed(self, domain: Domain, error: Error) -> None:
         services = self._services
