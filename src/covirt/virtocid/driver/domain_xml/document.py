@@ -18,6 +18,8 @@ MAX_DEPTH: Final = 64  # libvirt's own elements nest to about ten
 MAX_ELEMENTS: Final = 50_000
 
 _PROLOG_PART: Final = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_TAG: Final = re.compile(r"<[^<>]+>")
+_VALUE: Final = re.compile(r'="([^"]*)"')
 _XML_SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
 _INDENT: Final = "  "
 
@@ -122,9 +124,15 @@ def read_fragment(text: str) -> etree._Element:
 
 
 def write_document(root: etree._Element) -> str:
-    """The text of a tree, indented by two spaces as libvirt does, with a line break at its end."""
+    """The text of a tree as libvirt writes it: two spaces a level, single quotes, a line break at its end."""
     _indent(root, "\n")
-    return etree.tostring(root, encoding="unicode", with_tail=False) + "\n"
+    text = etree.tostring(root, encoding="unicode", with_tail=False)
+    return _TAG.sub(_single_quoted, text) + "\n"
+
+
+def _single_quoted(tag: re.Match[str]) -> str:
+    """People's scripts look for ``type='oci'``. libxml2 has escaped every quote and bracket that is not its own."""
+    return _VALUE.sub(lambda value: "='" + value[1].replace("'", "&apos;").replace("&quot;", '"') + "'", tag[0])
 
 
 def _indent(element: etree._Element, line: str) -> None:
