@@ -170,6 +170,10 @@ class Node:
                     self._report.add(element)
                 yield fragment_text(element)
 
+    def forget(self) -> None:
+        """Keep nothing of this element: it says what its absence says, and will not be written again."""
+        self._answered = True
+
     def close(self) -> None:
         """Refuse whatever was not taken: for elements whose every word is known."""
         for name in _attributes(self._element):

@@ -44,7 +44,10 @@ def _limit(node: Node, tag: str) -> int | None:
     if child is None:
         return None
     limit = child.scaled(values.kib, unit="KiB")
-    return None if limit >= _UNLIMITED_KIB else limit
+    if limit < _UNLIMITED_KIB:
+        return limit
+    child.forget()
+    return None
 
 
 def read_cpu_tune(node: Node | None) -> CpuTune:

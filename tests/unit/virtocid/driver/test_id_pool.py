@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Ids: each domain has a range of its own for as long as it is defined."""
+
+from itertools import pairwise
+from uuid import UUID, uuid4
+
+import pytest
+
+from covirt.virtocid.driver.id_pool import RANGE_SIZE, SHARE_RANGES, IdPool, IdsInUse, NoFreeIds
+
+FIRST = 1_879_048_192
+
+
+def pool(ranges: int = 4094, root_id: str = "abcdef") -> IdPool:
+    return IdPool(first=FIRST, ranges=ranges, root_id=root_id)
+
+
+def test_ranges_do_not_overlap() -> None:
+    ids = pool()
+    firsts = sorted(ids.take(uuid4()) for _ in range(100))
+    assert all(later - earlier >= RANGE_SIZE for earlier, later in pairwise(firsts))
+    assert firsts[0] >= FIRST
+    assert firsts[-1] + RANGE_SIZE <= FIRST + 4094 * RANGE_SIZE
+
+
+def test_taking_twice_gives_the_same() -> None:
+    ids, uuid = pool(), uuid4()
+    assert ids.take(uuid) == ids.take(uuid)
+
+
+def test_what_is_freed_is_given_again() -> None:
+    ids, uuids = pool(ranges=3), [uuid4() for _ in range(3)]
+    taken = [ids.take(uuid) for uuid in uuids]
+    with pytest.raises(NoFreeIds, match="all 3 ranges"):
+        ids.take(uuid4())
+    ids.free(uuids[1])
+    ids.free(uuids[1])
+    assert ids.take(uuid4()) == taken[1]
+
+
+def test_stored_ranges_are_not_given_again() -> None:
+    first, ids = pool(ranges=2).take(uuid4()), pool(ranges=2)
+    owner = uuid4()
+    ids.reserve(owner, first)
+    assert ids.take(owner) == first
+    assert ids.take(uuid4()) != first
+    with pytest.raises(IdsInUse, match=str(owner)):
+        ids.reserve(UUID(int=1), first + 1)
+
+
+def test_a_range_outside_the_pool_is_remembered() -> None:
+    ids, uuid = pool(), uuid4()
+    ids.reserve(uuid, 100_000)
+    assert ids.take(uuid) == 100_000
+
+
+def test_roots_have_shares_of_the_pool() -> None:
+    taken = {pool(root_id=f"root{index:02}").take(uuid4()) for index in range(40)}
+    assert taken == {FIRST + share * SHARE_RANGES * RANGE_SIZE for share in range(4)}
+
+
+def test_a_share_is_bounded() -> None:
+    ids = pool(ranges=2 * SHARE_RANGES)
+    for number in range(SHARE_RANGES):
+        ids.take(UUID(int=number))
+    with pytest.raises(NoFreeIds):
+        ids.take(UUID(int=SHARE_RANGES))
