@@ -67,7 +67,7 @@ class Driver:
         """The domain's XML, with why it last stopped among its metadata."""
         run = None if inactive else domain.run
         config = run.config if run else domain.next_config
-        cause = stop_cause_element(domain)
+        cause = stop_cause_element(domain, secure=secure)
         if cause is not None:
             config = replace(config, metadata=(*config.metadata, cause))
         return format_domain(config, live=run.live if run else None, secure=secure)

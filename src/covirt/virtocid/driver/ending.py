@@ -62,6 +62,10 @@ class Endings:
             leader = run.container.pid
             self._pool.submit(lambda: place.register(leader_pid=leader, uuid=run.uuid.bytes))
 
+    def handle_ended(self, ended: list[tuple[Domain, Run]]) -> None:
+        """Handle the ends that an earlier daemon did not live to see; returns when all are done."""
+        list(self._pool.map(lambda pair: self._guarded(*pair), ended))
+
     def _submit(self, domain: Domain, run: Run) -> None:
         try:
             self._pool.submit(self._guarded, domain, run)
@@ -124,6 +128,7 @@ class Endings:
         facts = domain.update(run=replace(run, phase=RunPhase.STOPPING), last_stop=cause, run_number=run.run_number)
         if not facts.transient:
             self._services.store.save(domain_record(domain))
+            self._services.store.clear_running(domain.uuid)
         self._services.runs.save(replace(run, phase=RunPhase.STOPPING).record)
 
     def _clean_up(self, run: Run) -> None:

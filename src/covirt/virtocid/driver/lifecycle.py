@@ -81,6 +81,8 @@ class Lifecycle:
 
     def _running(self, domain: Domain, run: Run) -> None:
         domain.update(run=run, run_number=run.run_number)
+        if run.persistent:
+            self._services.store.mark_running(domain.uuid, run.boot_id)
         self.endings.register(run)
 
     def _start_failed(self, domain: Domain, error: Error) -> None:

@@ -3,6 +3,7 @@
 """Metadata of domains that may run: which of the two configurations is meant, and who is told of a change."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from lxml import etree
@@ -29,8 +30,8 @@ class MetadataService:
         self._services = services
         self._definitions = definitions
 
-    def get(self, domain: Domain, kind: int, uri: str | None, flags: int) -> str:
-        """Raises NoMetadata, BadArgument."""
+    def get(self, domain: Domain, kind: int, uri: str | None, flags: int, *, secure: bool) -> str:
+        """Without ``secure``, for read-only clients, what the container said stays away. Raises NoMetadata."""
         if flags & _LIVE and flags & _CONFIG:
             raise BadArgument(what="ask for the running or for the configured metadata, not both")
         if flags & _LIVE:
@@ -41,7 +42,7 @@ class MetadataService:
         if kind == MetadataType.TITLE:
             return metadata.get_title(config)
         if uri == STOP_CAUSE_NAMESPACE:
-            cause = stop_cause_element(domain)
+            cause = stop_cause_element(domain, secure=secure)
             if cause is None:
                 raise NoMetadata(what="it has not stopped since it was defined")
             return cause.xml
@@ -83,12 +84,14 @@ def _change(
     return lambda config: metadata.with_element(config, uri=uri or "", key=key, xml=text)
 
 
-def stop_cause_element(domain: Domain) -> MetadataElement | None:
-    """<covirtstop:cause> for the last stop; None while there was none."""
+def stop_cause_element(domain: Domain, *, secure: bool) -> MetadataElement | None:
+    """<covirtstop:cause> for the last stop, with its last words if ``secure``; None while there was none."""
     cause = domain.facts.last_stop
     if cause is None:
         return None
-    return MetadataElement(uri=STOP_CAUSE_NAMESPACE, xml=_cause_text(cause))
+    return MetadataElement(
+        uri=STOP_CAUSE_NAMESPACE, xml=_cause_text(cause if secure else replace(cause, log_tail=()))
+    )
 
 
 def _cause_text(cause: StopCause) -> str:

@@ -19,6 +19,7 @@ from covirt.oci.spec import DEFAULT_SHM_BYTES, Mount, SpecRequest
 from covirt.oci.users import ResolvedUser
 from covirt.virtocid.config import ContainerConfig
 from covirt.virtocid.driver import node
+from covirt.virtocid.driver.affinity import cpu_list
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.model import UNCONFINED, UNLIMITED, DomainConfig
 from covirt.virtocid.driver.errors import BadArgument, NothingToRun
@@ -184,7 +185,7 @@ class Plan:
             cpu_shares=config.cpu_tune.shares,
             cpu_quota_us=quota_us,
             cpu_period_us=period_us,
-            cpuset=_cpuset(config),
+            cpuset=cpu_list(config),
             pids_limit=config.settings.pids_limit or self.defaults.pids_limit,
             block_io_weight=config.block_io.weight,
         )
@@ -206,14 +207,6 @@ def _cpu_bandwidth(config: DomainConfig) -> tuple[int | None, int | None]:
     if config.current_vcpus >= len(node.online_cpus()):
         return None, None
     return _DEFAULT_PERIOD_US, _DEFAULT_PERIOD_US * config.current_vcpus
-
-
-def _cpuset(config: DomainConfig) -> str | None:
-    pins = [pin.cpuset for pin in config.cpu_tune.vcpu_pins]
-    if not pins:
-        return config.cpuset
-    allowed = set().union(*(node.parse_cpu_list(pin) for pin in pins))
-    return ",".join(str(cpu) for cpu in sorted(allowed))
 
 
 def _rlimit(limit: model.ResourceLimit) -> Rlimit:

@@ -37,9 +37,11 @@ class Recovery:
         runs = self._load_runs()
         living = [run for run in runs if self._lives(run)]
         self._services.network.adopt(living)
-        for run in runs:
-            self._recover(run, lives=run in living)
+        ended = [self._recover(run, lives=run in living) for run in runs]
+        self._endings.handle_ended([each for each in ended if each is not None])
         self._remove_strangers(runs)
+        self._explain_host_ends()
+        self._finish_undefines()
 
     def autostart(self) -> None:
         """Start what is marked so, once per boot."""
@@ -95,7 +97,8 @@ class Recovery:
             return False  # killed between create and start: undone below
         return run.monitor is not None and alive(run.monitor.pid, run.monitor.start_time)
 
-    def _recover(self, run: Run, *, lives: bool) -> None:
+    def _recover(self, run: Run, *, lives: bool) -> tuple[Domain, Run] | None:
+        """Adopt or undo a run; one that ended by itself is returned, to be handled with others at once."""
         domain = self._domain_of(run)
         if lives:
             domain.update(run=run, run_number=run.run_number)
@@ -104,9 +107,10 @@ class Recovery:
             self._finish_request(domain, run)
         elif self._ended_by_itself(run):
             domain.update(run=run, run_number=run.run_number)
-            self._endings.ended(domain, run)
+            return domain, run
         else:
             self._undo(domain, run)
+        return None
 
     def _ended_by_itself(self, run: Run) -> bool:
         """It ran, and ended while nobody looked: its exit file tells the rest."""
@@ -132,6 +136,7 @@ class Recovery:
         domain.update(last_stop=cause, run_number=max(run.run_number, domain.facts.run_number))
         if domain.persistent:
             self._services.store.save(domain_record(domain))
+            self._services.store.clear_running(domain.uuid)
         try:
             clean_up(self._services, run)
         except Error as error:
@@ -162,6 +167,25 @@ class Recovery:
             services.ids.reserve(run.uuid, run.first_id)
             services.domains.add(domain)
         return domain
+
+    def _finish_undefines(self) -> None:
+        """Directories of domains that were undefined while they ran, and whose run is over."""
+        services = self._services
+        for uuid in services.store.undefined():
+            if services.domains.find(uuid) is None:
+                services.store.remove(uuid)
+
+    def _explain_host_ends(self) -> None:
+        """Domains that ran when their host went down: /run is empty now, and only their mark is left."""
+        services = self._services
+        for domain in services.domains.all():
+            if domain.active or services.store.running_boot_id(domain.uuid) is None:
+                continue
+            cause = StopCause(kind=StopKind.HOST, when=now_text())
+            domain.update(last_stop=cause)
+            services.store.save(domain_record(domain))
+            services.store.clear_running(domain.uuid)
+            log.warning("Domain had been running domain=%s uuid=%s: %s", domain.name, domain.uuid, cause.describe())
 
     def _remove_strangers(self, runs: list[Run]) -> None:
         """Places of runs that no record tells of: their record was removed right before their daemon was killed."""

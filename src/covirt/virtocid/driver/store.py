@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from covirt.common.errors import InvalidRequest
-from covirt.common.files import BrokenFile, make_directory, read_json, remove_tree, write_json
+from covirt.common.files import BrokenFile, make_directory, read_json, remove_tree, write_atomic, write_json
 from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
 
@@ -26,6 +26,7 @@ Value = TypeVar("Value")
 _VERSION: Final = 1
 _READABLE: Final = range(1, _VERSION + 1)
 _REMOVED: Final = ".removed-"
+_RUNNING: Final = "running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,25 @@ class DomainStore:
 
     def _forget_name(self, uuid: UUID) -> None:
         self._names = {name: owner for name, owner in self._names.items() if owner != uuid}
+
+    def mark_running(self, uuid: UUID, boot_id: str) -> None:
+        """Remember on disk that it runs: /run, which knows the rest, is empty after the host went down under it."""
+        write_atomic(self.directory(uuid) / _RUNNING, boot_id.encode(), durable=False)
+
+    def clear_running(self, uuid: UUID) -> None:
+        """Its end is recorded; absent is fine."""
+        (self.directory(uuid) / _RUNNING).unlink(missing_ok=True)
+
+    def running_boot_id(self, uuid: UUID) -> str | None:
+        """The boot in which it ran without a recorded end; None when it was not running."""
+        try:
+            return (self.directory(uuid) / _RUNNING).read_text()
+        except FileNotFoundError:
+            return None
+
+    def undefined(self) -> tuple[UUID, ...]:
+        """Domains that were undefined while they ran, and whose directories are still there."""
+        return tuple(uuid for uuid, path in _record_files(self._directory, "domain.json") if not path.exists())
 
     def forget(self, uuid: UUID) -> None:
         """Forget the definition and leave the domain's directory, which a run still uses; remove() is to follow."""

@@ -18,9 +18,10 @@ class MetadataHandlers:
         table.add(proc.DOMAIN_GET_METADATA, self.get)
         table.add(proc.DOMAIN_SET_METADATA, self.set)
 
-    def get(self, _ctx: Context, args: d.DomainGetMetadataArgs) -> d.DomainGetMetadataRet:
+    def get(self, ctx: Context, args: d.DomainGetMetadataArgs) -> d.DomainGetMetadataRet:
         domain = self._driver.domains.by_uuid(args.dom.uuid)
-        return d.DomainGetMetadataRet(metadata=self._driver.metadata.get(domain, args.type, args.uri, args.flags))
+        text = self._driver.metadata.get(domain, args.type, args.uri, args.flags, secure=not ctx.readonly)
+        return d.DomainGetMetadataRet(metadata=text)
 
     def set(self, _ctx: Context, args: d.DomainSetMetadataArgs) -> None:
         domain = self._driver.domains.by_uuid(args.dom.uuid)

@@ -8,7 +8,7 @@ from typing import Final
 
 from covirt.common.units import KIB
 from covirt.virtocid.dispatch import Context, HandlerTable
-from covirt.virtocid.driver import node
+from covirt.virtocid.driver.affinity import cpu_map
 from covirt.virtocid.driver.bulk_stats import SUPPORTED_GROUPS
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import Disk
@@ -24,6 +24,7 @@ from covirt.wire.params import TypedParam, ullong
 _ENFORCE_STATS: Final = 1 << 31  # VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS
 _SOURCE_LEASE, _SOURCE_AGENT, _SOURCE_ARP = 0, 1, 2  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*
 _VCPU_RUNNING: Final = 1
+_CPU_NOT_TOLD: Final = -2  # VIR_VCPU_INFO_CPU_UNAVAILABLE: the kernel moves a container's threads as it likes
 # VIR_DOMAIN_MEMORY_STAT_*
 _MAJOR_FAULT, _MINOR_FAULT, _UNUSED, _AVAILABLE, _ACTUAL, _RSS, _USABLE, _DISK_CACHES = 2, 3, 4, 5, 6, 7, 8, 10
 
@@ -122,12 +123,11 @@ class StatsHandlers:
         usage = self._driver.stats.usage(domain)
         share = (usage.cpu_total_ns or 0) // run.config.current_vcpus if usage else 0
         info = tuple(
-            d.VcpuInfo(number=number, state=_VCPU_RUNNING, cpu_time=share, cpu=-1) for number in range(count)
+            d.VcpuInfo(number=number, state=_VCPU_RUNNING, cpu_time=share, cpu=_CPU_NOT_TOLD)
+            for number in range(count)
         )
-        cpuset = run.config.cpuset
-        allowed = node.parse_cpu_list(cpuset) if cpuset else node.online_cpus()
-        bits = sum(1 << cpu for cpu in allowed) & ((1 << 8 * args.maplen) - 1)
-        return d.DomainGetVcpusRet(info=info, cpumaps=bits.to_bytes(args.maplen, "little") * count)
+        maps = [cpu_map(run.config, number, length_bytes=args.maplen) for number in range(count)]
+        return d.DomainGetVcpusRet(info=info, cpumaps=b"".join(maps))
 
     def _disk(self, domain: Domain, path: str) -> Disk:
         for disk in domain.config.disks:

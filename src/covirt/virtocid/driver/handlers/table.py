@@ -11,6 +11,7 @@ from covirt.virtocid.driver.handlers.lookup import LookupHandlers
 from covirt.virtocid.driver.handlers.metadata import MetadataHandlers
 from covirt.virtocid.driver.handlers.stats import StatsHandlers
 from covirt.virtocid.driver.handlers.tuning import TuningHandlers
+from covirt.virtocid.driver.handlers.unsupported import refuse_the_rest
 
 _GROUPS = (
     ConnectionHandlers,
@@ -28,4 +29,5 @@ def handler_table(driver: Driver) -> HandlerTable:
     table = HandlerTable()
     for group in _GROUPS:
         group(driver).register(table)
+    refuse_the_rest(table)
     return table

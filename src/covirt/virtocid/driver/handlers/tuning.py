@@ -5,6 +5,7 @@
 from typing import Final
 
 from covirt.virtocid.dispatch import Context, HandlerTable
+from covirt.virtocid.driver.affinity import cpu_map
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.driver import Driver
@@ -31,6 +32,7 @@ class TuningHandlers:
         table.add(proc.DOMAIN_GET_SCHEDULER_TYPE, self.scheduler_type)
         table.add(proc.DOMAIN_GET_SCHEDULER_PARAMETERS, self.scheduler_parameters)
         table.add(proc.DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS, self.scheduler_parameters_flags)
+        table.add(proc.DOMAIN_GET_VCPU_PIN_INFO, self.vcpu_pins)
         table.add(proc.DOMAIN_GET_MEMORY_PARAMETERS, self.memory_parameters)
         table.add(proc.DOMAIN_GET_BLKIO_PARAMETERS, self.block_io_parameters)
 
@@ -54,6 +56,12 @@ class TuningHandlers:
 
     def scheduler_parameters_flags(self, _ctx: Context, args: s.DomainNparamsFlagsArgs) -> s.Params16Ret:
         return s.Params16Ret(params=_scheduler(self._config(args.dom, args.flags))[: args.nparams])
+
+    def vcpu_pins(self, _ctx: Context, args: d.DomainGetVcpuPinInfoArgs) -> d.DomainGetVcpuPinInfoRet:
+        config = self._config(args.dom, args.flags)
+        count = max(0, min(config.vcpus, args.ncpumaps))
+        maps = [cpu_map(config, number, length_bytes=args.maplen) for number in range(count)]
+        return d.DomainGetVcpuPinInfoRet(cpumaps=b"".join(maps), num=count)
 
     def memory_parameters(self, _ctx: Context, args: s.DomainNparamsFlagsArgs) -> s.Params16NparamsRet:
         tune = self._config(args.dom, args.flags).memory_tune
