@@ -21,6 +21,7 @@ from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import translate
 from covirt.virtocid.driver.handlers.table import handler_table
 from covirt.virtocid.driver.services import build_services
+from covirt.virtocid.errors import NotPermitted
 from covirt.virtocid.events import EventBus
 from covirt.virtocid.lock import acquire_daemon_lock
 from covirt.virtocid.notify import notify_systemd
@@ -50,6 +51,8 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
             _serve(root, config, stop)
     except Error as error:
         return _refuse(error)
+    except PermissionError as error:
+        return _refuse(NotPermitted(path=error.filename, reason=error.strerror))
     return 0
 
 

@@ -103,6 +103,8 @@ class Endings:
             self._forget(domain)
         log.info("Domain stopped domain=%s uuid=%s cause=%s: %s", dom.name, dom.uuid, cause.kind, cause.describe())
         outcome = cause.outcome
+        if cause.kind is StopKind.SUPERVISOR_LOST:
+            services.bus.control_error(dom)
         services.bus.metadata_change(dom, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
         if outcome.shutdown_detail is not None:
             services.bus.lifecycle(dom, LifecycleEvent.SHUTDOWN, outcome.shutdown_detail)

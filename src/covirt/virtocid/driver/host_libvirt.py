@@ -7,6 +7,7 @@ virtocid speaks the protocol anyway, so it asks without libvirt's C library and 
 
 import socket
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,7 +25,8 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 # The modular daemon first, then the monolithic one (libvirt.org: "daemons").
-_SOCKETS: Final = (("virtnetworkd-sock-ro", "network:///system"), ("libvirt-sock-ro", "network:///system"))
+_SOCKETS: Final = ("virtnetworkd-sock-ro", "libvirt-sock-ro")
+_URI: Final = "network:///system"
 _TIMEOUT_SECONDS: Final = 5.0
 _READ_ONLY: Final = 1
 _ERROR_CODEC: Final = codec_of(RemoteError)
@@ -38,27 +40,29 @@ class NetworkUnusable(NotFound):
     template = "{reason}"
 
 
-def bridge_of_network(libvirt_dir: Path, name: str) -> str:
-    """The bridge of an active libvirt network. Raises LibvirtAbsent, NetworkUnusable."""
-    reason = "no socket of it in " + str(libvirt_dir)
-    for socket_name, uri in _SOCKETS:
-        path = libvirt_dir / socket_name
+def bridge_of_network(directories: Iterable[Path], name: str) -> str:
+    """The bridge of an active network, asked from the first libvirt that answers in one of these directories.
+
+    Raises LibvirtAbsent, NetworkUnusable.
+    """
+    reason = "it has no socket in /run/libvirt"
+    for path in (directory / socket_name for directory in directories for socket_name in _SOCKETS):
         if not path.exists():
             continue
         try:
-            return _ask(path, uri, name)
+            return _ask(path, name)
         except (OSError, WireError, struct.error) as error:
             reason = f"{path}: {error}"
     raise LibvirtAbsent(reason=reason)
 
 
-def _ask(path: Path, uri: str, name: str) -> str:
+def _ask(path: Path, name: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as stream:
         stream.settimeout(_TIMEOUT_SECONDS)
         stream.connect(str(path))
         caller = _Caller(stream)
         caller.call(proc.AUTH_LIST, None)
-        caller.call(proc.CONNECT_OPEN, ConnectOpenArgs(name=uri, flags=_READ_ONLY))
+        caller.call(proc.CONNECT_OPEN, ConnectOpenArgs(name=_URI, flags=_READ_ONLY))
         network = caller.call(proc.NETWORK_LOOKUP_BY_NAME, NameArgs(name=name)).net
         if not caller.call(proc.NETWORK_IS_ACTIVE, NetworkArgs(net=network)).active:
             raise NetworkUnusable(reason=f"it is not active; run virsh net-start {name}")

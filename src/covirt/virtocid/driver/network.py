@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
+from typing import Final
 
 from covirt.common.process import CommandMissing
 from covirt.common.root import Root
@@ -19,6 +21,10 @@ from covirt.virtocid.driver.host_libvirt import LibvirtAbsent, NetworkUnusable, 
 from covirt.virtocid.driver.run import Run
 
 log = logging.getLogger(__name__)
+
+
+# The host's own libvirt, which serves a second installation of virtocid (--root) as well.
+_HOST_LIBVIRT: Final = Path("/run/libvirt")
 
 
 class Network:
@@ -37,7 +43,7 @@ class Network:
             bridge = interface.source
         else:
             try:
-                bridge = bridge_of_network(self._root.libvirt_dir, interface.source)
+                bridge = bridge_of_network((self._root.libvirt_dir, _HOST_LIBVIRT), interface.source)
             except (LibvirtAbsent, NetworkUnusable) as error:
                 bridges = ", ".join(linux_bridges()) or "none"
                 raise NoSuchNetwork(network=interface.source, reason=error, bridges=bridges) from error
