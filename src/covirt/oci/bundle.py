@@ -22,7 +22,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import make_directory, remove_tree, write_atomic
@@ -105,6 +105,35 @@ class Bundle:
     directory: Path
     rootfs: Path
     mounts: tuple[Mount, ...]
+
+
+class Bundles(Protocol):
+    """What virtocid asks for when it starts and ends a run."""
+
+    def prepare_directory(self, directory: Path, idmap: IdMap) -> None:
+        """Make the run's bundle directory."""
+
+    def prepare(self, request: BundleRequest) -> Bundle:
+        """Make everything in it but config.json; all undone on failure."""
+
+    def remove(self, directory: Path) -> None:
+        """Remove it, whatever state it is in; absent is fine. May be called again after a failure."""
+
+
+class MountedBundles:
+    """Bundles on idmapped and overlay mounts, see prepare_bundle()."""
+
+    def __init__(self, images: SharedImages) -> None:
+        self._images = images
+
+    def prepare_directory(self, directory: Path, idmap: IdMap) -> None:
+        prepare_bundle_directory(directory, idmap)
+
+    def prepare(self, request: BundleRequest) -> Bundle:
+        return prepare_bundle(request, images=self._images)
+
+    def remove(self, directory: Path) -> None:
+        remove_bundle(directory, images=self._images)
 
 
 def namespaces_directory(bundle: Path) -> Path:

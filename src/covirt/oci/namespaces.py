@@ -22,7 +22,7 @@ import signal
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from covirt.common import process
 from covirt.common.errors import Error
@@ -45,6 +45,18 @@ class Namespaces:
 
     user: Path
     network: Path
+
+
+class NamespaceMaker(Protocol):
+    """What virtocid asks for before it makes a container."""
+
+    def make(self, idmap: IdMap, directory: Path) -> Namespaces:
+        """Make both namespaces at files in ``directory``; they end with the bundle. Raises NamespacesFailed."""
+
+    def warm_up(self) -> None:
+        """Do ahead what the first start would wait for."""
+
+    def close(self) -> None: ...
 
 
 class NamespaceFactory:

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from covirt.common.root import Root, boot_id
 from covirt.common.units import KIB
-from covirt.oci.bundle import Volume
+from covirt.oci.bundle import Bundles, MountedBundles, Volume
 from covirt.oci.cgroup import CgroupReader
 from covirt.oci.cgroup_tree import SliceResources
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.image.store import ImageStore
 from covirt.oci.monitor import ConmonMonitor, Monitor
-from covirt.oci.namespaces import NamespaceFactory
+from covirt.oci.namespaces import NamespaceFactory, NamespaceMaker
 from covirt.oci.processes import ExitWatcher
 from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.registry import Runtimes, load_runtimes
@@ -46,9 +46,9 @@ class Services:
     bus: EventBus
     runtimes: Runtimes
     images: ImageStore
-    shared_images: SharedImages
+    bundles: Bundles
     ids: IdPool
-    namespaces: NamespaceFactory
+    namespaces: NamespaceMaker
     supervisor: Supervisor
     monitor: Monitor
     reader: CgroupReader
@@ -137,7 +137,7 @@ def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Service
         bus=bus,
         runtimes=load_runtimes(root, config.runtime_configs),
         images=ImageStore(root),
-        shared_images=SharedImages(root.run_dir),
+        bundles=MountedBundles(SharedImages(root.run_dir)),
         ids=IdPool(first=config.ids.first, ranges=config.ids.ranges, root_id=root.id),
         namespaces=NamespaceFactory(),
         supervisor=supervisor,

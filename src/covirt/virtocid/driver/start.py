@@ -28,9 +28,6 @@ from covirt.oci.bundle import (
     BundleRequest,
     RootLayer,
     namespaces_directory,
-    prepare_bundle,
-    prepare_bundle_directory,
-    remove_bundle,
     write_config,
 )
 from covirt.oci.idmap import IdMap
@@ -85,7 +82,7 @@ class Starter:
             undo.add(f"forget run {run.container_id}", lambda: services.runs.remove(run.uuid))
             undo.add(f"clean up run {run.container_id}", lambda: clean_up(services, run))
             services.runs.save(run.record)
-            prepare_bundle_directory(run.bundle, start.idmap)
+            services.bundles.prepare_directory(run.bundle, start.idmap)
             namespaces = services.namespaces.make(start.idmap, namespaces_directory(run.bundle))
             network = self._pool.submit(self._plug, run)
             try:
@@ -136,7 +133,7 @@ class Starter:
     def _create(self, start: _Start, namespaces: Namespaces) -> MonitoredContainer:
         services, plan, run = self._services, start.plan, start.run
         cgroup = services.supervisor.prepare(run.container_id)
-        bundle = prepare_bundle(
+        bundle = services.bundles.prepare(
             BundleRequest(
                 directory=run.bundle,
                 image=start.image.path,
@@ -151,8 +148,7 @@ class Starter:
                 dns_options=run.config.settings.dns.options,
                 volumes=services.volumes(run.config),
                 no_new_privileges=run.config.settings.no_new_privileges,
-            ),
-            images=services.shared_images,
+            )
         )
         places = Places(
             rootfs=bundle.rootfs,
@@ -216,7 +212,7 @@ def _clean_up_steps(services: Services, run: Run, cgroup: RunCgroup) -> list[tup
         for name in run.interface_names
         if name
     ]
-    steps.append(("remove bundle", lambda: remove_bundle(run.bundle, images=services.shared_images)))
+    steps.append(("remove bundle", lambda: services.bundles.remove(run.bundle)))
     steps.append(("remove run directory", lambda: _remove_run_directory(run.directory)))
     return steps
 
