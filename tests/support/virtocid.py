@@ -37,6 +37,7 @@ class Virtocid:
     """A daemon on a root of its own."""
 
     root: Root
+    log_level: str = "debug"
     _child: Child | None = field(default=None, init=False)
 
     @property
@@ -85,7 +86,7 @@ class Virtocid:
         """Start it and do not wait."""
         assert not self.running
         with self.log_path.open("ab") as log:
-            argv: list[Argument] = [_PROGRAMS / "virtocid", "--root", self.root.path, "--log-level", "debug"]
+            argv: list[Argument] = [_PROGRAMS / "virtocid", "--root", self.root.path, "--log-level", self.log_level]
             self._child = spawn(argv, stdout=log, stderr=log)
         return self._child
 
@@ -118,6 +119,11 @@ class Virtocid:
     def tell(self, *arguments: str, readonly: bool = False) -> str:
         """What virsh prints, less the white space around it."""
         return self.virsh(*arguments, readonly=readonly).stdout.decode().strip()
+
+    def image_command(self, *arguments: str) -> Completed:
+        """Run virtocid-image on this root; the status is the caller's to judge."""
+        argv: list[Argument] = [_PROGRAMS / "virtocid-image", *arguments, "--root", self.root.path]
+        return run(argv, timeout_seconds=SECONDS, check=False)
 
     def refusal(self, *arguments: str, readonly: bool = False) -> str:
         """What virsh complains of, which must be one sentence; it must fail."""
@@ -229,8 +235,8 @@ def serve_virtocid(layout: Path, *, configuration: str = "") -> Iterator[Virtoci
             daemon.start()
             yield daemon
         finally:
-            if daemon.running:
-                daemon.stop()
+            daemon.remove_domains()
+            daemon.stop()
             for slice_group in cgroups.CGROUP_MOUNT.glob(f"**/covirt-{daemon.root.id}"):
                 cgroups.remove_group(slice_group)
 
