@@ -3,11 +3,13 @@
 """Linux bridges in the world's own network."""
 
 import itertools
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from covirt.common.process import run
+from tests.support.waiting import wait_until
 
 _numbers = itertools.count()
 
@@ -38,3 +40,19 @@ def new_linux_bridge() -> Iterator[LinuxBridge]:
         yield bridge
     finally:
         run(["ip", "link", "delete", bridge.name], timeout_seconds=10)
+
+
+def fetch(url: str, *, timeout_seconds: float = 30.0) -> bytes:
+    """A page, as soon as its server answers."""
+    body: list[bytes] = []
+
+    def answered() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # a test's own URL
+                body.append(answer.read())
+        except OSError:
+            return False
+        return True
+
+    wait_until(answered, timeout_seconds=timeout_seconds, what=f"an answer of {url}")
+    return body[-1]

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lxml import etree
-
 from covirt.common.process import run
+from tests.support import xml_facts
 from tests.support.virtocid import SECONDS, Virtocid
 from tests.support.world import HOST_NAME
-
-_COVIRT = {"covirt": "https://covirt.org/xmlns/container/1.0"}
 
 
 def facts(text: str) -> dict[str, str]:
@@ -43,24 +40,23 @@ def test_nodeinfo(virtocid: Virtocid) -> None:
 
 
 def test_capabilities(virtocid: Virtocid) -> None:
-    tree = etree.fromstring(virtocid.tell("capabilities"))
-    assert tree.findtext("guest/os_type") == "exe"
-    assert tree.find("guest/arch").get("name") == os.uname().machine
-    assert tree.xpath("guest/arch/domain/@type") == ["oci"]
-    runtimes = {node.get("name"): node.attrib for node in tree.iterfind(".//covirt:runtime", _COVIRT)}
+    text = virtocid.tell("capabilities")
+    assert xml_facts.fact(text, "guest/os_type/text()") == "exe"
+    assert xml_facts.fact(text, "guest/arch/@name") == os.uname().machine
+    assert xml_facts.fact(text, "guest/arch/domain/@type") == "oci"
     for name in ("runc", "crun"):
-        said = run([name, "--version"], timeout_seconds=SECONDS).stdout.decode()
-        assert runtimes[name]["version"] in said
-        assert runtimes[name]["usable"] == "yes"
-    assert runtimes["runc"]["default"] == "yes"
+        version, usable = xml_facts.facts(
+            text, *(f"//covirt:runtime[@name='{name}']/@{key}" for key in ("version", "usable"))
+        )
+        assert version in run([name, "--version"], timeout_seconds=SECONDS).stdout.decode()
+        assert usable == "yes"
+    assert xml_facts.fact(text, "//covirt:runtime[@default='yes']/@name") == "runc"
 
 
 def test_domain_capabilities(virtocid: Virtocid) -> None:
-    tree = etree.fromstring(virtocid.tell("domcapabilities"))
-    assert tree.findtext("domain") == "oci"
-    assert tree.findtext("arch") == os.uname().machine
-    assert tree.find("devices/graphics").get("supported") == "no"
-    assert tree.find("devices/disk").get("supported") == "yes"
+    text = virtocid.tell("domcapabilities")
+    assert xml_facts.facts(text, "domain/text()", "arch/text()") == ["oci", os.uname().machine]
+    assert xml_facts.facts(text, "devices/graphics/@supported", "devices/disk/@supported") == ["no", "yes"]
     assert "virtualization type 'kvm' is unknown" in virtocid.refusal("domcapabilities", "--virttype", "kvm")
 
 

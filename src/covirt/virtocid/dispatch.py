@@ -18,7 +18,7 @@ from covirt.virtocid.streams import Endpoint
 from covirt.wire.codec import codec_of
 from covirt.wire.constants import ErrorCode, ErrorDomain
 from covirt.wire.errors import Unencodable, WireError
-from covirt.wire.framing import MAX_PAYLOAD_BYTES, Frame
+from covirt.wire.framing import MAX_PAYLOAD_BYTES, REMOTE_PROGRAM, Frame
 from covirt.wire.procedures import PROCEDURES
 from covirt.wire.protocol import AnyProcedure, Procedure
 from covirt.wire.structs import RemoteError
@@ -79,6 +79,7 @@ class HandlerTable:
 
     def __init__(self) -> None:
         self._handlers: dict[tuple[int, int], tuple[AnyProcedure, Handler[Any, Any]]] = {}
+        self._refusals: dict[tuple[int, int], str] = {}
 
     def add(self, procedure: Procedure[A, R], handler: Handler[A, R]) -> None:
         key = (procedure.program, procedure.number)
@@ -93,6 +94,16 @@ class HandlerTable:
             return handler
 
         return register
+
+    def refuse(self, number: int, function: str, reason: str, *, program: int = REMOTE_PROGRAM) -> None:
+        """Answer "not supported" with the C function's name and a reason in words."""
+        key = (program, number)
+        assert key not in self._handlers and key not in self._refusals, f"{function} is answered"  # noqa: S101, PT018
+        self._refusals[key] = f"{function} ({reason})"
+
+    def refusal(self, program: int, number: int) -> str | None:
+        """The function and the reason, for a procedure that refuse() names."""
+        return self._refusals.get((program, number))
 
     def find(self, program: int, number: int) -> tuple[AnyProcedure, Handler[Any, Any]] | None:
         return self._handlers.get((program, number))
@@ -164,10 +175,13 @@ class Dispatcher:
     def _unsupported(self, frame: Frame) -> Outcome:
         key = (frame.program, frame.procedure)
         known = PROCEDURES.get(key)
-        name = known.api_name if known else f"procedure {frame.procedure} of program {frame.program:#x}"
+        refusal = self._handlers.refusal(*key)
+        name = refusal or (known.api_name if known else f"procedure {frame.procedure} of program {frame.program:#x}")
         if key not in self._reported and len(self._reported) < 1000:
             self._reported.add(key)
-            log.info("A client asked for what is not supported procedure=%s", known.name if known else name)
+            log.info(
+                "A client asked for what is not supported procedure=%s", refusal or (known.name if known else name)
+            )
         return failure(
             RemoteError(
                 code=ErrorCode.NO_SUPPORT,

@@ -97,7 +97,7 @@ class DomainGetVcpusArgs:
 
 @wire_struct
 class VcpuInfo:
-    """``cpu_time`` in nanoseconds; ``cpu`` is the host CPU, or -1."""
+    """``cpu_time`` in nanoseconds; ``cpu`` is the host CPU, -1: offline, -2: not told."""
 
     number: U32
     state: I32

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a container cannot do is answered with libvirt's "not supported" and a reason, and logged once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.virtocid import Virtocid
+
+_COMMANDS = {
+    "save web /tmp/never": "cannot be saved",
+    "restore /tmp/never": "cannot be saved",
+    "managedsave web": "cannot be saved",
+    "dump web /tmp/never": "cannot be saved",
+    "snapshot-create web": "no snapshots",
+    "checkpoint-list web": "no snapshots",
+    "screenshot web": "no screen",
+    "send-key web KEY_A": "no keyboard",
+    "inject-nmi web": "no firmware",
+    "dompmsuspend web mem": "sleep states",
+    "domhostname web": "no guest agent",
+    "domfsinfo web": "no guest agent",
+    "domtime web": "no guest agent",
+    "guestinfo web": "no guest agent",
+    "attach-disk web /tmp/never vdb": "start it again",
+    "setmem web 32M --live": "start it again",
+    "setvcpus web 2": "start it again",
+    "schedinfo web --set cpu_shares=5": "start it again",
+    "vcpupin web 0 0": "start it again",
+    "emulatorpin web": "no emulator",
+    "blockjob web sda": "not devices of a machine",
+    "domblkerror web": "not devices of a machine",
+    "numatune web": "every node",
+    "domrename web other": "keeps its name",
+    "perf web": "no such numbers",
+    "net-list": "network:///system",
+    "pool-list": "virtocid-image",
+    "nodedev-list": "nodedev:///system",
+    "iface-list": "interface:///system",
+    "sysinfo": "qemu:///system",
+    "qemu-monitor-command web info": "no QEMU",
+    "lxc-enter-namespace web /bin/sh": "nsenter",
+}
+
+
+@pytest.fixture(scope="module")
+def refusals(virtocid_daemon: Virtocid) -> dict[str, str]:
+    with virtocid_daemon.used_by_a_test() as virtocid:
+        virtocid.run("web")
+        return {command: virtocid.refusal(*command.split()) for command in _COMMANDS}
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_reason(refusals: dict[str, str], command: str) -> None:
+    answer = refusals[command]
+    assert answer.startswith("this function is not supported by the connection driver: vir")
+    assert _COMMANDS[command] in answer
+
+
+def test_logged_once(virtocid: Virtocid) -> None:
+    virtocid.run("web")
+    for _ in range(3):
+        virtocid.refusal("managedsave", "web")
+    assert virtocid.log.count("not supported procedure=virDomainManagedSave ") == 1
+    assert "virDomainManagedSave" in virtocid.log
+
+
+def test_ways_to_stop_that_need_an_agent(virtocid: Virtocid) -> None:
+    virtocid.run("web")
+    for command in ("shutdown", "reboot"):
+        assert "by guest agent is not supported" in virtocid.refusal(command, "web", "--mode", "agent")
+    assert virtocid.state("web") == "running (booted)"
+    virtocid.virsh("shutdown", "web", "--mode", "acpi,signal")
+    virtocid.wait_for_state("web", "shut off (shutdown)")
+
+
+def test_start_that_ends_with_its_client(virtocid: Virtocid) -> None:
+    virtocid.define("web")
+    assert "autodestroy is not supported" in virtocid.refusal("start", "web", "--autodestroy")
+    assert not Path("/tmp/never").exists()
