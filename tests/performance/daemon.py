@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon as a host has it: state on the disk, /run in memory, and no more talk than configured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from covirt.common.process import Argument
 from covirt.common.root import Root
 from tests.support import cgroups
 from tests.support.network import LinuxBridge, new_linux_bridge
@@ -28,13 +29,14 @@ class Host:
 
 
 @contextmanager
-def new_host() -> Iterator[Host]:
-    """A running daemon with an imported image and a Linux bridge; everything is gone afterwards."""
+def new_host(program: Sequence[Argument] = ()) -> Iterator[Host]:
+    """A running daemon (``program`` instead of virtocid) with an imported image and a Linux bridge."""
     with new_directory(on_disk=True) as path, new_linux_bridge() as bridge:
         (path / "run").mkdir(mode=0o755)
         mount("tmpfs", path / "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
         source = f"oci:{write_layout(path / 'layout', {IMAGE: busybox_image()})}:{IMAGE}"
         daemon = Virtocid(Root(path), log_level="info")
+        daemon.program = program or daemon.program
         try:
             import_image(daemon.root, source, IMAGE)
             daemon.start()

@@ -38,6 +38,7 @@ class Virtocid:
 
     root: Root
     log_level: str = "debug"
+    program: Sequence[Argument] = (_PROGRAMS / "virtocid",)
     _child: Child | None = field(default=None, init=False)
 
     @property
@@ -86,7 +87,7 @@ class Virtocid:
         """Start it and do not wait."""
         assert not self.running
         with self.log_path.open("ab") as log:
-            argv: list[Argument] = [_PROGRAMS / "virtocid", "--root", self.root.path, "--log-level", self.log_level]
+            argv = [*self.program, "--root", self.root.path, "--log-level", self.log_level]
             self._child = spawn(argv, stdout=log, stderr=log)
         return self._child
 
