@@ -13,7 +13,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -105,19 +105,33 @@ class RunEnd:
         return self.status is None
 
 
+def _nothing() -> None:
+    """What a caller does meanwhile that has nothing to do."""
+
+
 class Monitor(Protocol):
     """What virtocid asks of the process in front of a container."""
 
     def create(
-        self, *, runtime: Runtime, container_id: str, paths: MonitorPaths, terminal: bool, cgroup: RunCgroup
+        self,
+        *,
+        runtime: Runtime,
+        container_id: str,
+        paths: MonitorPaths,
+        terminal: bool,
+        cgroup: RunCgroup,
+        meanwhile: Callable[[], None] = _nothing,
     ) -> MonitoredContainer: ...
 
 
 class ConmonMonitor:
-    """Starts conmon (2.1 or newer)."""
+    """Starts conmon (2.1 or newer), or a program with its command line. ``arguments`` come before all others."""
 
-    def __init__(self, *, program: str = "conmon", timeout_seconds: float = CREATE_SECONDS) -> None:
+    def __init__(
+        self, *, program: str = "conmon", arguments: tuple[str, ...] = (), timeout_seconds: float = CREATE_SECONDS
+    ) -> None:
         self.program = program
+        self.arguments = arguments
         self.timeout_seconds = timeout_seconds
 
     def create(
@@ -128,11 +142,13 @@ class ConmonMonitor:
         paths: MonitorPaths,
         terminal: bool,
         cgroup: RunCgroup,
+        meanwhile: Callable[[], None] = _nothing,
     ) -> MonitoredContainer:
         """Make a container, in status "created", with a monitor of its own in the leaf ``supervisor``.
 
-        Raises CreateFailed with the runtime's own words; the container is gone again then. The cgroup stays the
-        caller's to remove.
+        ``meanwhile`` is called while the runtime works, for what a container needs no sooner than its start.
+        Raises CreateFailed with the runtime's own words, and what ``meanwhile`` raises; the container is gone again
+        then. The cgroup stays the caller's to remove.
         """
         for path in (paths.exit_file, paths.oom_file, paths.runtime_log):
             path.unlink(missing_ok=True)
@@ -143,8 +159,11 @@ class ConmonMonitor:
             child, sync_read = self._launch(
                 self._argv(runtime, container_id, paths, terminal=terminal), paths, cgroup, cleanup
             )
-            answer = self._wait(sync_read, child)
-            child.wait(timeout_seconds=self.timeout_seconds)  # conmon has forked away by now
+            try:
+                meanwhile()
+            finally:  # what is half created cannot be discarded
+                answer = self._wait(sync_read, child)
+                child.wait(timeout_seconds=self.timeout_seconds)  # conmon has forked away by now
             pid, message = _parse_answer(answer)
             if pid is None:
                 raise _create_failed(runtime, container_id, _failure_text(paths, message, child))
@@ -189,7 +208,7 @@ class ConmonMonitor:
 
     def _argv(self, runtime: Runtime, container_id: str, paths: MonitorPaths, *, terminal: bool) -> list[Argument]:
         command = runtime.command().with_log(paths.runtime_log)
-        argv: list[Argument] = [self.program, "--api-version=1"]
+        argv: list[Argument] = [self.program, *self.arguments, "--api-version=1"]
         argv += ["--cid", container_id, "--cuuid", container_id, "--name", container_id]
         argv += ["--runtime", command.path, *(f"--runtime-arg={word}" for word in command.arguments)]
         argv += ["--bundle", paths.bundle, "--persist-dir", paths.directory]
