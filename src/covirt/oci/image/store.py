@@ -3,44 +3,40 @@
 """The container images of one installation: by name, whole or absent, and not removed while a domain uses them."""
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
-import time
 import uuid as uuids
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from covirt.common.errors import Error
-from covirt.common.files import make_directory, remove_tree, sync_directory
+from covirt.common.files import make_directory, sync_directory
 from covirt.common.process import CommandMissing
 from covirt.common.root import Root
+from covirt.oci.image.adopt import repack
 from covirt.oci.image.errors import (
-    BadOutput,
-    DiskFull,
     ImageDamaged,
     ImageInUse,
     ImageNotRecorded,
     NoSuchImage,
     NotAnImage,
 )
-from covirt.oci.image.importer import about_image, make_image, seal
+from covirt.oci.image.importer import make_image
 from covirt.oci.image.kernel import choose_filesystem
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.image.options import ImportOptions, Progress, ProgressCallback, Step, no_progress
-from covirt.oci.image.pack import extract_filesystem, make_filesystem
+from covirt.oci.image.output import checked_output, full_disk_told, move_file
 from covirt.oci.image.reference import check_name, parse_source, scrub
 from covirt.oci.image.trailer import check_content, open_image, read_image
 from covirt.oci.image.trust import TrustRecords
-from covirt.oci.image.workdir import WorkDir, clear_stale, locked, work_dir
+from covirt.oci.image.workdir import clear_stale, locked, work_dir
 
 log = logging.getLogger(__name__)
 
 _SUFFIX: Final = ".raw"
 _ADOPTED: Final = "adopted-"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,26 +107,20 @@ class ImageStore:
             name = check_name(name if name is not None else place.default_name)
             target = self.path_of(name)
         else:
-            target = _checked_output(output)
+            target = checked_output(output)
         _require_programs("setpriv", "skopeo", "umoci", "zstd")
         filesystem = self._filesystem(options.filesystem)
-        try:
-            with work_dir(self._work) as work:
-                path, file_digest, digest = make_image(
-                    place, options, work=work, filesystem=filesystem, progress=progress
-                )
-                progress(Progress(step=Step.PUBLISH))
-                self._trust.record(file_digest, image_digest=digest, source=scrub(source))
-                if output is None:
-                    make_directory(self._images)
-                    self._publish(path, target, str(name), file_digest)
-                else:
-                    _move(work, path, target, source=scrub(source))
-                self._trust.remember(target, file_digest)
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            raise DiskFull(source=scrub(source), path=self._work) from error
+        with full_disk_told(scrub(source), self._work), work_dir(self._work) as work:
+            path, file_digest, digest = make_image(
+                place, options, work=work, filesystem=filesystem, progress=progress
+            )
+            progress(Progress(step=Step.PUBLISH))
+            self._trust.record(file_digest, image_digest=digest, source=scrub(source))
+            if output is None:
+                self._publish(path, target, str(name), file_digest)
+            else:
+                made = move_file(work, path, target, source=scrub(source))
+                self._trust.remember(target, file_digest, made=made)
         log.info("Image imported source=%s path=%s digest=%s", scrub(source), target, digest)
         progress(Progress(step=Step.DONE))
         return read_image(target, name=name if output is None else None)
@@ -173,35 +163,16 @@ class ImageStore:
         The kernel never mounts the foreign file. The copy is an image of the store named after the file's digest;
         a second call finds it. Raises NoSuchImage, NotAnImage, ImageDamaged, UnpackFailed, PackFailed, DiskFull.
         """
-        with open_image(path) as descriptor:
-            trailer, foreign_digest = check_content(descriptor, path)
+        foreign_digest = self._trust.file_digest(path)
         name = f"{_ADOPTED}{foreign_digest.removeprefix('sha256:')}"
         target = self.path_of(name)
         if target.exists() and self.is_trusted(target):
             return read_image(target, name=name)
-        foreign = read_image(path)
-        about = about_image(foreign.digest, foreign.config.raw)
-        source = str(path)
-        with work_dir(self._work) as work:
-            copy = work.inner / "foreign.raw"
-            _copy(path, copy, source=source)
-            with open_image(copy) as descriptor:
-                if check_content(descriptor, path)[1] != foreign_digest:
-                    raise ImageDamaged(path=path, reason="it was changed while it was read")
-            os.truncate(copy, trailer.start)
-            copy.chmod(0o444)
-            began_ns = time.time_ns()
-            extract_filesystem(work, filesystem=trailer.filesystem, source=source)
-            remove_tree(copy)
-            filesystem = self._filesystem(None)
-            packed = make_filesystem(
-                work, about, filesystem=filesystem, digest=foreign.digest, began_ns=began_ns, source=source
-            )
-            file_digest = seal(work, packed, about, source=source)
-            self._trust.record(file_digest, image_digest=foreign.digest, source=f"file:{path}")
-            make_directory(self._images)
+        filesystem = self._filesystem(None)
+        with full_disk_told(str(path), self._work), work_dir(self._work) as work:
+            packed, file_digest, digest = repack(path, foreign_digest, work=work, filesystem=filesystem)
+            self._trust.record(file_digest, image_digest=digest, source=f"file:{path}")
             self._publish(packed, target, name, file_digest)
-            self._trust.remember(target, file_digest)
         log.info("Image adopted path=%s name=%s", path, name)
         return read_image(target, name=name)
 
@@ -245,6 +216,7 @@ class ImageStore:
             raise ImageInUse(name=name, users=", ".join(users))
 
     def _publish(self, path: Path, target: Path, name: str, file_digest: str) -> None:
+        make_directory(self._images)
         with locked(self._images / ".lock"):
             if target.exists():
                 try:
@@ -253,47 +225,16 @@ class ImageStore:
                     same = False
                 if not same:
                     self._refuse_if_used(target, name)
+            made = os.stat(path)
             os.rename(path, target)
             sync_directory(self._images)
+            self._trust.remember(target, file_digest, made=made)
 
 
 def _require_programs(*names: str) -> None:
     for name in names:
         if shutil.which(name) is None:
             raise CommandMissing(program=name, reason="it is not on the PATH")
-
-
-def _checked_output(output: Path) -> Path:
-    target = Path(os.path.abspath(output))
-    if not target.parent.is_dir():
-        raise BadOutput(path=target, reason="its directory does not exist")
-    if target.is_symlink() or (target.exists() and not target.is_file()):
-        raise BadOutput(path=target, reason="something other than a plain file is there")
-    return target
-
-
-def _move(work: WorkDir, path: Path, target: Path, *, source: str) -> None:
-    """Put the finished file in place in one step, also on another file system."""
-    if os.stat(path).st_dev == os.stat(target.parent).st_dev:
-        os.rename(path, target)
-    else:
-        part = work.part_beside(target)
-        _copy(path, part, source=source)
-        part.chmod(0o400)
-        os.rename(part, target)
-    sync_directory(target.parent)
-
-
-def _copy(path: Path, target: Path, *, source: str) -> None:
-    try:
-        with path.open("rb") as reader, target.open("xb") as writer:
-            shutil.copyfileobj(reader, writer, 1 << 20)
-            writer.flush()
-            os.fsync(writer.fileno())
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DiskFull(source=source, path=target.parent) from error
 
 
 def _remove_empty(directory: Path) -> None:

@@ -60,9 +60,14 @@ class TrustRecords:
             imported_at=int(value.get("imported_at") or 0),
         )
 
-    def remember(self, path: Path, file_digest: str) -> None:
-        """Note that the file, as it is now and not open for writing anywhere, has this digest."""
-        self._note(os.stat(path), file_digest)
+    def remember(self, path: Path, file_digest: str, *, made: os.stat_result) -> None:
+        """Note that the file ``made``, which we wrote and renamed to ``path``, has this digest.
+
+        Another import may have put its own file there meanwhile; that one is left to its maker.
+        """
+        found = os.stat(path)
+        if os.path.samestat(found, made):
+            self._note(found, file_digest)
 
     def file_digest(self, path: Path) -> str:
         """The digest of a whole, undamaged image file; hashes it unless it is remembered and unchanged.
