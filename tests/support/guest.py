@@ -41,13 +41,15 @@ class TinyGuest:
         name: str,
         *,
         bridge: str | None = None,
+        network: str | None = None,
         address: str | None = None,
         mac: str | None = None,
         log: Path | None = None,
         memory_mib: int = MEMORY_MIB,
     ) -> str:
-        """A libvirt domain. ``address`` ("10.77.0.2/24") needs ``bridge``; a bridge without it means DHCP."""
-        network = "" if bridge is None else f"guest.address={address}" if address else "guest.dhcp=1"
+        """A libvirt domain in a Linux bridge or a libvirt network; without ``address`` ("10.77.0.2/24") by DHCP."""
+        interface = _interface(bridge, network, mac)
+        words = "" if interface is None else f"guest.address={address}" if address else "guest.dhcp=1"
         domain = E.domain(
             E.name(name),
             E.memory(str(memory_mib), unit="MiB"),
@@ -56,7 +58,7 @@ class TinyGuest:
                 E.type("hvm", arch="x86_64", machine="pc"),
                 E.kernel(str(self.kernel)),
                 E.initrd(str(self.initramfs)),
-                E.cmdline(f"console=ttyS0 quiet panic=-1 guest.name={name} {network}".rstrip()),
+                E.cmdline(f"console=ttyS0 quiet panic=-1 guest.name={name} {words}".rstrip()),
             ),
             E.features(E.acpi()),
             E.cpu(mode="maximum"),
@@ -64,7 +66,7 @@ class TinyGuest:
             E.on_crash("destroy"),
             E.devices(
                 E.serial(*([E.log(file=str(log))] if log else []), type="pty"),
-                *([_interface(bridge, mac)] if bridge else []),
+                *([interface] if interface is not None else []),
                 E.memballoon(E.stats(period="1"), model="virtio"),
             ),
             type="qemu",  # emulated: where /dev/kvm exists it need not work
@@ -84,9 +86,12 @@ def build_guest(directory: Path) -> TinyGuest:
     return guest
 
 
-def _interface(bridge: str, mac: str | None) -> etree._Element:
-    parts = [E.source(bridge=bridge), E.model(type="virtio")]
-    interface: etree._Element = E.interface(*parts, *([E.mac(address=mac)] if mac else []), type="bridge")
+def _interface(bridge: str | None, network: str | None, mac: str | None) -> etree._Element | None:
+    kind, name = ("bridge", bridge) if bridge else ("network", network)
+    if name is None:
+        return None
+    parts = [E.source({kind: name}), E.model(type="virtio")]
+    interface: etree._Element = E.interface(*parts, *([E.mac(address=mac)] if mac else []), type=kind)
     return interface
 
 

@@ -37,7 +37,7 @@ if [ -n "$address" ]; then
     [ -n "$gateway" ] && ip route add default via "$gateway"
 elif [ -n "$dhcp" ]; then
     ip link set eth0 up
-    udhcpc -b -q -i eth0 -s /dhcp
+    udhcpc -b -q -T 1 -t 20 -i eth0 -s /dhcp
 fi
 echo "hello from a virtual machine" >/www/index.html
 httpd -h /www

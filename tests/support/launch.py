@@ -27,12 +27,11 @@ _SCOPE_VARIABLE = "COVIRT_TEST_SCOPE"
 
 def main(command: Sequence[str]) -> NoReturn:
     """Replace or wrap this process by ``command``; the exit status is the command's."""
-    reason = _why_no_world()
+    reason = why_no_world()
     if reason is not None:
         os.environ[VARIABLE] = f"off:{reason}"
         os.execvp(command[0], list(command))  # noqa: S606
-    if Path("/run/systemd/system").is_dir() and _SCOPE_VARIABLE not in os.environ:
-        _enter_scope()
+    enter_scope()
     remove_stale_runs()
     name = f"covirt-tests-{run_name()}"
     trees = cgroups.hierarchies()
@@ -44,7 +43,8 @@ def main(command: Sequence[str]) -> NoReturn:
     sys.exit(status)
 
 
-def _why_no_world() -> str | None:
+def why_no_world() -> str | None:
+    """Why there can be no world here, or None."""
     if os.environ.get(VARIABLE, "").startswith("off:"):
         return os.environ[VARIABLE].removeprefix("off:")
     if os.geteuid() != 0:
@@ -59,8 +59,10 @@ def _why_no_world() -> str | None:
     return None if os.waitpid(child, 0)[1] == 0 else "needs root that may make namespaces (CAP_SYS_ADMIN)"
 
 
-def _enter_scope() -> NoReturn:
-    """Under systemd, get a part of the cgroup tree that systemd leaves to us."""
+def enter_scope() -> None:
+    """Under systemd, start this program again in a part of the cgroup tree that systemd leaves to us."""
+    if not Path("/run/systemd/system").is_dir() or _SCOPE_VARIABLE in os.environ:
+        return
     os.environ[_SCOPE_VARIABLE] = "1"
     words = ["systemd-run", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--", *sys.orig_argv]
     os.execvp(words[0], words)  # noqa: S606

@@ -70,6 +70,13 @@ def remove_stale_runs() -> None:
                 _remove_remains(path)
 
 
+def remove_run(path: Path) -> None:
+    """Remove what one ended run left, by its record; gone already is fine. Raises BlockingIOError while it lives."""
+    with _records_locked(), contextlib.suppress(FileNotFoundError), path.open("r+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_remains(path)
+
+
 @contextlib.contextmanager
 def _records_locked() -> Iterator[None]:
     """One process at a time adds or removes records; a record without a lock of its own is then of a dead run."""
@@ -97,8 +104,13 @@ def _remove_remains(path: Path) -> None:
 
 
 def _file_systems(*directories: Path) -> set[int]:
-    files = (file for directory in directories for file in directory.rglob(FILE_SYSTEMS))
-    return {int(word) for file in files for word in file.read_text().split()}
+    found: set[int] = set()
+    for directory in directories:
+        for place, _, names in os.walk(directory):  # which passes over what a live run removes meanwhile
+            if FILE_SYSTEMS in names:
+                with contextlib.suppress(FileNotFoundError):
+                    found |= {int(word) for word in Path(place, FILE_SYSTEMS).read_text().split()}
+    return found
 
 
 def run_name() -> str:
