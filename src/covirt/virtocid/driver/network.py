@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from covirt.common.process import CommandMissing
 from covirt.common.root import Root
@@ -25,6 +25,25 @@ log = logging.getLogger(__name__)
 
 # The host's own libvirt, which serves a second installation of virtocid (--root) as well.
 _HOST_LIBVIRT: Final = Path("/run/libvirt")
+
+
+class HostNetwork(Protocol):
+    """What the rest of the driver asks of the network."""
+
+    def bridge_of(self, interface: Interface) -> str:
+        """The Linux bridge behind an interface. Raises NoSuchNetwork, BridgeNotAllowed."""
+
+    def complete(self, config: DomainConfig) -> DomainConfig:
+        """Give every interface a host-side name of its own."""
+
+    def adopt(self, runs: Iterable[Run]) -> None:
+        """Take over what an earlier daemon plugged for these runs."""
+
+    def plug(self, run: Run, number: int) -> None:
+        """Connect one interface of a run that is being made."""
+
+    def unplug(self, name: str) -> None:
+        """Disconnect and forget an interface; absent is fine."""
 
 
 class Network:

@@ -27,7 +27,7 @@ from covirt.virtocid.driver import node
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, NoImage
 from covirt.virtocid.driver.id_pool import IdPool
-from covirt.virtocid.driver.network import Network
+from covirt.virtocid.driver.network import HostNetwork, Network
 from covirt.virtocid.driver.registry import Domains
 from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.events import EventBus
@@ -53,7 +53,7 @@ class Services:
     monitor: Monitor
     reader: CgroupReader
     watcher: ExitWatcher
-    network: Network
+    network: HostNetwork
     store: DomainStore
     runs: RunStore
     domains: Domains = field(default_factory=Domains)

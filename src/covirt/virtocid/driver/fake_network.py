@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network for tests: it remembers what would be plugged where, and touches no interface."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+
+from covirt.oci.isolation_errors import NoSuchBridge
+from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
+from covirt.virtocid.driver.errors import NoSuchNetwork
+from covirt.virtocid.driver.run import Run
+
+
+class FakeNetwork:
+    """A host with these Linux bridges, and these libvirt networks on top of them."""
+
+    def __init__(self, *, bridges: Iterable[str] = ("br0",), networks: dict[str, str] | None = None) -> None:
+        self._bridges = tuple(bridges)
+        self._networks = networks or {}
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
+        self.plugged: dict[str, str] = {}  # host-side name -> bridge
+
+    def bridge_of(self, interface: Interface) -> str:
+        """Raises NoSuchNetwork."""
+        if interface.type == "bridge":
+            return interface.source
+        try:
+            return self._networks[interface.source]
+        except KeyError as error:
+            bridges = ", ".join(self._bridges) or "none"
+            raise NoSuchNetwork(network=interface.source, reason="there is none", bridges=bridges) from error
+
+    def complete(self, config: DomainConfig) -> DomainConfig:
+        with self._lock:
+            interfaces = []
+            for interface in config.interfaces:
+                name = interface.target or next(
+                    name for number in range(len(self._names) + 1) if (name := f"fake{number}") not in self._names
+                )
+                self._names.add(name)
+                interfaces.append(replace(interface, target=name))
+            return replace(config, interfaces=tuple(interfaces))
+
+    def adopt(self, runs: Iterable[Run]) -> None:
+        with self._lock:
+            for run in runs:
+                self._names.update(run.interface_names)
+                self.plugged.update(zip(run.interface_names, run.bridges, strict=True))
+
+    def plug(self, run: Run, number: int) -> None:
+        """Raises NoSuchBridge."""
+        bridge = run.bridges[number]
+        if bridge not in self._bridges:
+            raise NoSuchBridge(bridge=bridge, bridges=", ".join(self._bridges) or "none at all")
+        with self._lock:
+            self.plugged[run.interface_names[number]] = bridge
+
+    def unplug(self, name: str) -> None:
+        with self._lock:
+            self._names.discard(name)
+            self.plugged.pop(name, None)
