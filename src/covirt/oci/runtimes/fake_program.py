@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -171,7 +170,10 @@ def _delete(options: Options, words: list[str]) -> None:
             os.killpg(container.expect("created", "running", "paused")["pid"], signal.SIGKILL)
     else:
         container.expect("stopped")
-    shutil.rmtree(container.directory, ignore_errors="--force" in options)
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(container.directory):
+            os.unlink(os.path.join(container.directory, name))
+        os.rmdir(container.directory)
 
 
 def _pause(options: Options, words: list[str]) -> None:
