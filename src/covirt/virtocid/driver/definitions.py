@@ -3,7 +3,6 @@
 """Domains come and go: define, transient create, undefine, autostart. What is sure to fail later fails here."""
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from dataclasses import replace
 from covirt.common.dialect import STOP_CAUSE_NAMESPACE
 from covirt.common.undo import undo_on_failure
 from covirt.virtocid.driver.domain import Domain, DomainFacts
+from covirt.virtocid.driver.domain_xml.complete import complete_definition
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.errors import DomainIsRunning, DomainIsTransient, NotSupported, UuidInUse
@@ -20,8 +20,6 @@ from covirt.virtocid.driver.services import Services
 from covirt.wire.constants import DefinedDetail, LifecycleEvent, UndefinedDetail
 
 log = logging.getLogger(__name__)
-
-_OWN_MAC_PREFIX = "52:54:00"  # QEMU's and libvirt's
 
 
 class Definitions:
@@ -101,13 +99,17 @@ class Definitions:
         if config.unknown:
             places = ", ".join(f"{each.xpath} (line {each.line})" for each in config.unknown)
             log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, places)
-        config = replace(
-            config,
-            metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE),
-            interfaces=tuple(replace(interface, mac=interface.mac or _new_mac()) for interface in config.interfaces),
+        config = complete_definition(
+            replace(config, metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE)),
+            macs_in_use=self._macs_in_use(),
+            generated_name_prefix=self._services.root.id,
         )
         self._check(config)
         return config
+
+    def _macs_in_use(self) -> set[str]:
+        configs = [domain.next_config for domain in self._services.domains.all()]
+        return {interface.mac for config in configs for interface in config.interfaces if interface.mac}
 
     def _check(self, config: DomainConfig) -> None:
         """Everything a start needs by name. Bridges may still come: only those that are refused for ever are."""
@@ -174,7 +176,3 @@ def _refuse_later_parts(config: DomainConfig) -> None:
                 what=f"<filesystem type='{filesystem.type}'>",
                 reason="directories (mount) and memory (ram) can be shown",
             )
-
-
-def _new_mac() -> str:
-    return ":".join([_OWN_MAC_PREFIX, *(f"{byte:02x}" for byte in secrets.token_bytes(3))])

@@ -16,7 +16,7 @@ _MAC_PREFIX: Final = "52:54:00"
 def complete_definition(
     config: DomainConfig, *, macs_in_use: Collection[str] = (), generated_name_prefix: str | None = None
 ) -> DomainConfig:
-    """Give every interface a MAC address, and drop target names a run generated (those with the prefix).
+    """Give every interface a MAC address, and drop target names a run generated (the prefix and a number).
 
     The latter come back in when somebody defines what ``virsh dumpxml`` printed of a running domain.
     """
@@ -30,8 +30,9 @@ def complete_definition(
 
 
 def _own_name(interface: Interface, generated_prefix: str | None) -> str | None:
-    generated = generated_prefix and interface.target and interface.target.startswith(generated_prefix)
-    return None if generated else interface.target
+    if generated_prefix and interface.target and interface.target.startswith(generated_prefix):
+        return None if interface.target.removeprefix(generated_prefix).isdigit() else interface.target
+    return interface.target
 
 
 def generate_mac(taken: Collection[str]) -> str:

@@ -27,10 +27,10 @@ def test_given_addresses_stay() -> None:
 
 
 def test_generated_names_do_not_outlive_their_run() -> None:
-    config = parse_domain(domain(devices=interface("") + interface("<target dev='mine0'/>")))
-    live = format_domain(config, live=LiveState(domain_id=1, interface_names=("cvabcdef0", "mine0")), secure=True)
+    config = parse_domain(domain(devices=interface("") + interface("<target dev='cvabcdefx'/>")))
+    live = format_domain(config, live=LiveState(domain_id=1, interface_names=("cvabcdef0", "cvabcdefx")), secure=True)
     again = complete_definition(parse_domain(live), generated_name_prefix="cvabcdef")
-    assert [item.target for item in again.interfaces] == [None, "mine0"]
+    assert [item.target for item in again.interfaces] == [None, "cvabcdefx"]
 
 
 def test_uuids_are_made_when_absent() -> None:
