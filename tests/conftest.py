@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
+import hypothesis
 import pytest
 
 from covirt.common.files import remove_tree
@@ -37,6 +38,13 @@ _ALLOWED_SKIPS: Final = (
     r"cgroup version [12] only",
     r"systemd is not running",
 )
+
+
+# A slow or busy machine is no reason to fail: examples have no deadline, only the test as a whole has one.
+hypothesis.settings.register_profile(
+    "covirt", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("covirt")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

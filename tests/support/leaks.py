@@ -8,7 +8,7 @@ from typing import Final
 from tests.support.leak_kinds import ALWAYS, FILES, IN_A_WORLD, Things
 from tests.support.processes import without_families_of
 
-_SETTLE_SECONDS: Final = 5.0  # a process, a link or a cgroup may take a moment to go after its end was ordered
+_SETTLE_SECONDS: Final = 20.0  # a process, a link or a cgroup may take a moment to go after its end was ordered
 
 
 class LeakCheck:
