@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What skopeo's complaints mean: the one table from its words to our errors.
 
-skopeo has one exit status for every failure, so the words are all there is. Those below were seen with skopeo 1.9
-(Debian 12) and read in its libraries up to 1.18 (Debian 13); what no row knows becomes CopyFailed with the words.
+skopeo has one exit status for every failure, so the words are all there is. Most of those below were seen with skopeo
+1.9 (Debian 12) and 1.18 (Debian 13) against docker-registry, the rest are what public registries answer; what no row
+knows becomes CopyFailed with the words.
 """
 
 import json

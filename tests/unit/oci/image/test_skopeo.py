@@ -49,13 +49,15 @@ def _failing(directory: Path, message: str) -> None:
     (directory / "status").write_text("1")
 
 
-# Seen with skopeo 1.9.3 (Debian 12) and, from the second of each kind on, in the sources of 1.18.
+# Seen with skopeo 1.9.3 (Debian 12) and 1.18.0 (Debian 13); some only from public registries.
 _SAID = [
     ("reading manifest 2 in h:5000/box: manifest unknown: manifest unknown", errors.NoSuchTag),
     ('Error parsing image name "{source}": reading manifest 2 in h/a/zz: name unknown: x', errors.NoSuchTag),
     ('Error parsing image name "oci:x:foo": no descriptor found for reference "foo"', errors.NoSuchTag),
     ("initializing source {source}: reading manifest: StatusCode: 404, page not found", errors.NoSuchTag),
     ("unauthorized: authentication required", errors.WrongCredentials),
+    ('Error parsing image name "{source}": reading manifest 1 in h/a: authentication required', errors.WrongCredentials),
+    ("reading manifest 2 in h/a/b: manifest unknown", errors.NoSuchTag),
     ("unable to retrieve auth token: invalid username/password: unauthorized: x", errors.WrongCredentials),
     ("denied: requested access to the resource is denied", errors.WrongCredentials),
     ('pinging container registry h: Get "https://h/v2/": dial tcp 1.2.3.4:5000: connect: connection refused',
