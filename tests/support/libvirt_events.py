@@ -3,7 +3,8 @@
 """A stock client with an event loop, as a process of its own: prints what it hears, a line a fact, until stdin ends.
 
 ``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS]``. Lines: ``ready``,
-``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``metadata NAME TYPE URI``, ``closed REASON``.
+``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``control-error NAME``, ``metadata NAME TYPE URI``,
+``closed REASON``.
 """
 
 import os
@@ -40,6 +41,9 @@ def main() -> None:
     def reboot(_connection: Any, domain: Any, _opaque: Any) -> None:
         say("reboot", domain.name())
 
+    def control_error(_connection: Any, domain: Any, _opaque: Any) -> None:
+        say("control-error", domain.name())
+
     def metadata(_connection: Any, domain: Any, kind: int, nsuri: str | None, _opaque: Any) -> None:
         say("metadata", domain.name(), kind, nsuri)
 
@@ -48,6 +52,7 @@ def main() -> None:
         connection.setKeepAlive(keepalive_seconds, 3)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot, None)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_CONTROL_ERROR, control_error, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata, None)
     libvirt.virEventAddHandle(0, libvirt.VIR_EVENT_HANDLE_READABLE | libvirt.VIR_EVENT_HANDLE_HANGUP, ended, None)
     say("ready")
