@@ -56,7 +56,7 @@ _SAID = [
     ('Error parsing image name "oci:x:foo": no descriptor found for reference "foo"', errors.NoSuchTag),
     ("initializing source {source}: reading manifest: StatusCode: 404, page not found", errors.NoSuchTag),
     ("unauthorized: authentication required", errors.WrongCredentials),
-    ('Error parsing image name "{source}": reading manifest 1 in h/a: authentication required', errors.WrongCredentials),
+    ("reading manifest 1 in localhost:15998/a/b: authentication required", errors.WrongCredentials),
     ("reading manifest 2 in h/a/b: manifest unknown", errors.NoSuchTag),
     ("unable to retrieve auth token: invalid username/password: unauthorized: x", errors.WrongCredentials),
     ("denied: requested access to the resource is denied", errors.WrongCredentials),
