@@ -50,7 +50,9 @@ class Stage:
         _LIBVIRT_DIR.symlink_to(self.root.libvirt_dir)
 
     def start_libvirtd(self) -> None:
+        """Start it, and have it ask QEMU what it can do, which takes longer than all the rest."""
         self._stack.enter_context(serve_libvirtd(self.libvirtd_log.parent))
+        virsh(QEMU, "domcapabilities", "--virttype", "qemu")
 
     def start_virtocid(self) -> None:
         """Start it, the first time or again, and return when it answers. Raises TooLate, WrongAnswer."""

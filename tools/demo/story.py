@@ -14,7 +14,19 @@ from tools.demo.errors import WrongAnswer
 from tools.demo.image import NEIGHBOUR, PAGE, TAG
 from tools.demo.stage import Stage, wait_for, wait_for_page
 from tools.demo.terminal import Show
-from tools.demo.virsh import OCI, QEMU, address, command, define, domain_id, domain_stats, hypervisor, state, virsh
+from tools.demo.virsh import (
+    OCI,
+    QEMU,
+    address,
+    command,
+    define,
+    domain_id,
+    domain_stats,
+    emulator,
+    runtime,
+    state,
+    virsh,
+)
 
 STOP_CAUSE_URI: Final = "https://covirt.org/xmlns/stop-cause/1.0"
 _JOB_EXIT_CODE: Final = 3
@@ -27,10 +39,11 @@ _running_on: list[ExitStack] = []
 
 @dataclass(slots=True)
 class Times:
-    """Seconds that one of the two took."""
+    """Moments in the life of one of the two, as time.monotonic() tells them."""
 
-    start: float = 0.0
-    answer: float = 0.0
+    begin: float
+    started: float
+    answered: float = 0.0
 
 
 class Story:
@@ -39,12 +52,11 @@ class Story:
     def __init__(self, show: Show, stage: Stage) -> None:
         self._show = show
         self._stage = stage
-        self._times = {OCI: Times(), QEMU: Times()}
+        self._times: dict[str, Times] = {}
 
     def tell(self) -> None:
         self._set_up()
         self._start_both()
-        self._ask_both()
         self._show_commands()
         self._kill_virtocid()
         self._show_stop_cause()
@@ -52,7 +64,10 @@ class Story:
 
     def _set_up(self) -> None:
         show, stage = self._show, self._stage
-        show.title("A container beside a virtual machine")
+        show.title(
+            "A container beside a virtual machine",
+            "All of it runs in namespaces of its own: nothing on this machine is touched.",
+        )
         stage.prepare()
         with show.step("libvirtd serves qemu:///system", log=stage.libvirtd_log):
             stage.start_libvirtd()
@@ -65,39 +80,33 @@ class Story:
             step.words += f": {reference}, {readable_size(image['size_bytes'])}"
 
     def _start_both(self) -> None:
-        show, stage, times = self._show, self._stage, self._times
-        with show.step(f'container "{domains.CONTAINER}" defined and started', log=stage.virtocid_log) as step:
+        show, stage = self._show, self._stage
+        container, guest = domains.CONTAINER_ADDRESS, domains.GUEST_ADDRESS
+        with show.step(f'container "{domains.CONTAINER}" defined and started', log=stage.virtocid_log):
             define(OCI, "define", domains.container_xml(TAG), stage.root.path)
-            times[OCI].start = self._start(OCI, domains.CONTAINER)
+            self._start(OCI, domains.CONTAINER)
+        self._ask("host asks container", OCI, container, "/", PAGE)
         with show.step(f'virtual machine "{domains.GUEST}" defined and started', log=stage.libvirtd_log) as step:
-            guest = stage.build_guest()
-            define(QEMU, "define", domains.guest_xml(guest), stage.root.path)
-            times[QEMU].start = self._start(QEMU, domains.GUEST)
+            define(QEMU, "define", domains.guest_xml(stage.build_guest()), stage.root.path)
+            self._start(QEMU, domains.GUEST)
             step.words += " (emulated, so that it runs anywhere)"
+        self._ask("host asks virtual machine", QEMU, guest, "/", domains.GUEST_PAGE)
+        self._ask("container asks virtual machine", OCI, container, f"{NEIGHBOUR}?{guest}", domains.GUEST_PAGE)
 
-    @staticmethod
-    def _start(uri: str, name: str) -> float:
+    def _start(self, uri: str, name: str) -> None:
         start = time.monotonic()
         virsh(uri, "start", name)
-        return time.monotonic() - start
+        self._times[uri] = Times(begin=start, started=time.monotonic())
 
-    def _ask_both(self) -> None:
-        container, guest = domains.CONTAINER_ADDRESS, domains.GUEST_ADDRESS
-        self._ask("host asks the container", container, "/", PAGE, log_of=OCI)
-        self._ask("host asks the virtual machine", guest, "/", domains.GUEST_PAGE, log_of=QEMU)
-        self._ask(
-            "container asks the virtual machine", container, f"{NEIGHBOUR}?{guest}", domains.GUEST_PAGE, log_of=OCI
-        )
-
-    def _ask(self, words: str, host: str, path: str, expected: str, *, log_of: str) -> None:
-        log = self._stage.virtocid_log if log_of == OCI else self._stage.libvirtd_log
+    def _ask(self, words: str, uri: str, host: str, path: str, expected: str) -> None:
+        log = self._stage.virtocid_log if uri == OCI else self._stage.libvirtd_log
         with self._show.step(words, log=log) as step:
             page = wait_for_page(host, path)
             if page != expected:
                 raise WrongAnswer(who=f"http://{host}{path}", answer=page)
             step.words += f': "{page}"'
-            if path == "/":
-                self._times[log_of].answer = step.seconds
+        if not self._times[uri].answered:
+            self._times[uri].answered = time.monotonic()
 
     def _show_commands(self) -> None:
         self._show.title("Both, through virsh as Debian ships it")
@@ -126,7 +135,6 @@ class Story:
             if after != before:
                 raise WrongAnswer(who="virtocid", answer=f"the container is {after}, and it was {before}")
             step.words += f': it found "{name}" under its old Id {after}'
-        print()
         self._show_command(OCI, "list")
 
     def _show_stop_cause(self) -> None:
@@ -136,7 +144,6 @@ class Story:
             define(OCI, "define", domains.job_xml(TAG, exit_code=_JOB_EXIT_CODE), stage.root.path)
             virsh(OCI, "start", name)
             wait_for(lambda: state(OCI, name).startswith("shut off"), seconds=30.0, what=f"the end of {name}")
-        print()
         self._show_command(OCI, "domstate", name, "--reason")
         self._show_command(OCI, "metadata", name, STOP_CAUSE_URI)
         self._show_command(QEMU, "domstate", domains.GUEST, "--reason")
@@ -144,6 +151,7 @@ class Story:
     def _show_table(self) -> None:
         both = ((OCI, domains.CONTAINER), (QEMU, domains.GUEST))
         stats = {uri: domain_stats(uri, name) for uri, name in both}
+        times = [self._times[uri] for uri, _ in both]
         rows = {
             "name": [name for _, name in both],
             "state": [state(uri, name) for uri, name in both],
@@ -152,9 +160,9 @@ class Story:
             "memory given": [_memory(stats[uri], "balloon.maximum") for uri, _ in both],
             "memory on the host": [_memory(stats[uri], "balloon.rss") for uri, _ in both],
             "URI": [uri for uri, _ in both],
-            "run by": [hypervisor(uri) for uri, _ in both],
-            "virsh start took": [f"{self._times[uri].start:.2f} s" for uri, _ in both],
-            "then first answer": [f"{self._times[uri].answer:.2f} s" for uri, _ in both],
+            "runtime or emulator": [runtime(domains.CONTAINER), emulator()],
+            "running after": [f"{one.started - one.begin:.2f} s" for one in times],
+            "answers HTTP after": [f"{one.answered - one.begin:.2f} s" for one in times],
         }
         self._show.title("Side by side")
         self._show.table(("container", "virtual machine"), rows)

@@ -38,9 +38,14 @@ class Show:
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
+        self._after_gap = False
 
-    def title(self, text: str) -> None:
-        self._console.print(f"\n[bold]{escape(text)}[/bold]\n")
+    def title(self, text: str, note: str = "") -> None:
+        self._gap()
+        self._line(f"[bold]{escape(text)}[/bold]")
+        if note:
+            self._line(f"[dim]{escape(note)}[/dim]")
+        self._gap()
 
     @contextmanager
     def step(self, words: str, *, log: Path | None = None) -> Iterator[Step]:
@@ -55,14 +60,15 @@ class Show:
         except (Error, OSError, AssertionError) as error:
             reason = textwrap.shorten(str(error) or type(error).__name__, _REASON_LIMIT, placeholder=" …")
             raise StepFailed(step=words, reason=reason, log=last_lines(log)) from error
-        self._console.print(f"[dim]{step.seconds:6.2f} s[/dim]  {escape(step.words)}")
+        self._line(f"[dim]{step.seconds:6.2f} s[/dim]  {escape(step.words)}")
 
     def command(self, words: Sequence[str], output: str) -> None:
         """A command as one types it, and what it said."""
-        self._console.print(f"  [bold]$ {escape(' '.join(words))}[/bold]")
+        self._gap()
+        self._line(f"  [bold]$ {escape(' '.join(words))}[/bold]")
         for line in output.strip("\n").splitlines():
-            self._console.print(f"  {escape(line.rstrip())}")
-        self._console.print()
+            self._line(f"  {escape(line.rstrip())}")
+        self._gap()
 
     def table(self, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> None:
         table = Table()
@@ -72,4 +78,15 @@ class Show:
         for name, values in rows.items():
             table.add_row(name, *map(escape, values))
         self._console.print(table, soft_wrap=False)
-        self._console.print()
+        self._after_gap = False
+        self._gap()
+
+    def _line(self, markup: str) -> None:
+        self._console.print(markup)
+        self._after_gap = False
+
+    def _gap(self) -> None:
+        """One blank line, never two."""
+        if not self._after_gap:
+            self._console.print()
+            self._after_gap = True

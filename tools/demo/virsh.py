@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 from typing import Final
 
+from lxml import etree
+
+from covirt.common.dialect import COVIRT_NAMESPACE
 from covirt.common.process import run
 
 OCI: Final = "oci:///system"
 QEMU: Final = "qemu:///system"
-_SECONDS: Final = 60.0
+_SECONDS: Final = 120.0  # the first call to a libvirtd asks QEMU what it can do
 
 
 def command(uri: str, *words: str) -> list[str]:
@@ -51,7 +54,21 @@ def address(uri: str, name: str) -> str:
     return found[1] if found else "-"
 
 
-def hypervisor(uri: str) -> str:
-    """``QEMU 7.2.0``."""
-    found = re.search(r"Running hypervisor: (.+)", virsh(uri, "version"))
+def emulator() -> str:
+    """What runs virtual machines, as in ``QEMU 7.2.0``."""
+    found = re.search(r"Running hypervisor: (.+)", virsh(QEMU, "version"))
     return found[1] if found else "-"
+
+
+def runtime(name: str) -> str:
+    """What runs the container, as in ``runc 1.1.5``: its XML names the runtime, the capabilities its version."""
+    words = {"c": COVIRT_NAMESPACE}
+    chosen = _xml("dumpxml", name).findtext(".//c:runtime", "-", words)
+    for one in _xml("capabilities").iterfind(".//c:runtime", words):
+        if one.get("name") == chosen:
+            return f"{chosen} {one.get('version', '')}".strip()
+    return chosen
+
+
+def _xml(*arguments: str) -> etree._Element:
+    return etree.fromstring(virsh(OCI, *arguments), etree.XMLParser(resolve_entities=False, no_network=True))
