@@ -13,7 +13,7 @@ from lxml import etree
 from covirt.virtocid.driver.domain_xml.document import fragment_text
 from covirt.virtocid.driver.domain_xml.errors import InvalidXml
 from covirt.virtocid.driver.domain_xml.harmless import HARMLESS
-from covirt.virtocid.driver.domain_xml.kept import Kept, UnknownElement
+from covirt.virtocid.driver.domain_xml.kept import NOTHING_KEPT, Kept, UnknownElement
 from covirt.virtocid.driver.domain_xml.order import rank_in
 
 Value = TypeVar("Value")
@@ -154,6 +154,8 @@ class Node:
             for tag, child in sorted(self._single.items())
             if not child._answered and (left := child.kept())
         )
+        if not (attributes or elements or children):
+            return NOTHING_KEPT  # the usual case, hundreds of times a domain: one object for all
         return Kept(attributes=attributes, elements=elements, children=children)
 
     def _kept_attributes(self, harmless: frozenset[str]) -> Iterable[tuple[str, str]]:
