@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from covirt.oci.fake import fake_monitor
+from covirt.oci.isolation_errors import NoSuchBridge
 from covirt.oci.monitor import ConmonMonitor, Monitor, MonitoredContainer, MonitorPaths, RunEnd, log_tail, read_end
 from covirt.oci.processes import ExitWatcher, alive
 from covirt.oci.runtime import ContainerStatus
@@ -129,6 +130,25 @@ def test_a_failed_create_says_why_and_leaves_nothing(subject: Subject) -> None:
     with pytest.raises(CreateFailed, match="'/bin/absent': no such file or directory"):
         subject.create(("/bin/absent",))
     assert subject.runtime.list() == ()
+
+
+def test_a_failure_meanwhile_undoes_the_container(subject: Subject) -> None:
+    def fail() -> None:
+        raise NoSuchBridge(bridge="br9", bridges="none")
+
+    make_bundle(subject.paths.bundle, FOREVER, cgroups_path="/unused")
+    with pytest.raises(NoSuchBridge):
+        subject.monitor.create(
+            runtime=subject.runtime,
+            container_id="one",
+            paths=subject.paths,
+            terminal=False,
+            cgroup=FakeSupervisor().prepare("one"),
+            meanwhile=fail,
+        )
+    assert subject.runtime.list() == ()
+    pid = int(subject.paths.pid_file.read_text())  # it was whole before it was undone
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), what="the container's end")
 
 
 def test_what_an_earlier_run_left_is_not_taken_for_the_present_one(subject: Subject) -> None:

@@ -54,36 +54,47 @@ class NamespaceMaker(Protocol):
         """Make both namespaces at files in ``directory``; they end with the bundle. Raises NamespacesFailed."""
 
     def warm_up(self) -> None:
-        """Do ahead what the first start would wait for."""
+        """Do ahead what the next start would wait for."""
 
     def close(self) -> None: ...
 
 
 class NamespaceFactory:
-    """Makes namespaces, and keeps one helper ready so that the next start does not wait for programs to start.
+    """Makes namespaces with a helper that waits ready since warm_up(), so that a start does not wait for programs.
 
-    Thread-safe. close() ends the waiting helper.
+    Thread-safe. close() ends the helpers.
     """
 
-    def __init__(self, *, keep_ready: bool = True) -> None:
-        self._keep_ready = keep_ready
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ready: _Helper | None = None
+        self._used: list[_Helper] = []
         self._refill: threading.Thread | None = None
         self._closed = False
 
     def warm_up(self) -> None:
-        """Start the helper of the first start, in the background."""
-        self._start_refill()
+        """Start the next start's helper and end the last one's, in the background."""
+        with self._lock:
+            if self._closed or self._refill is not None or (self._ready is not None and not self._used):
+                return
+            self._refill = threading.Thread(target=self._make_ready, name="namespace-helper", daemon=True)
+            self._refill.start()
 
     def make(self, idmap: IdMap, directory: Path) -> Namespaces:
         """Make both namespaces and bind them to files in ``directory``. Raises NamespacesFailed."""
-        waiting = self._take()
-        made = None if waiting is None else _make_with(waiting, idmap, directory)
-        if made is None:
-            made = make_namespaces(idmap, directory)
-        self._start_refill()
-        return made
+        with self._lock:
+            helper, self._ready = self._ready, None
+        if helper is None:
+            return make_namespaces(idmap, directory)
+        try:
+            pid = helper.ready_pid(directory)
+        except NamespacesFailed as error:  # it waited, perhaps for hours, and has ended meanwhile
+            log.debug("The waiting namespace helper is of no use reason=%s", error.reason)
+            helper.close()
+            return make_namespaces(idmap, directory)
+        with self._lock:
+            self._used.append(helper)
+        return _bind(pid, idmap, directory)
 
     def close(self) -> None:
         with self._lock:
@@ -91,31 +102,30 @@ class NamespaceFactory:
             refill = self._refill
         if refill is not None:
             refill.join()
-        helper = self._take()
-        if helper is not None:
+        with self._lock:
+            helpers = [*self._used, *([self._ready] if self._ready else [])]
+            self._used, self._ready = [], None
+        for helper in helpers:
             helper.close()
 
-    def _take(self) -> "_Helper | None":
-        with self._lock:
-            helper, self._ready = self._ready, None
-            return helper
-
-    def _start_refill(self) -> None:
-        with self._lock:
-            if not self._keep_ready or self._closed or self._ready is not None or self._refill is not None:
-                return
-            self._refill = threading.Thread(target=self._make_ready, name="namespace-helper", daemon=True)
-            self._refill.start()
-
     def _make_ready(self) -> None:
-        helper: _Helper | None = None
-        try:
-            helper = _Helper()
-        except (Error, OSError) as error:
-            log.warning("No namespace helper could be started ahead reason=%s", error)
         with self._lock:
-            self._ready = helper
+            used, self._used = self._used, []
+            wanted = self._ready is None
+        for helper in used:
+            helper.close()
+        fresh = _started_ahead() if wanted else None
+        with self._lock:
+            self._ready = fresh or self._ready
             self._refill = None
+
+
+def _started_ahead() -> "_Helper | None":
+    try:
+        return _Helper()
+    except (Error, OSError) as error:
+        log.warning("No namespace helper could be started ahead reason=%s", error)
+        return None
 
 
 def make_namespaces(idmap: IdMap, directory: Path) -> Namespaces:
@@ -125,17 +135,6 @@ def make_namespaces(idmap: IdMap, directory: Path) -> Namespaces:
     """
     with _Helper() as helper:
         return _bind(helper.ready_pid(directory), idmap, directory)
-
-
-def _make_with(waiting: "_Helper", idmap: IdMap, directory: Path) -> Namespaces | None:
-    """Use a helper that waited, perhaps for hours; None when it has ended meanwhile."""
-    with waiting as helper:
-        try:
-            pid = helper.ready_pid(directory)
-        except NamespacesFailed as error:
-            log.debug("The waiting namespace helper is of no use reason=%s", error.reason)
-            return None
-        return _bind(pid, idmap, directory)
 
 
 def remove_namespaces(directory: Path) -> None:

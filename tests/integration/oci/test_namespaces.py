@@ -101,7 +101,10 @@ def test_a_helper_that_was_ended_meanwhile_is_replaced(open_dir: Path) -> None:
 
 def test_a_failure_leaves_nothing(open_dir: Path) -> None:
     (open_dir / "file").touch()
-    for factory in (NamespaceFactory(keep_ready=False), NamespaceFactory()):
+    for ready in (False, True):
+        factory = NamespaceFactory()
+        if ready:
+            factory.warm_up()
         with pytest.raises(NamespacesFailed):
             factory.make(IDMAP, open_dir / "file" / "ns")
         factory.close()

@@ -51,7 +51,6 @@ class Lifecycle:
 
     def close(self) -> None:
         self.endings.close()
-        self._starter.close()
 
     def start(self, domain: Domain, *, paused: bool) -> None:
         """Start a domain. Raises DomainIsRunning, StartFailed, and what a wrong definition raises."""
@@ -118,8 +117,9 @@ class Lifecycle:
         """End it and return when everything of it is gone. Raises StopTimedOut when a graceful end takes too long."""
         if graceful:
             run = self._ask_to_stop(domain, UserRequest.DESTROY, "destroy")
-            settings = run.config.settings
-            seconds = settings.stop_timeout_seconds or self._services.config.container.stop_timeout_seconds
+            seconds: float | None = run.config.settings.stop_timeout_seconds
+            if seconds is None:
+                seconds = self._services.config.container.stop_timeout_seconds
             self._wait(domain, run, seconds=seconds, signal=self._stop_signal(run))
             return
         run = self._kill(domain, UserRequest.DESTROY, "destroy")

@@ -3,16 +3,15 @@
 """Starting a container: what is made, in which order, and how it is all taken back when a step fails.
 
     record "preparing"                        so that a killed daemon cleans up
-    user and network namespace
-    in two threads:  mounts, config.json, conmon and runtime create  |  spoof filter and interfaces
+    user and network namespace, cgroup, mounts, config.json
+    conmon with the runtime's create; while these work, spoof filter and interfaces
     record "created"
     runtime start (or stay created, which is what "paused at start" means)
     record "running"
 
-The two threads are independent, and each takes longer than any other step.
+What the runtime waits for comes first and alone, since threads of ours would only wait for each other.
 """
 
-import concurrent.futures
 import logging
 import time
 from collections.abc import Callable
@@ -68,10 +67,6 @@ class Starter:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=16, thread_name_prefix="virtocid-plug")
-
-    def close(self) -> None:
-        self._pool.shutdown()
 
     def start(self, domain: Domain, config: DomainConfig, *, paused: bool, domain_id: int) -> Run:
         """Run the domain; returns its run, which waits in phase created when ``paused``. Undone on failure."""
@@ -84,12 +79,7 @@ class Starter:
             services.runs.save(run.record)
             services.bundles.prepare_directory(run.bundle, start.idmap)
             namespaces = services.namespaces.make(start.idmap, namespaces_directory(run.bundle))
-            network = self._pool.submit(self._plug, run)
-            try:
-                container = self._create(start, namespaces)
-            finally:
-                concurrent.futures.wait([network])
-            network.result()
+            container = self._create(start, namespaces)
             created = replace(run, phase=RunPhase.CREATED, container=container.container, monitor=container.monitor)
             created = replace(created, paused=paused)
             services.runs.save(created.record)
@@ -167,6 +157,7 @@ class Starter:
             paths=run.monitor_paths,
             terminal=run.config.terminal,
             cgroup=cgroup,
+            meanwhile=lambda: self._plug(run),
         )
 
     def _root_layer(self, start: _Start) -> RootLayer:
@@ -181,6 +172,7 @@ class Starter:
     def _plug(self, run: Run) -> None:
         for number in range(len(run.config.interfaces)):
             self._services.network.plug(run, number)
+        self._services.namespaces.warm_up()
 
 
 def clean_up(services: Services, run: Run) -> None:
