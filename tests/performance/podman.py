@@ -47,7 +47,7 @@ class Podman:
 
     def _removed(self) -> bool:
         words = [*self._podman, "rm", "--force", "--ignore", "--time", "0", _NAME]
-        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS).returncode == 0
+        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
     def remove(self) -> None:
         self._call(["rm", "--force", "--all", "--time", "0"])
@@ -55,7 +55,7 @@ class Podman:
 
     def _call(self, words: Sequence[str]) -> str:
         completed = subprocess.run(
-            [*self._podman, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+            [*self._podman, *words], stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         assert completed.returncode == 0, f"podman {' '.join(words)}: {completed.stderr.decode()}"
         return completed.stdout.decode()
