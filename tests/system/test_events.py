@@ -4,46 +4,17 @@
 
 import os
 import select
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import libvirt
 import pytest
 
 from covirt.common.process import DEVNULL, PIPE, Child, spawn
+from tests.support.listener import listening
 from tests.support.virtocid import SERVICE, STUBBORN, Virtocid, domain_xml
 
 _STOP_CAUSE = "https://covirt.org/xmlns/stop-cause/1.0"
-
-
-@dataclass
-class Listener:
-    """A client of libvirt-python with an event loop, in a process of its own."""
-
-    child: Child
-
-    def line(self) -> str:
-        return self.child.stdout.readline().decode().strip()
-
-    def until(self, last: str) -> list[str]:
-        """What was heard from here on up to this line."""
-        lines = [self.line()]
-        while lines[-1] != last:
-            assert lines[-1], f"the client ended; it heard {lines}"
-            lines.append(self.line())
-        return lines
-
-
-@contextmanager
-def listening(virtocid: Virtocid, *, readonly: bool = False) -> Iterator[Listener]:
-    uri = virtocid.readonly_uri if readonly else virtocid.uri
-    argv = [sys.executable, "-m", "tests.support.libvirt_events", uri]
-    with spawn(argv, stdin=PIPE, stdout=PIPE, stderr=DEVNULL) as child:
-        listener = Listener(child)
-        assert listener.line() == "ready"
-        yield listener
 
 
 def test_a_whole_life_to_two_clients(virtocid: Virtocid) -> None:
@@ -66,6 +37,7 @@ def test_a_whole_life_to_two_clients(virtocid: Virtocid) -> None:
             f"lifecycle web {number} 4 0",
             "metadata web 0 None",
             "metadata web 2 urn:x",
+            f"metadata web 2 {_STOP_CAUSE}",  # why the first run ended
             "reboot web",
         ]
         assert first.until("reboot web") == expected

@@ -89,6 +89,8 @@ class Endings:
             self._record(domain, present, cause)
             self._clean_up(present)
             if restarts:
+                log.info("Domain ended and starts again domain=%s uuid=%s cause=%s: %s", domain.name, domain.uuid,
+                         cause.kind, cause.describe())  # fmt: skip
                 self._start_again(domain, present)
             else:
                 self.finish(domain, cause)
@@ -147,6 +149,7 @@ class Endings:
             log.error("Domain could not be started again domain=%s: %s", domain.name, error)
             self.finish(domain, StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error)))
         else:
+            self._services.bus.metadata_change(domain.remote, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
             self._services.bus.reboot(domain.remote)
 
 

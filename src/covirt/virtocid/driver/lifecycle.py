@@ -7,6 +7,7 @@ import signal as signals
 from dataclasses import replace
 from typing import Final
 
+from covirt.common.dialect import STOP_CAUSE_NAMESPACE
 from covirt.common.errors import Denied, Error, InvalidRequest, NotFound, Unsupported
 from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.runtime import Runtime
@@ -28,7 +29,14 @@ from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import Starter
 from covirt.virtocid.driver.store import RunPhase, UserRequest
-from covirt.wire.constants import LifecycleEvent, ResumedDetail, StartedDetail, StoppedDetail, SuspendedDetail
+from covirt.wire.constants import (
+    LifecycleEvent,
+    MetadataType,
+    ResumedDetail,
+    StartedDetail,
+    StoppedDetail,
+    SuspendedDetail,
+)
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +95,11 @@ class Lifecycle:
     def _start_failed(self, domain: Domain, error: Error) -> None:
         services = self._services
         cause = StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error))
-        log.warning("Domain could not be started domain=%s: %s", domain.name, error)
+        log.warning("Domain could not be started domain=%s cause=%s: %s", domain.name, cause.kind, error)
         domain.update(last_stop=cause, run_number=domain.facts.run_number + 1)
         if domain.persistent:
             services.store.save(domain_record(domain))
+        services.bus.metadata_change(domain.remote, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
         services.bus.lifecycle(domain.remote, LifecycleEvent.STOPPED, StoppedDetail.FAILED)
 
     def _start_again(self, domain: Domain, run: Run) -> None:
