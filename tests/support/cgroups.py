@@ -36,21 +36,17 @@ class Hierarchy:
     options: str
     own: Path
 
-    def make_child(self, name: str) -> Path:
-        """Make a group below our own, ready to take processes."""
-        child = self.own / name
-        make_group(child)
-        if self.version == 2:
-            self._move_to_leaf()
-            enable_controllers(self.own)
-            enable_controllers(child)
-            (child / LEAF).mkdir(exist_ok=True)
-        return child
+    @property
+    def place(self) -> Path:
+        """Where children are made: our own group, or on version 2 the one whose leaf we sit in."""
+        return self.own.parent if self.own.name == LEAF else self.own
 
-    def _move_to_leaf(self) -> None:
-        if (self.own / "cgroup.type").exists():  # the real root has no such file, and may hold processes
-            (self.own / "outside").mkdir(exist_ok=True)
-            (self.own / "outside/cgroup.procs").write_text(str(os.getpid()))
+    def make_child(self, name: str) -> Path:
+        """Make a group beside or below us, ready to take processes."""
+        if self.version == 2:
+            enable_controllers(self.place)
+        make_group(self.place / name)
+        return self.place / name
 
 
 def hierarchies() -> list[Hierarchy]:
@@ -100,8 +96,19 @@ def enable_controllers(group: Path) -> None:
 
 def join(group: Path) -> None:
     """Move this process into a group that make_child() made."""
-    place = group / LEAF if (group / LEAF).is_dir() else group
-    (place / "cgroup.procs").write_text(str(os.getpid()))
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def sit_in_leaf() -> None:
+    """Make room: on version 2 a group with children may hold no process, except the real root (it has no type)."""
+    for tree in hierarchies():
+        if tree.version == 2 and tree.place == tree.own and (tree.own / "cgroup.type").exists():
+            _move_to(tree.own / LEAF)
+
+
+def _move_to(leaf: Path) -> None:
+    leaf.mkdir(exist_ok=True)
+    join(leaf)
 
 
 def mount_as_root(trees: Iterable[Hierarchy]) -> None:
@@ -113,6 +120,9 @@ def mount_as_root(trees: Iterable[Hierarchy]) -> None:
         target = CGROUP_MOUNT / tree.mount_point.name if tree.version == 1 else CGROUP_MOUNT
         target.mkdir(exist_ok=True)
         mount("cgroup", target, "cgroup" if tree.version == 1 else "cgroup2", options=tree.options)
+        if tree.version == 2:  # as systemd leaves a host: processes in leaves, every controller handed on
+            _move_to(CGROUP_MOUNT / LEAF)
+            enable_controllers(CGROUP_MOUNT)
 
 
 def groups_below(top: Path) -> Iterator[Path]:

@@ -34,8 +34,9 @@ def main(command: Sequence[str]) -> NoReturn:
     enter_scope()
     remove_stale_runs()
     name = f"covirt-tests-{run_name()}"
+    cgroups.sit_in_leaf()
     trees = cgroups.hierarchies()
-    record = RunRecord(name, [tree.own / name for tree in trees])
+    record = RunRecord(name, [tree.place / name for tree in trees])
     try:
         status = _run_in_namespaces(command, record, name)
     finally:

@@ -49,7 +49,7 @@ def launch_and_wait_for_line(*command: str) -> Child:
 
 def remains() -> list[Path]:
     """Groups and records of launched runs, as seen from this test's own world."""
-    groups = [group for tree in hierarchies() for group in tree.own.glob("covirt-tests-*")]
+    groups = [group for tree in hierarchies() for group in tree.place.glob("covirt-tests-*")]
     return [*groups, *state_dir().iterdir()]
 
 
