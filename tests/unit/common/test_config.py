@@ -115,7 +115,7 @@ def test_names_order_files_wherever_they_are(files: Files) -> None:
     ("text", "error", "said"),
     [
         ("fla = true", UnknownConfigKey, "'fla'"),
-        ("inner.siz = 1", UnknownConfigKey, "'inner.siz'"),
+        ("inner.sizes = 1", UnknownConfigKey, "'inner.sizes'"),
         ("[named.a]\nb = 1", UnknownConfigKey, "'named.a.b'"),
         ("flag = 1", BadConfigValue, "flag must be true or false, and is 1"),
         ("inner.size = true", BadConfigValue, "inner.size must be a whole number"),
