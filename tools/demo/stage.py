@@ -18,6 +18,7 @@ from covirt.common.root import Root
 from tests.support.guest import TinyGuest, build_guest
 from tests.support.libvirtd import serve_libvirtd
 from tests.support.registry import serve_registry
+from tests.support.syscalls import MS_BIND, mount
 from tests.support.world import WORLD_DIR
 from tools.demo import domains
 from tools.demo.errors import TooLate, WrongAnswer
@@ -30,6 +31,7 @@ _PROGRAMS: Final = Path(sys.executable).parent
 _START_SECONDS: Final = 30.0
 _IMPORT_SECONDS: Final = 120.0
 _LIBVIRT_DIR: Final = Path("/run/libvirt")
+_POLKIT_AGENT: Final = Path("/usr/bin/pkttyagent")
 
 
 class Stage:
@@ -48,6 +50,7 @@ class Stage:
         for path in (ROOT, ROOT / "run"):
             path.chmod(0o711)
         _LIBVIRT_DIR.symlink_to(self.root.libvirt_dir)
+        _hide_polkit_agent()
 
     def start_libvirtd(self) -> None:
         """Start it, and have it ask QEMU what it can do, which takes longer than all the rest."""
@@ -95,6 +98,14 @@ class Stage:
     def build_guest(self) -> TinyGuest:
         """Debian's cloud kernel and an initramfs. Raises NoGuestKernel."""
         return build_guest(_new_directory("guest"))
+
+
+def _hide_polkit_agent() -> None:
+    """On a terminal virsh starts it, and here it would only complain that there is no polkit."""
+    if _POLKIT_AGENT.exists():
+        nothing = ROOT / "no-polkit-agent"
+        nothing.touch(mode=0)
+        mount(str(nothing), _POLKIT_AGENT, flags=MS_BIND)
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> None:

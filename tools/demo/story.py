@@ -125,7 +125,7 @@ class Story:
         show, stage, name = self._show, self._stage, domains.CONTAINER
         show.title("virtocid may die; its containers go on")
         before = domain_id(OCI, name)
-        with show.step(f"kill -9 {stage.virtocid_pid}, which is virtocid"):
+        with show.step(f"kill -9 of virtocid, PID {stage.virtocid_pid}"):
             stage.kill_virtocid()
         with show.step("host asks the container", log=stage.virtocid_log) as step:
             step.words += f': "{wait_for_page(domains.CONTAINER_ADDRESS)}"'
