@@ -79,7 +79,7 @@ def _launch_again(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if {"integration", "system"} & set(item.path.relative_to(_ROOT).parts):
+        if {_ROOT / "tests/integration", _ROOT / "tests/system"} & set(item.path.parents):
             item.add_marker(pytest.mark.root)
 
 
