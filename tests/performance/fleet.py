@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Many running containers: each a domain with one bridged NIC and one process that sleeps."""
+
+import concurrent.futures
+import time
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from covirt.oci.supervisor import supervisor_for
+from tests.performance.daemon import IDLE, Host
+from tests.support.virtocid import bridge_device, domain_xml
+
+if TYPE_CHECKING:
+    import libvirt
+
+RUNTIME: Final = "crun"
+_WORKERS: Final = 3  # more would only wait for each other
+_MEMORY_MIB: Final = 16
+
+
+class Fleet:
+    """Grows, and ends with its host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.uuids: list[str] = []
+
+    def grow(self, size: int) -> None:
+        """Until ``size`` containers run."""
+        begin = time.perf_counter()
+        numbers = range(len(self.uuids), size)
+        with (
+            self._host.daemon.connect() as connection,
+            concurrent.futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="fleet") as pool,
+        ):
+            self.uuids += pool.map(lambda number: self._start(connection, number), numbers)
+        took = time.perf_counter() - begin
+        Console(stderr=True).print(f"{len(numbers)} more containers started in {took:.1f} s, {size} run now")
+
+    def _start(self, connection: "libvirt.virConnect", number: int) -> str:
+        nic = bridge_device(self._host.bridge.name)
+        xml = domain_xml(f"idle-{number}", IDLE, runtime=RUNTIME, memory_mib=_MEMORY_MIB, devices=nic)
+        domain = connection.defineXML(xml)
+        domain.create()
+        return str(domain.UUIDString())
+
+    @property
+    def cgroup_paths(self) -> tuple[str, ...]:
+        """What the daemon reads statistics of; every container is in its first run."""
+        supervisor = supervisor_for(self._host.daemon.root.id)
+        return tuple(supervisor.adopt(f"{uuid}-1").container_path for uuid in self.uuids)
+
+    def supervisor_processes(self) -> dict[str, frozenset[int]]:
+        """By container: everything in its run's cgroup but the container's own processes."""
+        supervisor = supervisor_for(self._host.daemon.root.id)
+        found = {}
+        for uuid in self.uuids:
+            run = supervisor.adopt(f"{uuid}-1")
+            found[uuid] = run.processes()
+        return found
