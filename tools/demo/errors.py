@@ -6,7 +6,7 @@ from covirt.common.errors import Conflict, Denied, NotFound, Unavailable
 
 
 class NotRoot(Denied):
-    template = "it makes namespaces, bridges and mounts, and needs root for it; run sudo ./dev demo"
+    template = "this needs root, because it makes namespaces, bridges and mounts; run sudo ./dev demo"
 
 
 class ProgramsMissing(Unavailable):
