@@ -92,9 +92,11 @@ class NamespaceFactory:
             log.debug("The waiting namespace helper is of no use reason=%s", error.reason)
             helper.close()
             return make_namespaces(idmap, directory)
-        with self._lock:
-            self._used.append(helper)
-        return _bind(pid, idmap, directory)
+        try:
+            return _bind(pid, idmap, directory)
+        finally:
+            with self._lock:  # not sooner: warm_up() ends what is in there
+                self._used.append(helper)
 
     def close(self) -> None:
         with self._lock:

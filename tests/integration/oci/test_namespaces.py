@@ -65,12 +65,19 @@ def test_the_network_belongs_to_the_mapped_user_namespace(open_dir: Path) -> Non
     assert not (open_dir / "ns").exists()
 
 
+def _make_and_warm_up(factory: NamespaceFactory, directory: Path) -> Namespaces:
+    """As a start does."""
+    made = factory.make(IDMAP, directory)
+    factory.warm_up()
+    return made
+
+
 def test_many_starts_at_once_get_namespaces_of_their_own(open_dir: Path) -> None:
     factory = NamespaceFactory()
     factory.warm_up()
     try:
         with concurrent.futures.ThreadPoolExecutor(8, thread_name_prefix="start") as pool:
-            made = list(pool.map(lambda number: factory.make(IDMAP, open_dir / str(number)), range(24)))
+            made = list(pool.map(lambda number: _make_and_warm_up(factory, open_dir / str(number)), range(24)))
         assert len({_inode(each.user) for each in made}) == 24
         assert all(_owner_of(each.network) == _inode(each.user) for each in made)
     finally:
