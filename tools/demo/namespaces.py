@@ -99,6 +99,8 @@ def _be_child(work: Callable[[], int]) -> NoReturn:
     status = 1
     try:
         status = work()
+    except SystemExit:  # nobody reads our output any more
+        pass
     except BaseException:  # noqa: BLE001  # the top of a process
         traceback.print_exc()
     finally:
