@@ -7,9 +7,7 @@ On failure the message carries what the program said; the command is logged so t
 
 import contextlib
 import logging
-import math
 import os
-import select
 import shlex
 import signal
 import subprocess
@@ -19,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from covirt.common.errors import CommandFailed, Unavailable
+from covirt.common.readable import readable_within
 
 log = logging.getLogger(__name__)
 
@@ -155,9 +154,7 @@ class _Process(subprocess.Popen[bytes]):
         except ProcessLookupError:  # another thread has just waited for it
             return True
         try:
-            poller = select.poll()
-            poller.register(descriptor, select.POLLIN)
-            return bool(poller.poll(math.ceil(max(0.0, seconds) * 1000)))
+            return readable_within(descriptor, seconds)
         finally:
             os.close(descriptor)
 

@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from typing import Final, Protocol
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
 from covirt.common.process import Argument, Child, CommandTimeout
+from covirt.common.readable import readable_within
 from covirt.common.undo import undo_on_failure
 from covirt.oci.container_log import LogLine, read_log_tail
 from covirt.oci.null_device import reclaim_null_device
@@ -225,8 +225,7 @@ class ConmonMonitor:
         deadline = time.monotonic() + self.timeout_seconds
         answer = b""
         while b"\n" not in answer:
-            readable, _, _ = select.select([sync_read], [], [], max(0.0, deadline - time.monotonic()))
-            if not readable:
+            if not readable_within(sync_read, deadline - time.monotonic()):
                 raise CommandTimeout(program=child.argv[0], timeout_seconds=self.timeout_seconds)
             more = os.read(sync_read, 65536)
             if not more:
@@ -262,7 +261,7 @@ def _failure_text(paths: MonitorPaths, message: str, child: Child) -> str:
         if logged:
             return logged
     said = runtime_message(message)
-    if not said and select.select([child.stderr], [], [], 0)[0]:
+    if not said and readable_within(child.stderr, 0):
         said = os.read(child.stderr.fileno(), 8192).decode(errors="replace").strip()
     return said or f"conmon ended with status {child.poll()} and said nothing"
 

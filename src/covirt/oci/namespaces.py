@@ -17,7 +17,6 @@ import contextlib
 import errno
 import logging
 import os
-import select
 import signal
 import threading
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from typing import Final, Protocol
 from covirt.common import process
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
+from covirt.common.readable import readable_within
 from covirt.common.undo import undo_on_failure
 from covirt.oci import syscalls
 from covirt.oci.idmap import IdMap, map_text
@@ -163,8 +163,7 @@ class _Helper:
 
     def ready_pid(self, directory: Path) -> int:
         """Wait until the namespaces exist; the pid whose /proc entries show them."""
-        ready, _, _ = select.select([self._child.stdout], [], [], _HELPER_TIMEOUT_SECONDS)
-        if not ready:
+        if not readable_within(self._child.stdout, _HELPER_TIMEOUT_SECONDS):
             raise NamespacesFailed(directory=directory, reason="the helper program did not answer")
         if self._child.stdout.read(1) != b"\n":
             complaint = self._child.stderr.read().decode(errors="replace").strip()

@@ -9,12 +9,12 @@ a transient scope, so that systemd and machined know the run; without it virtoci
 import logging
 import os
 import re
-import select
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from covirt.common.errors import CommandFailed, Error
 from covirt.common.process import PIPE, Argument, Child, run, spawn
+from covirt.common.readable import readable_within
 from covirt.common.undo import undo_on_failure
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.cgroup_tree import CgroupTree, SliceResources, cpu_weight
@@ -255,8 +255,7 @@ class SystemdRunCgroup(PlainRunCgroup):
         """systemd-run says "Running ..." on stderr when the scope exists, right before it becomes the program."""
         said = b""
         while not re.search(rb"^Running .*\n", said, re.MULTILINE):
-            readable, _, _ = select.select([child.stderr], [], [], _SCOPE_SECONDS)
-            more = os.read(child.stderr.fileno(), 4096) if readable else b""
+            more = os.read(child.stderr.fileno(), 4096) if readable_within(child.stderr, _SCOPE_SECONDS) else b""
             said += more
             if not more:
                 reason = said.decode(errors="replace").strip() or "no answer in time"
