@@ -40,7 +40,7 @@ def open_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def disk_dir() -> Iterator[Path]:
-    """Like open_dir, on the machine's disk: for what a tmpfs cannot do (file-backed erofs)."""
+    """Like open_dir, on the machine's disk (where that is no overlay): for what a tmpfs cannot do."""
     with new_directory(on_disk=True) as path:
         yield path
 
