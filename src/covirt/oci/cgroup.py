@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container uses, read straight from its cgroup files: no runtime, no library, no more parsing than needed.
 
-One call reads some ten files of every container, 500 times over, so paths are built once and kept as bytes, and lines
-are found rather than split. A controller that is not there leaves None: never a zero that looks like a fact.
+One call reads some ten files of each of 500 containers, so the files stay open, and lines are found rather than split.
+A controller that is not there leaves None: never a zero that looks like a fact.
 """
 
 import os
@@ -13,12 +13,12 @@ from enum import Flag, auto
 from typing import Final
 
 from covirt.oci.cgroup_layout import CgroupLayout
+from covirt.oci.kernel_file import KernelFile, field, number, read_once
 
 # v1 counts user and system time in ticks of USER_HZ (proc(5)).
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # v1 writes "no limit" as the largest page-aligned number; anything near it is none.
 _NO_LIMIT: Final = 1 << 62
-_SMALL: Final = 4096
 _LARGE: Final = 65536
 
 
@@ -100,19 +100,22 @@ _NO_MEMORY: Final[_Memory] = (None,) * 9
 
 
 class _V1Files:
-    """The files of one cgroup in the v1 trees, ``b""`` where the controller is not mounted."""
+    """The files of one cgroup in the v1 trees; absent where the controller is not mounted."""
 
     __slots__ = ("cpu_per_cpu", "cpu_stat", "cpu_usage", "io_bytes", "io_requests", "memory_oom", "memory_stat",
                  "memory_usage", "pids_current", "pids_max")  # fmt: skip
 
     def __init__(self, layout: CgroupLayout, path: str) -> None:
-        def file(controller: str, name: str) -> bytes:
+        def place(controller: str, name: str) -> bytes:
             mount = layout.hierarchies.get(controller)
             return b"" if mount is None else os.fsencode(f"{mount}{path}/{name}")
 
+        def file(controller: str, name: str) -> KernelFile:
+            return KernelFile(place(controller, name))
+
         self.cpu_usage = file("cpuacct", "cpuacct.usage")
         self.cpu_stat = file("cpuacct", "cpuacct.stat")
-        self.cpu_per_cpu = file("cpuacct", "cpuacct.usage_percpu")
+        self.cpu_per_cpu = place("cpuacct", "cpuacct.usage_percpu")
         self.memory_usage = file("memory", "memory.usage_in_bytes")
         self.memory_stat = file("memory", "memory.stat")
         self.memory_oom = file("memory", "memory.oom_control")
@@ -122,9 +125,9 @@ class _V1Files:
         self.io_requests = file("blkio", "blkio.throttle.io_serviced_recursive")
 
     def cpu(self) -> _Triple:
-        total = _number(_read(self.cpu_usage))
-        stat = _read(self.cpu_stat)
-        user, system = _field(stat, b"\nuser "), _field(stat, b"\nsystem ")
+        total = number(self.cpu_usage.read())
+        stat = self.cpu_stat.read()
+        user, system = field(stat, b"\nuser "), field(stat, b"\nsystem ")
         return (
             total,
             None if user is None else user * _TICK_NS,
@@ -132,37 +135,37 @@ class _V1Files:
         )
 
     def memory(self) -> _Memory:
-        usage = _number(_read(self.memory_usage))
+        usage = number(self.memory_usage.read())
         if usage is None:
             return _NO_MEMORY
-        stat = _read(self.memory_stat, _LARGE)
-        limit = _field(stat, b"\nhierarchical_memory_limit ")
+        stat = self.memory_stat.read()
+        limit = field(stat, b"\nhierarchical_memory_limit ")
         return (
             usage,
-            _field(stat, b"\ntotal_rss "),
-            _field(stat, b"\ntotal_cache "),
-            _field(stat, b"\ntotal_inactive_file "),
+            field(stat, b"\ntotal_rss "),
+            field(stat, b"\ntotal_cache "),
+            field(stat, b"\ntotal_inactive_file "),
             None if limit is None or limit >= _NO_LIMIT else limit,
-            _field(stat, b"\ntotal_swap "),
-            _field(stat, b"\ntotal_pgfault "),
-            _field(stat, b"\ntotal_pgmajfault "),
+            field(stat, b"\ntotal_swap "),
+            field(stat, b"\ntotal_pgfault "),
+            field(stat, b"\ntotal_pgmajfault "),
             self.oom_kills(),
         )
 
     def oom_kills(self) -> int | None:
-        return _field(_read(self.memory_oom), b"\noom_kill ")
+        return field(self.memory_oom.read(), b"\noom_kill ")
 
     def pids(self) -> _Pair:
-        return _number(_read(self.pids_current)), _number(_read(self.pids_max))
+        return number(self.pids_current.read()), number(self.pids_max.read())
 
     def block(self) -> tuple[BlockDeviceStats, ...] | None:
-        sizes = _read(self.io_bytes, _LARGE)
+        sizes = self.io_bytes.read()
         if sizes is None:
             return None
-        return _v1_block(sizes, _read(self.io_requests, _LARGE) or b"")
+        return _v1_block(sizes, self.io_requests.read() or b"")
 
     def per_cpu(self) -> tuple[int, ...] | None:
-        text = _read(self.cpu_per_cpu, _LARGE)
+        text = read_once(self.cpu_per_cpu)
         return None if text is None else tuple(map(int, text.split()))
 
 
@@ -173,22 +176,24 @@ class _V2Files:
                  "pids_current", "pids_max")  # fmt: skip
 
     def __init__(self, layout: CgroupLayout, path: str) -> None:
-        directory = f"{layout.unified}{path}"
-        self.cpu_stat = os.fsencode(f"{directory}/cpu.stat")
-        self.memory_current = os.fsencode(f"{directory}/memory.current")
-        self.memory_stat = os.fsencode(f"{directory}/memory.stat")
-        self.memory_max = os.fsencode(f"{directory}/memory.max")
-        self.memory_swap = os.fsencode(f"{directory}/memory.swap.current")
-        self.memory_events = os.fsencode(f"{directory}/memory.events")
-        self.pids_current = os.fsencode(f"{directory}/pids.current")
-        self.pids_max = os.fsencode(f"{directory}/pids.max")
-        self.io_stat = os.fsencode(f"{directory}/io.stat")
+        def file(name: str) -> KernelFile:
+            return KernelFile(os.fsencode(f"{layout.unified}{path}/{name}"))
+
+        self.cpu_stat = file("cpu.stat")
+        self.memory_current = file("memory.current")
+        self.memory_stat = file("memory.stat")
+        self.memory_max = file("memory.max")
+        self.memory_swap = file("memory.swap.current")
+        self.memory_events = file("memory.events")
+        self.pids_current = file("pids.current")
+        self.pids_max = file("pids.max")
+        self.io_stat = file("io.stat")
 
     def cpu(self) -> _Triple:
         # cpu.stat has these three even where the controller is off.
-        stat = _read(self.cpu_stat)
-        total, user = _field(stat, b"\nusage_usec "), _field(stat, b"\nuser_usec ")
-        system = _field(stat, b"\nsystem_usec ")
+        stat = self.cpu_stat.read()
+        total, user = field(stat, b"\nusage_usec "), field(stat, b"\nuser_usec ")
+        system = field(stat, b"\nsystem_usec ")
         return (
             None if total is None else total * 1000,
             None if user is None else user * 1000,
@@ -196,30 +201,30 @@ class _V2Files:
         )
 
     def memory(self) -> _Memory:
-        usage = _number(_read(self.memory_current))
+        usage = number(self.memory_current.read())
         if usage is None:
             return _NO_MEMORY
-        stat = _read(self.memory_stat, _LARGE)
+        stat = self.memory_stat.read()
         return (
             usage,
-            _field(stat, b"\nanon "),
-            _field(stat, b"\nfile "),
-            _field(stat, b"\ninactive_file "),
-            _number(_read(self.memory_max)),
-            _number(_read(self.memory_swap)),
-            _field(stat, b"\npgfault "),
-            _field(stat, b"\npgmajfault "),
+            field(stat, b"\nanon "),
+            field(stat, b"\nfile "),
+            field(stat, b"\ninactive_file "),
+            number(self.memory_max.read()),
+            number(self.memory_swap.read()),
+            field(stat, b"\npgfault "),
+            field(stat, b"\npgmajfault "),
             self.oom_kills(),
         )
 
     def oom_kills(self) -> int | None:
-        return _field(_read(self.memory_events), b"\noom_kill ")
+        return field(self.memory_events.read(), b"\noom_kill ")
 
     def pids(self) -> _Pair:
-        return _number(_read(self.pids_current)), _number(_read(self.pids_max))
+        return number(self.pids_current.read()), number(self.pids_max.read())
 
     def block(self) -> tuple[BlockDeviceStats, ...] | None:
-        text = _read(self.io_stat, _LARGE)
+        text = self.io_stat.read()
         return None if text is None else _v2_block(text)
 
     def per_cpu(self) -> None:
@@ -287,42 +292,6 @@ def read_network_counters(names: Collection[str] | None = None) -> Mapping[str, 
             out_bytes, out_packets, out_errors, out_drops, in_bytes, in_packets, in_errors, in_drops
         )
     return counters
-
-
-def _read(path: bytes, size: int = _SMALL) -> bytes | None:
-    """A whole small file; None when it, or its controller, is not there."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return os.read(descriptor, size)
-    except OSError:  # the cgroup went away in between: ENODEV
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _number(text: bytes | None) -> int | None:
-    """A file of one number; ``max`` is no limit."""
-    if text is None or text.startswith(b"max"):
-        return None
-    return int(text)
-
-
-def _field(text: bytes | None, key: bytes) -> int | None:
-    """The number after ``key`` (newline, name, space) in a file of "NAME NUMBER" lines."""
-    if text is None:
-        return None
-    start = text.find(key)
-    if start >= 0:
-        start += len(key)
-    elif text.startswith(key[1:]):
-        start = len(key) - 1
-    else:
-        return None
-    end = text.find(b"\n", start)
-    return int(text[start:end]) if end >= 0 else int(text[start:])
 
 
 def _v1_block(sizes: bytes, requests: bytes) -> tuple[BlockDeviceStats, ...]:
