@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container uses, read straight from its cgroup files: no runtime, no library, no more parsing than needed.
 
-One call reads some ten files of each of 500 containers, so the files stay open, and lines are found rather than split.
+One call reads ten files of each of 500 containers, so the files stay open, and lines are found rather than split.
 A controller that is not there leaves None: never a zero that looks like a fact.
 """
 
