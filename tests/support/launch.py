@@ -31,17 +31,21 @@ def main(command: Sequence[str]) -> NoReturn:
     if reason is not None:
         os.environ[VARIABLE] = f"off:{reason}"
         os.execvp(command[0], list(command))  # noqa: S606
-    enter_scope()
-    remove_stale_runs()
-    name = f"covirt-tests-{run_name()}"
-    cgroups.sit_in_leaf()
-    trees = cgroups.hierarchies()
-    record = RunRecord(name, [tree.place / name for tree in trees])
+    name, record = open_record("covirt-tests-")
     try:
         status = _run_in_namespaces(command, record, name)
     finally:
         record.remove()
     sys.exit(status)
+
+
+def open_record(prefix: str) -> tuple[str, RunRecord]:
+    """A run's name and record, in a place where it can have a cgroup; dead runs are removed first."""
+    _enter_scope()
+    remove_stale_runs()
+    name = f"{prefix}{run_name()}"
+    cgroups.sit_in_leaf()
+    return name, RunRecord(name, [tree.place / name for tree in cgroups.hierarchies()])
 
 
 def why_no_world() -> str | None:
@@ -60,7 +64,7 @@ def why_no_world() -> str | None:
     return None if os.waitpid(child, 0)[1] == 0 else "needs root that may make namespaces (CAP_SYS_ADMIN)"
 
 
-def enter_scope() -> None:
+def _enter_scope() -> None:
     """Under systemd, start this program again in a part of the cgroup tree that systemd leaves to us."""
     if not Path("/run/systemd/system").is_dir() or _SCOPE_VARIABLE in os.environ:
         return

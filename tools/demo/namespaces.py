@@ -19,9 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from tests.support import cgroups
-from tests.support.launch import enter_scope, why_no_world
-from tests.support.run_state import RunRecord, remove_stale_runs, run_name
+from tests.support.launch import open_record, why_no_world
+from tests.support.run_state import RunRecord
 from tests.support.syscalls import CLONE_NEWPID, MS_PRIVATE, MS_REC, die_with_parent, mount, unshare
 from tests.support.world import VARIABLE, enter_world
 from tools.demo import kept
@@ -42,11 +41,7 @@ class Namespaces:
         reason = why_no_world()
         if reason is not None:
             raise NoNamespaces(reason=reason)
-        enter_scope()
-        remove_stale_runs()
-        name = f"{kept.NAME_PREFIX}{run_name()}"
-        self._record = RunRecord(name, [tree.own / name for tree in cgroups.hierarchies()])
-        self._name = name
+        self._name, self._record = open_record(kept.NAME_PREFIX)
         self._init_pid = 0
 
     def run(self, story: Story, *, keep: bool) -> int:
