@@ -44,6 +44,7 @@ class Domain:
         self._facts = facts
         self._changed = threading.Condition()
         self._job: str | None = None
+        self._last_told = 0  # the number of the last run whose end is over and was told
         self.gone = False  # undefined, or transient and ended: late calls must not revive it
 
     @property
@@ -58,13 +59,15 @@ class Domain:
             return self._facts
 
     def wait_for_end(self, run: Run, *, timeout_seconds: float) -> bool:
-        """Wait until this run is over and cleaned up. False when the time is up first."""
+        """Wait until this run is over, cleaned up, and every event about it is sent. False when the time is up."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._is_present(run), timeout_seconds)
+            return self._changed.wait_for(lambda: self._last_told >= run.run_number, timeout_seconds)
 
-    def _is_present(self, run: Run) -> bool:
-        present = self._facts.run
-        return present is not None and present.run_number == run.run_number
+    def end_told(self, run: Run) -> None:
+        """Let those go on who wait for the end of this run."""
+        with self._changed:
+            self._last_told = max(self._last_told, run.run_number)
+            self._changed.notify_all()
 
     @property
     def config(self) -> DomainConfig:

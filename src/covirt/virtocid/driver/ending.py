@@ -84,16 +84,22 @@ class Endings:
             present = domain.run
             if present is None or present.run_number != run.run_number:
                 return
-            cause = self._cause(present)
-            restarts = present.request in _RESTARTS and not domain.gone
-            self._record(domain, present, cause)
-            self._clean_up(present)
-            if restarts:
-                log.info("Domain ended and starts again domain=%s uuid=%s cause=%s: %s", domain.name, domain.uuid,
-                         cause.kind, cause.describe())  # fmt: skip
-                self._start_again(domain, present)
-            else:
-                self.finish(domain, cause)
+            try:
+                self._handle(domain, present)
+            finally:
+                domain.end_told(present)
+
+    def _handle(self, domain: Domain, run: Run) -> None:
+        cause = self._cause(run)
+        restarts = run.request in _RESTARTS and not domain.gone
+        self._record(domain, run, cause)
+        self._clean_up(run)
+        if restarts:
+            log.info("Domain ended and starts again domain=%s uuid=%s cause=%s: %s", domain.name, domain.uuid,
+                     cause.kind, cause.describe())  # fmt: skip
+            self._start_again(domain, run)
+        else:
+            self.finish(domain, cause)
 
     def finish(self, domain: Domain, cause: StopCause) -> None:
         """The run is gone: say so. Also for a run that an earlier daemon saw end."""
