@@ -42,24 +42,32 @@ class Definitions:
                 domain = self._add(config, persistent=True)
                 detail = DefinedDetail.ADDED
             else:
+                detail = DefinedDetail.UPDATED if domain.persistent else DefinedDetail.ADDED
                 self._change(domain, config)
-                detail = DefinedDetail.UPDATED
         log.info("Domain defined domain=%s uuid=%s", domain.name, domain.uuid)
         self._services.bus.lifecycle(domain.remote, LifecycleEvent.DEFINED, detail)
         return domain
 
-    def create_transient(self, xml: str, start: Callable[[Domain], None]) -> Domain:
-        """Run a domain that is forgotten at its end. Raises what define and start raise."""
+    def create(self, xml: str, start: Callable[[Domain, DomainConfig], None]) -> Domain:
+        """Run a domain that is forgotten at its end, or a defined one for this once in another form.
+
+        Raises what define and start raise.
+        """
         config = self._read(xml)
         with self._lock:
             present = self._services.domains.find(config.uuid)
             if present is not None:
+                if present.name != config.name:
+                    raise UuidInUse(uuid=config.uuid, name=present.name)
                 if present.active:
                     raise DomainIsRunning(name=present.name)
-                raise UuidInUse(uuid=config.uuid, name=present.name)
-            domain = self._add(config, persistent=False)
+            domain = present or self._add(config, persistent=False)
+        if domain is present:
+            self._services.images.hold(self._services.image_of(config), domain.uuid)
+            start(domain, config)
+            return domain
         try:
-            start(domain)
+            start(domain, config)
         except BaseException:
             self._drop(domain)
             raise

@@ -60,8 +60,10 @@ class Driver:
         self.lifecycle.close()
         self._services.namespaces.close()
 
-    def create_transient(self, xml: str, *, paused: bool) -> Domain:
-        return self.definitions.create_transient(xml, lambda domain: self.lifecycle.start(domain, paused=paused))
+    def create(self, xml: str, *, paused: bool) -> Domain:
+        return self.definitions.create(
+            xml, lambda domain, config: self.lifecycle.start(domain, paused=paused, config=config)
+        )
 
     def describe(self, domain: Domain, *, inactive: bool, secure: bool) -> str:
         """The domain's XML, with why it last stopped among its metadata."""

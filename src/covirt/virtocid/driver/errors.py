@@ -127,6 +127,10 @@ class NotSupported(Unsupported):
     template = "{what} is not supported for a container: {reason}"
 
 
+class NoSuchStatistics(Unsupported):
+    template = "statistics 0x{groups:x} are not kept for a container: the kernel has no such numbers"
+
+
 class BadArgument(InvalidRequest):
     template = "invalid argument: {what}"
 
@@ -150,6 +154,7 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (StopTimedOut, ErrorCode.OPERATION_TIMEOUT),
     (UnusableRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (UnknownRuntime, ErrorCode.CONFIG_UNSUPPORTED),
+    (NoSuchStatistics, ErrorCode.ARGUMENT_UNSUPPORTED),  # "not supported" would mean that there are no statistics
     (NotFound, ErrorCode.INVALID_ARG),
     (Conflict, ErrorCode.OPERATION_INVALID),
     (InvalidRequest, ErrorCode.INVALID_ARG),

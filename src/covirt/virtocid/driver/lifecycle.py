@@ -13,6 +13,7 @@ from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.errors import ContainerInWrongState, ContainerMissing
 from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.signals import signal_number
 from covirt.virtocid.driver.ending import Endings, now_text
 from covirt.virtocid.driver.errors import (
@@ -60,17 +61,19 @@ class Lifecycle:
     def close(self) -> None:
         self.endings.close()
 
-    def start(self, domain: Domain, *, paused: bool) -> None:
-        """Start a domain. Raises DomainIsRunning, StartFailed, and what a wrong definition raises."""
+    def start(self, domain: Domain, *, paused: bool, config: DomainConfig | None = None) -> None:
+        """Start a domain, for this run with ``config`` in place of its own.
+
+        Raises DomainIsRunning, StartFailed, and what a wrong definition raises.
+        """
         with domain.job("start"):
             if domain.gone:
                 raise NoSuchDomain(key="uuid", value=domain.uuid)
             domain.require_inactive()
-            self._start(domain, paused=paused)
+            self._start(domain, config or domain.next_config, paused=paused)
 
-    def _start(self, domain: Domain, *, paused: bool) -> None:
+    def _start(self, domain: Domain, config: DomainConfig, *, paused: bool) -> None:
         services = self._services
-        config = domain.next_config
         try:
             run = self._starter.start(domain, config, paused=paused, domain_id=services.domains.next_id())
         except Error as error:

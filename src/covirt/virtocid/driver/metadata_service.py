@@ -36,11 +36,15 @@ class MetadataService:
             raise BadArgument(what="ask for the running or for the configured metadata, not both")
         if flags & _LIVE:
             domain.require_run()
+        if flags & _CONFIG and not domain.persistent:
+            raise DomainIsTransient(name=domain.name)
         config = domain.next_config if flags & _CONFIG else domain.config
         if kind == MetadataType.DESCRIPTION:
             return metadata.get_description(config)
         if kind == MetadataType.TITLE:
             return metadata.get_title(config)
+        if kind != MetadataType.ELEMENT:
+            raise BadArgument(what=f"there is no metadata of type {kind}")
         if uri == STOP_CAUSE_NAMESPACE:
             cause = stop_cause_element(domain, secure=secure)
             if cause is None:

@@ -5,7 +5,8 @@
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.driver import Driver
-from covirt.virtocid.driver.errors import BadArgument, NotSupported
+from covirt.virtocid.driver.errors import NotSupported
+from covirt.virtocid.driver.handlers.flags import refuse_unknown
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
 from covirt.wire import structs_domain as d
@@ -13,7 +14,7 @@ from covirt.wire import structs_domain as d
 # VIR_DOMAIN_START_*
 _START_PAUSED, _START_AUTODESTROY, _START_BYPASS_CACHE, _START_FORCE_BOOT, _START_VALIDATE = 1, 2, 4, 8, 16
 _START_RESET_NVRAM = 32
-_DESTROY_GRACEFUL = 1  # VIR_DOMAIN_DESTROY_GRACEFUL
+_DESTROY_GRACEFUL, _DESTROY_REMOVE_LOGS = 1, 2  # VIR_DOMAIN_DESTROY_*; there are no logs of a daemon to remove
 # VIR_DOMAIN_SHUTDOWN_* and VIR_DOMAIN_REBOOT_*: a container has a stop signal, which is what ACPI, an init and a
 # signal have in common; it has no guest agent and no paravirtual channel.
 _SHUTDOWN_AGENT, _SHUTDOWN_PARAVIRT = 2, 16
@@ -54,14 +55,14 @@ class LifecycleHandlers:
         return s.DomainRet(dom=self._driver.definitions.define(args.xml).remote)
 
     def define_flags(self, _ctx: Context, args: s.XmlFlagsArgs) -> s.DomainRet:
-        _refuse_unknown(args.flags, 1, "virDomainDefineXMLFlags")
+        refuse_unknown(args.flags, 1, "virDomainDefineXMLFlags")
         return s.DomainRet(dom=self._driver.definitions.define(args.xml).remote)
 
     def undefine(self, _ctx: Context, args: s.DomainArgs) -> None:
         self._driver.definitions.undefine(self._domain(args.dom))
 
     def undefine_flags(self, _ctx: Context, args: s.DomainFlagsArgs) -> None:
-        _refuse_unknown(args.flags, _UNDEFINE_KNOWN, "virDomainUndefineFlags")
+        refuse_unknown(args.flags, _UNDEFINE_KNOWN, "virDomainUndefineFlags")
         self._driver.definitions.undefine(self._domain(args.dom))
 
     def create(self, _ctx: Context, args: s.DomainArgs) -> None:
@@ -73,7 +74,7 @@ class LifecycleHandlers:
         return s.DomainRet(dom=domain.remote)
 
     def create_xml(self, _ctx: Context, args: s.XmlFlagsArgs) -> s.DomainRet:
-        return s.DomainRet(dom=self._driver.create_transient(args.xml, paused=_paused(args.flags)).remote)
+        return s.DomainRet(dom=self._driver.create(args.xml, paused=_paused(args.flags)).remote)
 
     def shutdown(self, _ctx: Context, args: s.DomainArgs) -> None:
         self._driver.lifecycle.shutdown(self._domain(args.dom))
@@ -86,6 +87,7 @@ class LifecycleHandlers:
         self._driver.lifecycle.destroy(self._domain(args.dom), graceful=False)
 
     def destroy_flags(self, _ctx: Context, args: s.DomainFlagsArgs) -> None:
+        refuse_unknown(args.flags, _DESTROY_GRACEFUL | _DESTROY_REMOVE_LOGS, "virDomainDestroyFlags")
         graceful = bool(args.flags & _DESTROY_GRACEFUL)
         self._driver.lifecycle.destroy(self._domain(args.dom), graceful=graceful)
 
@@ -94,7 +96,7 @@ class LifecycleHandlers:
         self._driver.lifecycle.reboot(self._domain(args.dom))
 
     def reset(self, _ctx: Context, args: s.DomainFlagsArgs) -> None:
-        _refuse_unknown(args.flags, 0, "virDomainReset")
+        refuse_unknown(args.flags, 0, "virDomainReset")
         self._driver.lifecycle.reset(self._domain(args.dom))
 
     def suspend(self, _ctx: Context, args: s.DomainArgs) -> None:
@@ -107,7 +109,7 @@ class LifecycleHandlers:
         self._driver.definitions.set_autostart(self._domain(args.dom), autostart=bool(args.autostart))
 
     def send_process_signal(self, _ctx: Context, args: d.DomainSendProcessSignalArgs) -> None:
-        _refuse_unknown(args.flags, 0, "virDomainSendProcessSignal")
+        refuse_unknown(args.flags, 0, "virDomainSendProcessSignal")
         self._driver.lifecycle.signal(self._domain(args.dom), pid=args.pid_value, libvirt_signal=args.signum)
 
 
@@ -117,18 +119,13 @@ def _paused(flags: int) -> bool:
         raise NotSupported(
             what="autodestroy", reason="containers outlive their clients; destroy it when you are done"
         )
-    _refuse_unknown(flags, known, "virDomainCreate")
+    refuse_unknown(flags, known, "virDomainCreate")
     return bool(flags & _START_PAUSED)
-
-
-def _refuse_unknown(flags: int, known: int, function: str) -> None:
-    if flags & ~known:
-        raise BadArgument(what=f"unsupported flags (0x{flags & ~known:x}) in function {function}")
 
 
 def _refuse_agent_only(flags: int, what: str) -> None:
     """As libvirt does, several ways may be asked for and one that works is taken."""
-    _refuse_unknown(flags, _SHUTDOWN_KNOWN, f"virDomain{what.capitalize()}")
+    refuse_unknown(flags, _SHUTDOWN_KNOWN, f"virDomain{what.capitalize()}")
     if flags and not flags & ~(_SHUTDOWN_AGENT | _SHUTDOWN_PARAVIRT):
         raise NotSupported(
             what=f"{what} by guest agent", reason="it has none; leave --mode away to use its stop signal"

@@ -8,13 +8,15 @@ from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import BadArgument
-from covirt.virtocid.driver.listing import matches
+from covirt.virtocid.driver.handlers.flags import refuse_unknown
+from covirt.virtocid.driver.listing import FILTER_BITS, matches
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
 from covirt.wire import structs_connect as c
 from covirt.wire import structs_domain as d
 
-_XML_INACTIVE = 2  # VIR_DOMAIN_XML_INACTIVE
+# VIR_DOMAIN_XML_*. A container has neither a CPU model to update nor a form for migration.
+_XML_SECURE, _XML_INACTIVE, _XML_UPDATE_CPU, _XML_MIGRATABLE = 1, 2, 4, 8
 _VCPU_LIVE, _VCPU_CONFIG, _VCPU_MAXIMUM = 1, 2, 4  # VIR_DOMAIN_VCPU_*
 
 
@@ -65,6 +67,7 @@ class LookupHandlers:
         return [domain for domain in self._driver.domains.all() if not domain.active]
 
     def list_all(self, _ctx: Context, args: s.ListArgs) -> c.ConnectListAllDomainsRet:
+        refuse_unknown(args.flags, FILTER_BITS, "virConnectListAllDomains")
         found = [domain for domain in self._driver.domains.all() if matches(domain, args.flags)]
         domains = tuple(domain.remote for domain in found) if args.need_results else ()
         return c.ConnectListAllDomainsRet(domains=domains, ret=len(found))
@@ -99,10 +102,13 @@ class LookupHandlers:
         )
 
     def state(self, _ctx: Context, args: s.DomainFlagsArgs) -> d.DomainGetStateRet:
+        refuse_unknown(args.flags, 0, "virDomainGetState")
         state, reason = self._domain(args.dom.uuid).state
         return d.DomainGetStateRet(state=state, reason=reason)
 
     def xml_desc(self, ctx: Context, args: s.DomainFlagsArgs) -> s.XmlRet:
+        known = _XML_SECURE | _XML_INACTIVE | _XML_UPDATE_CPU | _XML_MIGRATABLE
+        refuse_unknown(args.flags, known, "virDomainGetXMLDesc")
         domain = self._domain(args.dom.uuid)
         inactive = bool(args.flags & _XML_INACTIVE)
         return s.XmlRet(xml=self._driver.describe(domain, inactive=inactive, secure=not ctx.readonly))
