@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _SYSTEMCTL_SECONDS: Final = 10.0
 _SCOPE_SECONDS: Final = 30.0
+_TRANSIENT_UNITS: Final = "/run/systemd/transient"  # systemd.unit(5): a file for each as long as it is loaded
 # Accounting makes systemd give the scope a place in the v1 trees of these controllers, and their files on v2.
 _SCOPE_PROPERTIES: Final = (
     "Delegate=yes",
@@ -247,8 +248,9 @@ class SystemdRunCgroup(PlainRunCgroup):
 
     def remove(self) -> None:
         super().remove()
-        # The scope ends with its last process; one whose program never started must be told.
-        if self._tree.exists(self.path):
+        # systemd learns from the cgroup that the last process ended, and the kernel may tell it only after we removed
+        # the cgroup: then the scope would stay "active" for ever. So does one whose program never started.
+        if os.path.exists(f"{_TRANSIENT_UNITS}/{self.unit}"):
             run(["systemctl", "stop", self.unit], timeout_seconds=_SYSTEMCTL_SECONDS, check=False)
 
     def _wait_for_scope(self, child: Child) -> None:
