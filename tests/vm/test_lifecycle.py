@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from covirt.common.process import run
 from tests.support.network import LinuxBridge
+from tests.support.terminal import at_terminal
 from tests.support.virtocid import SERVICE, bridge_device
 from tests.support.waiting import wait_until
 from tests.vm.installed import SECONDS, InstalledVirtocid, output
@@ -60,16 +60,14 @@ def test_network_over_a_bridge(virtocid: InstalledVirtocid, linux_bridge: LinuxB
 
 @each_runtime
 def test_console(virtocid: InstalledVirtocid, runtime: str) -> None:
-    virtocid.run("shell", ("/bin/sh",), runtime=runtime)
-    # virsh wants a terminal of its own, and script(1) gives it one.
-    said = run(
-        ["script", "-qec", "virsh -c oci:///system console shell --force", "/dev/null"],
-        stdin_data=b"echo $((6 * 7))0 is said; exit 3\n",
-        timeout_seconds=SECONDS,
-        environment={"TERM": "dumb"},
-    )
-    assert b"420 is said" in said.stdout
-    virtocid.wait_for_state("shell", "shut off (crashed)")
+    virtocid.run("box", ("/bin/sh", "-i"), runtime=runtime)
+    with at_terminal(["virsh", "-c", virtocid.uri, "console", "box"]) as terminal:
+        terminal.wait_for("Escape character is ^]")
+        terminal.wait_until_raw()
+        terminal.type("echo $((6*7)); exit 3\r")
+        terminal.wait_for("42")
+        terminal.wait_for_end()
+    virtocid.wait_for_state("box", "shut off (crashed)")
 
 
 @each_runtime

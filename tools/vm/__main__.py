@@ -19,6 +19,8 @@ _INSTALL: Final = f"""set -e
 /opt/covirt/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall {_SOURCE}/*.whl
 ln -sf /opt/covirt/bin/virtocid /opt/covirt/bin/virtocid-image /usr/bin/
 install -m 644 {_SOURCE}/packaging/systemd/virtocid.service /etc/systemd/system/
+install -m 644 {_SOURCE}/packaging/sysusers/covirt.conf /etc/sysusers.d/
+systemd-sysusers
 systemctl daemon-reload
 systemctl enable --quiet --now virtocid || (journalctl -u virtocid >&2; exit 1)
 """
@@ -28,7 +30,7 @@ $(stat -f -c %T /sys/fs/cgroup), LSM $(cat /sys/kernel/security/lsm)"
 runc --version | head -n 1; crun --version | head -n 1; conmon --version | head -n 1"""
 _PYTEST: Final = (
     "COVIRT_INSTALLED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=. /opt/covirt/bin/python -m pytest -c /dev/null "
-    "--rootdir=. --confcutdir=tests/vm --import-mode=importlib -p no:cacheprovider -ra"
+    "--rootdir=. --confcutdir=tests/vm --import-mode=importlib -p no:cacheprovider -p tests.vm.fixtures -ra"
 )
 
 
