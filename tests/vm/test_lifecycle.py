@@ -10,7 +10,7 @@ from tests.support.network import LinuxBridge
 from tests.support.terminal import at_terminal
 from tests.support.virtocid import SERVICE, bridge_device
 from tests.support.waiting import wait_until
-from tests.vm.installed import SECONDS, InstalledVirtocid, output
+from tests.vm.installed import SECONDS, InstalledVirtocid, only_v2, output
 
 each_runtime = pytest.mark.parametrize("runtime", ["runc", "crun"])
 
@@ -86,6 +86,7 @@ def test_pids_limit(virtocid: InstalledVirtocid, runtime: str) -> None:
     virtocid.wait_for_output("bomb", "fork")
 
 
+@only_v2
 @each_runtime
 def test_limits_are_where_they_belong(virtocid: InstalledVirtocid, runtime: str) -> None:
     tune = "<cputune><period>100000</period><quota>20000</quota><shares>512</shares></cputune>"

@@ -4,6 +4,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ _PYTEST: Final = (
 
 def main() -> int:
     arguments, pytest_arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # which ends the machine, as Ctrl-C does
     try:
         disk = disk_of(arguments.suite)
         began = time.monotonic()
