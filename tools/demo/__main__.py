@@ -3,6 +3,7 @@
 """The command: ``./dev demo [--keep]``, ``./dev demo enter [COMMAND…]``, ``./dev demo stop``."""
 
 import argparse
+import io
 import sys
 
 from covirt.common.errors import Error
@@ -32,6 +33,8 @@ _KEPT_TEXT = f"""Both go on. To play with them:
 def main() -> int:
     """The exit status."""
     arguments = _arguments()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without UTF-8 gets question marks, and no traceback
+        sys.stdout.reconfigure(errors="replace")
     try:
         check_machine()
         if arguments.action == "enter":

@@ -20,7 +20,7 @@ class NoNamespaces(Denied):
 class StepFailed(Unavailable):
     """Field ``log``: the last lines of the daemon concerned, may be empty."""
 
-    template = '"{step}" failed: {reason}'
+    template = "it failed at the step '{step}': {reason}"
 
 
 class TooLate(Unavailable):

@@ -32,7 +32,9 @@ def test_a_failed_step_is_one_sentence_and_a_log(tmp_path: Path) -> None:
     log.write_text("".join(f"line {number}\n" for number in range(100)))
     with pytest.raises(StepFailed) as failure, Show().step("start it", log=log):
         raise CommandFailed(program="virsh", status=1, stderr="error: first\nerror: second")
-    assert str(failure.value) == '"start it" failed: virsh failed with status 1: error: first error: second'
+    assert str(failure.value) == (
+        "it failed at the step 'start it': virsh failed with status 1: error: first error: second"
+    )
     assert str(failure.value.log).splitlines()[-1] == "line 99"
 
 
