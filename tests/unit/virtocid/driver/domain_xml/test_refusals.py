@@ -69,6 +69,8 @@ TOP = [
     (domain(top="<vcpu current='3'>2</vcpu>"), "/domain/vcpu/@current", 6, "more than the maximum, 2"),
     (domain(top="<vcpu cpuset='3-1'>2</vcpu>"), "/domain/vcpu/@cpuset", 6, "backwards"),
     (domain(top="<vcpu cpuset='0,^0'>2</vcpu>"), "/domain/vcpu/@cpuset", 6, "leaves no CPU"),
+    (domain(top="<vcpu cpuset='0-99999'>2</vcpu>"), "/domain/vcpu/@cpuset", 6, "beyond 8191"),
+    (domain(top=f"<vcpu cpuset='{'0-8191,' * 3000}0'>2</vcpu>"), "/domain/vcpu/@cpuset", 6, "16384 characters"),
     (domain(top="<cputune><shares>1</shares></cputune>"), "/domain/cputune/shares", 6, "out of range"),
     (domain(top="<cputune><quota>5</quota></cputune>"), "/domain/cputune/quota", 6, "too small"),
     (
