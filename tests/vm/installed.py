@@ -110,7 +110,11 @@ class Leftovers:
             scopes=lines("systemctl", "list-units", "--all", "--plain", "--no-legend", "covirt-*.scope"),
             cgroups=frozenset(str(path) for path in Path("/sys/fs/cgroup").glob("**/covirt-*")),
             mounts=frozenset(line.split()[4] for line in mounts if "covirt" in line),
-            loop_devices=lines("losetup", "--noheadings", "--output=NAME,BACK-FILE"),
+            loop_devices=frozenset(
+                line
+                for line in lines("losetup", "--noheadings", "--output=NAME,BACK-FILE")
+                if " /var/lib/covirt/" in line
+            ),
             links=frozenset(path.name for path in links),
             filter_entries=frozenset(
                 line for line in lines("nft", "list", "ruleset") if "veth" in line or "cv" in line

@@ -52,7 +52,7 @@ def test_network_over_a_bridge(virtocid: InstalledVirtocid, linux_bridge: LinuxB
     address = linux_bridge.guest_address(5)
     virtocid.run("web", runtime=runtime, devices=bridge_device(linux_bridge.name, f"{address}/24"))
     assert f"{address}/24" in virtocid.tell("domifaddr", "web")
-    output("ping", "-c", "1", "-W", "20", address)
+    output("busybox", "ping", "-c", "1", "-W", "20", address)
     interface = virtocid.tell("domiflist", "web").split()[0]
     assert interface in virtocid.tell("domstats", "--interface", "web")
     assert interface in output("nft", "list", "ruleset")

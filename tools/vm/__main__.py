@@ -20,7 +20,7 @@ _INSTALL: Final = f"""set -e
 /opt/covirt/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall {_SOURCE}/*.whl
 ln -sf /opt/covirt/bin/virtocid /opt/covirt/bin/virtocid-image /usr/bin/
 install -m 644 {_SOURCE}/packaging/systemd/virtocid.service /etc/systemd/system/
-install -m 644 {_SOURCE}/packaging/sysusers/covirt.conf /etc/sysusers.d/
+install -D -m 644 {_SOURCE}/packaging/sysusers/covirt.conf /etc/sysusers.d/covirt.conf
 systemd-sysusers
 systemctl daemon-reload
 systemctl enable --quiet --now virtocid || (journalctl -u virtocid >&2; exit 1)
