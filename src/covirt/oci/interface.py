@@ -87,22 +87,34 @@ def plug(request: VethRequest, network_namespace: Path) -> None:
         with undo_on_failure() as undo, _netlink() as host:
             bridge = _bridge(host, request.bridge)
             _make_pair(host, request, bridge, namespace)
-            undo.add(f"remove interface {request.host_name}", lambda: unplug(request.host_name))
+            undo.add(
+                f"remove interface {request.host_name}",
+                lambda: unplug(request.host_name, owner=request.owner, mac=request.mac),
+            )
             _in_namespace(namespace, lambda inside: _configure(inside, request))
             _activate(host, request)
     finally:
         os.close(namespace)
 
 
-def unplug(host_name: str) -> None:
-    """Remove the pair by its host end; absent is fine. Raises ForeignInterface for an interface that is not ours."""
+def require_absent(host_name: str) -> None:
+    """Raise InterfaceNameTaken when this host has such an interface."""
+    if _index(host_name) is not None:
+        raise InterfaceNameTaken(name=host_name, where="on this host")
+
+
+def unplug(host_name: str, *, owner: str, mac: str) -> None:
+    """Remove the pair that plug() made for ``owner`` with ``mac``, by its host end; absent is fine.
+
+    Raises ForeignInterface for one of somebody else, be it another container's.
+    """
     index = _index(host_name)
     if index is None:
         return
     with _netlink() as host, _explained(host_name, "removing it"):
         try:
             link = host.link("get", index=index)[0]
-            if not _ours(link):
+            if not _made_for(link, owner, mac):
                 raise ForeignInterface(name=host_name)
             host.link("del", index=index)
         except _netlink_error() as error:
@@ -165,12 +177,11 @@ def _make_pair(host: Any, request: VethRequest, bridge: Any, namespace: int) -> 
     mtu = request.mtu or bridge.get("mtu")
     peer = {"ifname": request.guest_name, "net_ns_fd": namespace, "address": request.mac, "mtu": mtu}
     try:
-        # The bridge takes its own address from the lowest one of its ports: fe keeps ours above every real one.
         host.link(
             "add",
             ifname=request.host_name,
             kind="veth",
-            address="fe" + request.mac.lower()[2:],
+            address=_host_address(request.mac),
             mtu=mtu,
             master=bridge["index"],
             peer=peer,
@@ -219,11 +230,16 @@ def _activate(host: Any, request: VethRequest) -> None:
             host.link("set", index=index, state="up")
 
 
-def _ours(link: Any) -> bool:
+def _made_for(link: Any, owner: str, mac: str) -> bool:
     """A pair whose making was cut short has no alias yet, but the address that plug() gives."""
     alias = link.get("ifalias")
-    mark = alias.startswith(_ALIAS) if alias else link.get("address", "").startswith("fe:")
+    mark = alias == f"{_ALIAS}{owner}" if alias else link.get("address") == _host_address(mac)
     return link.get(("linkinfo", "kind")) == "veth" and bool(mark)
+
+
+def _host_address(mac: str) -> str:
+    """The bridge takes its own address from the lowest one of its ports: fe keeps ours above every real one."""
+    return "fe" + mac.lower()[2:]
 
 
 def _index(name: str) -> int | None:

@@ -117,7 +117,7 @@ class InterfaceFailed(CommandFailed):
 
 
 class ForeignInterface(Denied):
-    template = "interface {name} was not made by covirt and is left alone"
+    template = "interface {name} was not made for this container and is left alone"
 
 
 class SpoofFilterFailed(CommandFailed):

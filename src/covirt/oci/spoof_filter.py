@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from covirt.common import process
 from covirt.common.errors import CommandFailed
-from covirt.oci.isolation_errors import SpoofFilterFailed
+from covirt.oci.isolation_errors import InterfaceNameTaken, SpoofFilterFailed
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,15 @@ _PRIORITY: Final = -310  # before libvirt's and ebtables' chains (-300)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterEntry:
-    """What one interface may say. Without ``addresses`` (IPv4, a prefix length is ignored) only MACs are checked."""
+    """What one interface may say. Without ``addresses`` (IPv4, a prefix length is ignored) only MACs are checked.
+
+    ``owner``: whose interface it is; nobody else changes or removes the entry.
+    """
 
     host_name: str
     mac: str
     addresses: tuple[str, ...] = ()
+    owner: str = ""
 
 
 class SpoofFilter:
@@ -69,11 +73,16 @@ class SpoofFilter:
             self._entries = {entry.host_name: entry for entry in entries}
             self._load_all()
 
-    def allow(self, host_name: str, mac: str, addresses: Iterable[str] = ()) -> None:
-        """Filter ``host_name``: from now on it may use ``mac`` and ``addresses`` only; replaces what it had."""
-        entry = FilterEntry(host_name=host_name, mac=mac, addresses=tuple(addresses))
+    def allow(self, host_name: str, mac: str, addresses: Iterable[str] = (), *, owner: str = "") -> None:
+        """Filter ``host_name``: from now on it may use ``mac`` and ``addresses`` only; replaces what it had.
+
+        Raises InterfaceNameTaken when the entry is another owner's.
+        """
+        entry = FilterEntry(host_name=host_name, mac=mac, addresses=tuple(addresses), owner=owner)
         with self._lock:
             previous = self._entries.get(host_name)
+            if previous is not None and previous.owner != owner:
+                raise InterfaceNameTaken(name=host_name, where="in the spoof filter")
             self._entries[host_name] = entry
             try:
                 if not self._ready:
@@ -88,11 +97,12 @@ class SpoofFilter:
                     self._entries[host_name] = previous
                 raise
 
-    def remove(self, host_name: str) -> None:
-        """Forget ``host_name``; unknown is fine."""
+    def remove(self, host_name: str, *, owner: str = "") -> None:
+        """Forget ``host_name``; unknown, or another owner's, is fine."""
         with self._lock:
-            entry = self._entries.pop(host_name, None)
-            if entry is not None:
+            entry = self._entries.get(host_name)
+            if entry is not None and entry.owner == owner:
+                del self._entries[host_name]
                 self._run_or_load_all(self._changes("delete", entry), host_name, "removed")
 
     def remove_table(self) -> None:

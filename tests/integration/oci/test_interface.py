@@ -29,6 +29,7 @@ from tests.support.network import LinuxBridge
 from tests.support.waiting import wait_until
 
 MAC = "52:54:00:aa:bb:01"
+OWNER = "abcdef:one-1"
 
 
 @pytest.fixture
@@ -38,7 +39,11 @@ def namespace(open_dir: Path) -> Iterator[Path]:
 
 
 def _request(bridge: LinuxBridge) -> VethRequest:
-    return VethRequest(bridge=bridge.name, host_name="abcdef0", mac=MAC, owner="abcdef:one-1")
+    return VethRequest(bridge=bridge.name, host_name="abcdef0", mac=MAC, owner=OWNER)
+
+
+def _unplug(name: str) -> None:
+    unplug(name, owner=OWNER, mac=MAC)
 
 
 def _links() -> set[str]:
@@ -77,8 +82,8 @@ def test_everything_asked_for_is_configured(linux_bridge: LinuxBridge, namespace
         ping = ["nsenter", f"--net={namespace}", "busybox", "ping", "-c1", "-W5", linux_bridge.address]
         assert b"1 packets received" in run(ping, timeout_seconds=20).stdout
     finally:
-        unplug("abcdef0")
-    unplug("abcdef0")
+        _unplug("abcdef0")
+    _unplug("abcdef0")
     assert "abcdef0" not in _links()
     assert {link["ifname"] for link in ip_json("link", namespace=namespace)} == {"lo"}
 
@@ -98,7 +103,7 @@ def test_several_interfaces_and_a_given_mtu(linux_bridge: LinuxBridge, namespace
     assert free_host_name("abcdef") == "abcdef2"
     assert free_host_name("abcdef", frozenset({"abcdef2"})) == "abcdef3"
     for number in range(2):
-        unplug(f"abcdef{number}")
+        unplug(f"abcdef{number}", owner=OWNER, mac=f"52:54:00:aa:bb:0{number}")
 
 
 def test_the_link_can_be_down_and_comes_up(linux_bridge: LinuxBridge, namespace: Path) -> None:
@@ -112,7 +117,7 @@ def test_the_link_can_be_down_and_comes_up(linux_bridge: LinuxBridge, namespace:
     wait_until(carrier, what="the carrier")
     set_link("abcdef0", up=False)
     wait_until(lambda: not carrier(), what="the carrier to go")
-    unplug("abcdef0")
+    _unplug("abcdef0")
     with pytest.raises(InterfaceFailed, match="no such interface"):
         set_link("abcdef0", up=True)
 
@@ -121,7 +126,7 @@ def test_the_end_of_the_namespace_is_the_end_of_the_pair(linux_bridge: LinuxBrid
     with network_namespace(open_dir / "ns") as path:
         plug(_request(linux_bridge), path)
     wait_until(lambda: "abcdef0" not in _links(), what="the host end to go")
-    unplug("abcdef0")
+    _unplug("abcdef0")
 
 
 def test_an_unknown_bridge_is_named_with_those_there_are(linux_bridge: LinuxBridge, namespace: Path) -> None:
@@ -141,7 +146,7 @@ def test_a_taken_name_is_told_apart(linux_bridge: LinuxBridge, namespace: Path) 
         assert "abcdef0" in _links()
         assert "abcdef1" not in _links()
     finally:
-        unplug("abcdef0")
+        _unplug("abcdef0")
 
 
 @pytest.mark.parametrize(
@@ -161,12 +166,34 @@ def test_a_step_that_fails_leaves_nothing(
     assert {link["ifname"] for link in ip_json("link", namespace=namespace)} == {"lo"}
 
 
+@pytest.mark.parametrize("owner", ["ghijkl:one-1", "abcdef:two-1", "abcdef:one-11"])
+def test_an_interface_of_another_container_is_left_alone(
+    linux_bridge: LinuxBridge, namespace: Path, owner: str
+) -> None:
+    plug(_request(linux_bridge), namespace)
+    with pytest.raises(ForeignInterface):
+        unplug("abcdef0", owner=owner, mac=MAC)
+    assert "abcdef0" in _links()
+    _unplug("abcdef0")
+
+
+def test_an_interface_whose_making_was_cut_short_is_known_by_its_address(
+    linux_bridge: LinuxBridge, namespace: Path
+) -> None:
+    plug(_request(linux_bridge), namespace)
+    run(["ip", "link", "set", "abcdef0", "alias", ""], timeout_seconds=10)
+    with pytest.raises(ForeignInterface):
+        unplug("abcdef0", owner=OWNER, mac="52:54:00:aa:bb:02")
+    _unplug("abcdef0")
+    assert "abcdef0" not in _links()
+
+
 def test_an_interface_of_somebody_else_is_left_alone(linux_bridge: LinuxBridge) -> None:
     run(["ip", "link", "add", "other0", "type", "veth", "peer", "name", "other1"], timeout_seconds=10)
     try:
         for name in ("other0", linux_bridge.name):
             with pytest.raises(ForeignInterface):
-                unplug(name)
+                unplug(name, owner=OWNER, mac=MAC)
         assert {"other0", linux_bridge.name} <= _links()
     finally:
         run(["ip", "link", "delete", "other0"], timeout_seconds=10)

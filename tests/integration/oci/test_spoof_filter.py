@@ -11,7 +11,7 @@ import pytest
 
 from covirt.common.process import run
 from covirt.oci.interface import VethRequest, plug, unplug
-from covirt.oci.isolation_errors import SpoofFilterFailed
+from covirt.oci.isolation_errors import InterfaceNameTaken, SpoofFilterFailed
 from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
 from tests.integration.oci.netns import Port, arp, ethernet, network_namespace
 from tests.support.network import LinuxBridge
@@ -52,7 +52,7 @@ def pair(linux_bridge: LinuxBridge, open_dir: Path) -> Iterator[Pair]:
             namespace = stack.enter_context(network_namespace(open_dir / str(number)))
             name = f"abcdef{number}"
             plug(VethRequest(bridge=linux_bridge.name, host_name=name, mac=mac, owner="test"), namespace)
-            stack.callback(unplug, name)
+            stack.callback(unplug, name, owner="test", mac=mac)
             ports.append(stack.enter_context(Port(namespace, "eth0")))
         stack.callback(spoof_filter.remove_table)
         yield Pair(filter=spoof_filter, sender=ports[0], watcher=ports[1], address=linux_bridge.guest_address(5))
@@ -101,6 +101,17 @@ def test_allow_replaces_and_remove_frees(pair: Pair) -> None:
     assert not pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
     pair.filter.remove("abcdef0")
     pair.filter.remove("abcdef0")
+    assert pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
+
+
+def test_an_entry_is_its_owner_s_alone(pair: Pair) -> None:
+    pair.filter.allow("abcdef0", OWN, owner="one-1")
+    with pytest.raises(InterfaceNameTaken, match="abcdef0"):
+        pair.filter.allow("abcdef0", OTHER, owner="two-1")
+    pair.filter.remove("abcdef0", owner="two-1")
+    assert pair.passes(ethernet(OWN, _EXPERIMENT, b"honest"))
+    assert not pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
+    pair.filter.remove("abcdef0", owner="one-1")
     assert pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
 
 

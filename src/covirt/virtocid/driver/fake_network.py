@@ -9,6 +9,7 @@ from dataclasses import replace
 from covirt.oci.isolation_errors import NoSuchBridge
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
 from covirt.virtocid.driver.errors import NoSuchNetwork
+from covirt.virtocid.driver.network import HostNameInUse
 from covirt.virtocid.driver.run import Run
 
 
@@ -19,7 +20,7 @@ class FakeNetwork:
         self._bridges = tuple(bridges)
         self._networks = networks or {}
         self._lock = threading.Lock()
-        self._names: set[str] = set()
+        self._names: dict[str, str] = {}  # host-side name -> owner
         self.plugged: dict[str, str] = {}  # host-side name -> bridge
 
     def bridge_of(self, interface: Interface) -> str:
@@ -32,21 +33,30 @@ class FakeNetwork:
             bridges = ", ".join(self._bridges) or "none"
             raise NoSuchNetwork(network=interface.source, reason="there is none", bridges=bridges) from error
 
-    def complete(self, config: DomainConfig) -> DomainConfig:
+    def complete(self, config: DomainConfig, *, owner: str) -> DomainConfig:
+        """Raises HostNameInUse."""
         with self._lock:
+            names = dict(self._names)
             interfaces = []
             for interface in config.interfaces:
                 name = interface.target or next(
-                    name for number in range(len(self._names) + 1) if (name := f"fake{number}") not in self._names
+                    name for number in range(len(names) + 1) if (name := f"fake{number}") not in names
                 )
-                self._names.add(name)
+                if name in names:
+                    raise HostNameInUse(name=name, owner=f"container {names[name]}")
+                names[name] = owner
                 interfaces.append(replace(interface, target=name))
+            self._names = names
             return replace(config, interfaces=tuple(interfaces))
+
+    def release(self, owner: str) -> None:
+        with self._lock:
+            self._names = {name: each for name, each in self._names.items() if each != owner}
 
     def adopt(self, runs: Iterable[Run]) -> None:
         with self._lock:
             for run in runs:
-                self._names.update(run.interface_names)
+                self._names.update(dict.fromkeys(run.interface_names, run.container_id))
                 self.plugged.update(zip(run.interface_names, run.bridges, strict=True))
 
     def plug(self, run: Run, number: int) -> None:
@@ -57,7 +67,8 @@ class FakeNetwork:
         with self._lock:
             self.plugged[run.interface_names[number]] = bridge
 
-    def unplug(self, name: str) -> None:
+    def unplug(self, run: Run, number: int) -> None:
+        name = run.interface_names[number]
         with self._lock:
-            self._names.discard(name)
-            self.plugged.pop(name, None)
+            if self._names.get(name) == run.container_id:
+                self.plugged.pop(name, None)

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from covirt.common.errors import Conflict
 from covirt.common.process import CommandMissing
 from covirt.common.root import Root
 from covirt.common.undo import undo_on_failure
-from covirt.oci.interface import VethRequest, free_host_name, linux_bridges, plug, unplug
-from covirt.oci.isolation_errors import SpoofFilterFailed
+from covirt.oci.interface import VethRequest, free_host_name, linux_bridges, plug, require_absent, unplug
+from covirt.oci.isolation_errors import ForeignInterface, SpoofFilterFailed
 from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
 from covirt.virtocid.driver.errors import BridgeNotAllowed, NoSuchNetwork
@@ -27,14 +28,27 @@ log = logging.getLogger(__name__)
 _HOST_LIBVIRT: Final = Path("/run/libvirt")
 
 
+class HostNameInUse(Conflict):
+    template = (
+        "the interface name '{name}' is used by {owner} already; choose another one for <target dev=...>, "
+        "or leave it out"
+    )
+
+
 class HostNetwork(Protocol):
     """What the rest of the driver asks of the network."""
 
     def bridge_of(self, interface: Interface) -> str:
         """The Linux bridge behind an interface. Raises NoSuchNetwork, BridgeNotAllowed."""
 
-    def complete(self, config: DomainConfig) -> DomainConfig:
-        """Give every interface a host-side name of its own."""
+    def complete(self, config: DomainConfig, *, owner: str) -> DomainConfig:
+        """Give every interface a host-side name, which is the owner's (a container id) until release().
+
+        Raises HostNameInUse, InterfaceNameTaken for a name in the XML that cannot be its own.
+        """
+
+    def release(self, owner: str) -> None:
+        """The names that complete() gave this owner may be given out again."""
 
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take over what an earlier daemon plugged for these runs."""
@@ -42,8 +56,8 @@ class HostNetwork(Protocol):
     def plug(self, run: Run, number: int) -> None:
         """Connect one interface of a run that is being made."""
 
-    def unplug(self, name: str) -> None:
-        """Disconnect and forget an interface; absent is fine."""
+    def unplug(self, run: Run, number: int) -> None:
+        """Disconnect and forget one interface of a run; absent, or another run's, is fine."""
 
 
 class Network:
@@ -54,7 +68,7 @@ class Network:
         self._allowed = allowed_bridges
         self._filter = SpoofFilter(root.id)
         self._lock = threading.Lock()
-        self._names: set[str] = set()
+        self._names: dict[str, str] = {}  # host-side name -> owner
 
     def bridge_of(self, interface: Interface) -> str:
         """The Linux bridge behind an interface. Raises NoSuchNetwork, BridgeNotAllowed."""
@@ -70,27 +84,35 @@ class Network:
             raise BridgeNotAllowed(bridge=bridge, allowed=", ".join(self._allowed))
         return bridge
 
-    def complete(self, config: DomainConfig) -> DomainConfig:
-        """Give every interface a host-side name of its own; release() frees them again."""
+    def complete(self, config: DomainConfig, *, owner: str) -> DomainConfig:
+        """Give every interface a host-side name, which is the owner's (a container id) until release().
+
+        Raises HostNameInUse, InterfaceNameTaken for a name in the XML that cannot be its own.
+        """
         with self._lock:
+            names = dict(self._names)
             interfaces = []
             for interface in config.interfaces:
-                name = interface.target or free_host_name(self._root.id, frozenset(self._names))
-                self._names.add(name)
+                name = interface.target or free_host_name(self._root.id, frozenset(names))
+                if name in names:
+                    raise HostNameInUse(name=name, owner=f"container {names[name]}")
+                require_absent(name)
+                names[name] = owner
                 interfaces.append(replace(interface, target=name))
+            self._names = names
             return replace(config, interfaces=tuple(interfaces))
 
-    def release(self, names: Iterable[str]) -> None:
-        """These host-side names may be given out again."""
+    def release(self, owner: str) -> None:
+        """The names that complete() gave this owner may be given out again."""
         with self._lock:
-            self._names.difference_update(names)
+            self._names = {name: each for name, each in self._names.items() if each != owner}
 
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take over what an earlier daemon plugged: names, and the filter as it must be now."""
         entries = []
         for run in runs:
-            self._names.update(run.interface_names)
-            entries += [_entry(interface) for interface in run.config.interfaces if not interface.filter_off]
+            self._names.update(dict.fromkeys(run.interface_names, run.container_id))
+            entries += [_entry(run, interface) for interface in run.config.interfaces if not interface.filter_off]
         try:
             self._filter.reconcile(entries)
         except (SpoofFilterFailed, CommandMissing) as error:
@@ -101,19 +123,20 @@ class Network:
         """Connect one interface: filter first, so that nothing is ever forwarded unfiltered."""
         interface = run.config.interfaces[number]
         name = interface.target or ""
+        require_absent(name)  # or the filter would be put on an interface of somebody else
         with undo_on_failure() as undo:
             if interface.filter_off:
                 log.warning("The spoof filter is off domain=%s interface=%s", run.config.name, name)
             else:
-                entry = _entry(interface)
-                self._filter.allow(entry.host_name, entry.mac, entry.addresses)
-                undo.add(f"remove the filter of {name}", lambda: self._filter.remove(name))
+                entry = _entry(run, interface)
+                self._filter.allow(entry.host_name, entry.mac, entry.addresses, owner=entry.owner)
+                undo.add(f"remove the filter of {name}", lambda: self._filter.remove(name, owner=entry.owner))
             plug(
                 VethRequest(
                     bridge=run.bridges[number],
                     host_name=name,
                     mac=interface.mac or "",
-                    owner=f"{self._root.id}:{run.container_id}",
+                    owner=self._owner(run),
                     guest_name=interface.guest_name or f"eth{number}",
                     mtu=interface.mtu,
                     addresses=tuple(address.cidr for address in interface.addresses),
@@ -128,15 +151,36 @@ class Network:
                 run.network_namespace,
             )
 
-    def unplug(self, name: str) -> None:
-        """Disconnect and forget an interface; absent is fine."""
-        unplug(name)
-        self._filter.remove(name)
-        self.release((name,))
+    def unplug(self, run: Run, number: int) -> None:
+        """Disconnect and forget one interface of a run; absent, or another run's, is fine."""
+        interface = run.config.interfaces[number]
+        name = interface.target or ""
+        try:
+            unplug(name, owner=self._owner(run), mac=interface.mac or "")
+        except ForeignInterface:
+            log.warning("An interface of somebody else is left alone domain=%s interface=%s", run.config.name, name)
+        self._filter.remove(name, owner=run.container_id)
+
+    def _owner(self, run: Run) -> str:
+        return f"{self._root.id}:{run.container_id}"
 
 
-def _entry(interface: Interface) -> FilterEntry:
+def require_own_names(config: DomainConfig, others: Iterable[DomainConfig]) -> None:
+    """Raise HostNameInUse when the XML gives an interface a name that another domain's has."""
+    used = {
+        interface.target: f"domain '{other.name}'"
+        for other in others
+        if other.uuid != config.uuid
+        for interface in other.interfaces
+    }
+    for interface in config.interfaces:
+        if interface.target and interface.target in used:
+            raise HostNameInUse(name=interface.target, owner=used[interface.target])
+
+
+def _entry(run: Run, interface: Interface) -> FilterEntry:
     return FilterEntry(
+        owner=run.container_id,
         host_name=interface.target or "",
         mac=interface.mac or "",
         addresses=tuple(address.address for address in interface.addresses if address.family == "ipv4"),

@@ -12,6 +12,7 @@
 What the runtime waits for comes first and alone, since threads of ours would only wait for each other.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Final
 
 from covirt.common.errors import Error
 from covirt.common.files import make_directory, remove_tree
-from covirt.common.undo import undo_on_failure
+from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.common.units import KIB
 from covirt.oci.bundle import (
     BundleRequest,
@@ -72,7 +73,7 @@ class Starter:
         """Run the domain; returns its run, which waits in phase created when ``paused``. Undone on failure."""
         services = self._services
         with undo_on_failure() as undo:
-            start = self._prepare(domain, config, domain_id)
+            start = self._prepare(domain, config, domain_id, undo)
             run = start.run
             undo.add(f"forget run {run.container_id}", lambda: services.runs.remove(run.uuid))
             undo.add(f"clean up run {run.container_id}", lambda: clean_up(services, run))
@@ -90,7 +91,7 @@ class Starter:
             services.runs.save(running.record)
             return running
 
-    def _prepare(self, domain: Domain, config: DomainConfig, domain_id: int) -> _Start:
+    def _prepare(self, domain: Domain, config: DomainConfig, domain_id: int, undo: UndoStack) -> _Start:
         """Find everything by name first: most mistakes show here, before anything is made."""
         services = self._services
         runtime = services.runtime_of(config)
@@ -100,7 +101,9 @@ class Starter:
         bridges = tuple(services.network.bridge_of(interface) for interface in config.interfaces)
         log_path = services.console_log(domain.uuid, config, persistent=domain.persistent)
         number = domain.facts.run_number + 1
-        config = services.network.complete(config)
+        container_id = f"{domain.uuid}-{number}"
+        config = services.network.complete(config, owner=container_id)
+        undo.add("release interface names", lambda: services.network.release(container_id))
         run = Run(
             uuid=domain.uuid,
             boot_id=services.boot_id,
@@ -114,9 +117,10 @@ class Starter:
             bridges=bridges,
             directory=services.runs.directory(domain.uuid),
             log=log_path,
-            cgroup_path=services.supervisor.adopt(f"{domain.uuid}-{number}").container_path,
+            cgroup_path=services.supervisor.adopt(container_id).container_path,
             image_path=str(image.path),
             started_at=time.time(),
+            stop_signal=config.settings.stop_signal or image.config.stop_signal,
         )
         return _Start(run=run, runtime=runtime, image=image, plan=plan, idmap=idmap)
 
@@ -200,10 +204,11 @@ def _clean_up_steps(services: Services, run: Run, cgroup: RunCgroup) -> list[tup
     steps.append(("remove cgroup", cgroup.remove))
     steps.append(("forget statistics", lambda: services.reader.forget(run.cgroup_path)))
     steps += [
-        (f"unplug {name}", lambda name=name: services.network.unplug(name))  # type: ignore[misc]  # a default binds it
-        for name in run.interface_names
+        (f"unplug {name}", functools.partial(services.network.unplug, run, number))
+        for number, name in enumerate(run.interface_names)
         if name
     ]
+    steps.append(("release interface names", lambda: services.network.release(run.container_id)))
     steps.append(("remove bundle", lambda: services.bundles.remove(run.bundle)))
     steps.append(("remove run directory", lambda: _remove_run_directory(run.directory)))
     return steps
