@@ -9,6 +9,19 @@ DEFAULT_PIDS_LIMIT: Final = 2048  # Podman's pids_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockIoLimit:
+    """Share and rates of one block device; None and 0 leave it as it is."""
+
+    major: int
+    minor: int
+    weight: int | None = None
+    read_bytes_per_second: int | None = None
+    write_bytes_per_second: int | None = None
+    read_operations_per_second: int | None = None
+    write_operations_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """None leaves the kernel's default. ``memory_swap_limit_bytes`` counts memory and swap together."""
 
@@ -22,6 +35,7 @@ class Resources:
     memory_nodes: str | None = None
     pids_limit: int | None = DEFAULT_PIDS_LIMIT
     block_io_weight: int | None = None
+    block_io_limits: tuple[BlockIoLimit, ...] = ()
 
 
 def spec_resources(resources: Resources) -> dict[str, Any]:
@@ -43,7 +57,7 @@ def spec_resources(resources: Resources) -> dict[str, Any]:
             "mems": resources.memory_nodes,
         },
         "pids": {"limit": resources.pids_limit},
-        "blockIO": {"weight": resources.block_io_weight},
+        "blockIO": {"weight": resources.block_io_weight, **_by_kind(resources.block_io_limits)},
     }
     answer: dict[str, Any] = {"devices": [{"allow": False, "access": "rwm"}]}
     for name, group in groups.items():
@@ -51,3 +65,18 @@ def spec_resources(resources: Resources) -> dict[str, Any]:
         if given:
             answer[name] = given
     return answer
+
+
+def _by_kind(limits: tuple[BlockIoLimit, ...]) -> dict[str, list[dict[str, int]] | None]:
+    """OCI has a list of devices for each kind of limit."""
+    kinds = {
+        "weightDevice": ("weight", [(limit, limit.weight) for limit in limits]),
+        "throttleReadBpsDevice": ("rate", [(limit, limit.read_bytes_per_second) for limit in limits]),
+        "throttleWriteBpsDevice": ("rate", [(limit, limit.write_bytes_per_second) for limit in limits]),
+        "throttleReadIOPSDevice": ("rate", [(limit, limit.read_operations_per_second) for limit in limits]),
+        "throttleWriteIOPSDevice": ("rate", [(limit, limit.write_operations_per_second) for limit in limits]),
+    }
+    return {
+        kind: [{"major": limit.major, "minor": limit.minor, word: value} for limit, value in values if value] or None
+        for kind, (word, values) in kinds.items()
+    }

@@ -16,7 +16,7 @@ from covirt.oci.capabilities import DEFAULT_CAPABILITIES, capability_set
 from covirt.oci.idmap import IdMap
 from covirt.oci.isolation_errors import BadSpecRequest, ReaperMissing, UnmappedUser
 from covirt.oci.limits import Rlimit
-from covirt.oci.resources import Resources, spec_resources
+from covirt.oci.resources import BlockIoLimit, Resources, spec_resources
 from covirt.oci.spec import Mount, SpecRequest, build_spec, loosened
 from covirt.oci.users import ResolvedUser
 
@@ -186,6 +186,21 @@ def test_only_limits_that_were_given_are_written() -> None:
     assert content["memory"] == {"limit": 0}
     assert content["cpu"] == {"quota": -1, "cpus": "0-1"}
     assert content["blockIO"] == {"weight": 500}
+
+
+def test_limits_of_single_disks_come_in_a_list_for_each_kind() -> None:
+    limits = (
+        BlockIoLimit(major=8, minor=0, weight=200, read_bytes_per_second=1_000_000, write_operations_per_second=0),
+        BlockIoLimit(major=8, minor=16, read_bytes_per_second=5, write_operations_per_second=7),
+    )
+    assert spec_resources(Resources(block_io_limits=limits))["blockIO"] == {
+        "weightDevice": [{"major": 8, "minor": 0, "weight": 200}],
+        "throttleReadBpsDevice": [
+            {"major": 8, "minor": 0, "rate": 1_000_000},
+            {"major": 8, "minor": 16, "rate": 5},
+        ],
+        "throttleWriteIOPSDevice": [{"major": 8, "minor": 16, "rate": 7}],
+    }
 
 
 def test_capabilities_are_added_and_dropped_from_the_default() -> None:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a domain's XML and its image's config to what the OCI layer is asked for. Pure: nothing is made here."""
 
+import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +15,7 @@ from covirt.oci.etc_files import usable_nameservers
 from covirt.oci.idmap import IdMap, IdRange
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.limits import Rlimit
-from covirt.oci.resources import Resources
+from covirt.oci.resources import BlockIoLimit, Resources
 from covirt.oci.seccomp import load_profile
 from covirt.oci.spec import DEFAULT_SHM_BYTES, Mount, SpecRequest
 from covirt.oci.users import ResolvedUser
@@ -22,6 +24,7 @@ from covirt.virtocid.driver import node
 from covirt.virtocid.driver.affinity import cpu_list
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.model import UNCONFINED, UNLIMITED, DomainConfig
+from covirt.virtocid.driver.domain_xml.model_tuning import BlockIoDevice
 from covirt.virtocid.driver.errors import BadArgument, NothingToRun
 from covirt.virtocid.driver.id_pool import RANGE_SIZE
 
@@ -114,6 +117,7 @@ class Plan:
         if not self.arguments:
             raise NothingToRun(name=self.config.name)
         self.seccomp()
+        self.resources()
 
     def seccomp(self) -> dict[str, Any] | None:
         """The system call filter; None only where the XML says so. Raises SeccompProfileMissing."""
@@ -171,7 +175,10 @@ class Plan:
         )
 
     def resources(self) -> Resources:
-        """Limits. The CPUs of a container bound its time as a VM's do: two give it at most the time of two."""
+        """Limits. The CPUs of a container bound its time as a VM's do: two give it at most the time of two.
+
+        Raises BadArgument when <blkiotune> names what is no disk of this host.
+        """
         config = self.config
         memory_kib = config.current_memory_kib
         if config.memory_tune.hard_limit_kib is not None:
@@ -188,6 +195,7 @@ class Plan:
             cpuset=cpu_list(config),
             pids_limit=config.settings.pids_limit or self.defaults.pids_limit,
             block_io_weight=config.block_io.weight,
+            block_io_limits=tuple(map(_block_io_limit, config.block_io.devices)),
         )
 
 
@@ -207,6 +215,27 @@ def _cpu_bandwidth(config: DomainConfig) -> tuple[int | None, int | None]:
     if config.current_vcpus >= len(node.online_cpus()):
         return None, None
     return _DEFAULT_PERIOD_US, _DEFAULT_PERIOD_US * config.current_vcpus
+
+
+def _block_io_limit(device: BlockIoDevice) -> BlockIoLimit:
+    try:
+        facts = os.stat(device.path)
+    except OSError as error:
+        raise BadArgument(what=f"<blkiotune> names {device.path}: {error.strerror}") from error
+    if not stat.S_ISBLK(facts.st_mode):
+        raise BadArgument(what=f"<blkiotune> names {device.path}, which is no block device; name the disk it lies on")
+    major, minor = os.major(facts.st_rdev), os.minor(facts.st_rdev)
+    if Path(f"/sys/dev/block/{major}:{minor}/partition").exists():
+        raise BadArgument(what=f"<blkiotune> names the partition {device.path}; the kernel limits whole disks only")
+    return BlockIoLimit(
+        major=major,
+        minor=minor,
+        weight=device.weight,
+        read_bytes_per_second=device.read_bytes_per_second,
+        write_bytes_per_second=device.write_bytes_per_second,
+        read_operations_per_second=device.read_operations_per_second,
+        write_operations_per_second=device.write_operations_per_second,
+    )
 
 
 def _rlimit(limit: model.ResourceLimit) -> Rlimit:
