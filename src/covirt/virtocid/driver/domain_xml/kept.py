@@ -23,7 +23,7 @@ NOTHING_KEPT: Final = Kept()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownElement:
-    """An element or attribute that nobody here knows; it is kept, and worth a line in the log."""
+    """An element or attribute that nobody here knows or acts on; it is kept, and worth a line in the log."""
 
     xpath: str
     line: int = field(default=0)

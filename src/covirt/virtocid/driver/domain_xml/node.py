@@ -172,6 +172,15 @@ class Node:
                     self._report.add(element)
                 yield fragment_text(element)
 
+    def report(self, attribute: str = "") -> None:
+        """Tell that this element, or an attribute of it, is understood and kept, and changes nothing here."""
+        self._report.add(self._element, f"/@{attribute}" if attribute else "")
+
+    def report_child(self, tag: str) -> None:
+        """The same of a child that was taken."""
+        if tag in self._single:
+            self._single[tag].report()
+
     def forget(self) -> None:
         """Keep nothing of this element: it says what its absence says, and will not be written again."""
         self._answered = True

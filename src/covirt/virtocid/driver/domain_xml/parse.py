@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read a domain's XML, and a single device's."""
 
+from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
@@ -30,6 +31,12 @@ _POWEROFF: Final = values.choice("destroy", "restart", "preserve", "rename-resta
 _CRASH: Final = values.choice(
     "destroy", "restart", "preserve", "rename-restart", "coredump-destroy", "coredump-restart"
 )
+# What is done as it is written; the rest is kept and reported.
+_ACTIONS: Final = {
+    "on_poweroff": {"destroy"},
+    "on_reboot": {"destroy", "restart"},
+    "on_crash": {"destroy"},
+}
 
 
 def parse_domain(xml: str, *, live: bool = False, image_required: bool = True) -> DomainConfig:
@@ -94,15 +101,23 @@ def _read_domain(node: Node, report: Report, *, live: bool) -> DomainConfig:
         filesystems=filesystems,
         interfaces=interfaces,
         consoles=consoles,
-        on_poweroff=node.child_text("on_poweroff", _POWEROFF) or "destroy",
-        on_reboot=node.child_text("on_reboot", _POWEROFF) or "restart",
-        on_crash=node.child_text("on_crash", _CRASH) or "destroy",
+        on_poweroff=_action(node, "on_poweroff", _POWEROFF) or "destroy",
+        on_reboot=_action(node, "on_reboot", _POWEROFF) or "restart",
+        on_crash=_action(node, "on_crash", _CRASH) or "destroy",
         metadata=metadata.elements,
         settings=metadata.settings,
         ovirt=metadata.ovirt,
         kept=node.kept(),
         unknown=report.unknown,
     )
+
+
+def _action(node: Node, tag: str, read: Callable[[str], str]) -> str | None:
+    """What is to happen at an end. Whatever is written: only a reboot starts again, and nothing is preserved."""
+    action = node.child_text(tag, read)
+    if action is not None and action not in _ACTIONS[tag]:
+        node.report_child(tag)
+    return action
 
 
 def _memory(node: Node) -> tuple[int, int]:

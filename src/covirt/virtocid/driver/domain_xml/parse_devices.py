@@ -99,11 +99,14 @@ def read_console(node: Node, *, live: bool, index: int) -> Console:
     target, log = node.child("target"), node.child("log")
     path = _console_path(node) or tty
     port = target.attribute("port", values.integer(0, 1023)) if target else None
+    append = log.attribute("append", values.on_off) if log else None
+    if log is not None and append is False:
+        log.report("append")  # what earlier runs wrote stays, and is rotated
     return Console(
         target_type=(target.attribute("type", values.word) if target else None) or "lxc",
         target_port=index if port is None else port,
         log_file=log.required("file", values.absolute_path) if log else None,
-        log_append=log.attribute("append", values.on_off) if log else None,
+        log_append=append,
         alias=read_alias(node, live=live),
         path=path if live else None,
         kept=node.kept(),

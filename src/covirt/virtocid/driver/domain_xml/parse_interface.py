@@ -83,6 +83,8 @@ def _address(node: Node) -> InterfaceAddress:
         raise node.invalid(f"{item.peer} is not an {family} address", attribute="peer")
     if ipaddress.ip_address(address).is_unspecified or ipaddress.ip_address(address).is_multicast:
         raise node.invalid(f"{address} cannot be the address of an interface", attribute="address")
+    if item.peer is not None:
+        node.report("peer")  # a veth's end in a bridge has no single other side
     return item
 
 

@@ -24,19 +24,24 @@ _PERIOD: Final = values.integer(1000, 1_000_000)  # microseconds; the kernel's b
 _QUOTA: Final = values.integer(-1, 18_446_744_073_709_551)
 _WEIGHT: Final = values.integer(10, 1000)
 _RATE: Final = values.integer(0, 2**63 - 1)
+# A container has no emulator whose threads could be limited apart from it.
+_EMULATOR: Final = ("emulator_period", "emulator_quota", "emulatorpin")
 _ID: Final = values.integer(0, 2**32 - 2)  # 4294967295 is "no id"
 
 
 def read_memory_tune(node: Node | None) -> MemoryTune:
     if node is None:
         return MemoryTune()
-    return MemoryTune(
+    tune = MemoryTune(
         hard_limit_kib=_limit(node, "hard_limit"),
         soft_limit_kib=_limit(node, "soft_limit"),
         swap_hard_limit_kib=_limit(node, "swap_hard_limit"),
         min_guarantee_kib=_limit(node, "min_guarantee"),
         kept=node.kept(),
     )
+    if tune.min_guarantee_kib is not None:
+        node.report_child("min_guarantee")
+    return tune
 
 
 def _limit(node: Node, tag: str) -> int | None:
@@ -54,7 +59,7 @@ def read_cpu_tune(node: Node | None) -> CpuTune:
     if node is None:
         return CpuTune()
     emulator_pin = node.child("emulatorpin")
-    return CpuTune(
+    tune = CpuTune(
         shares=node.child_text("shares", _SHARES),
         global_period_us=node.child_text("global_period", _PERIOD),
         global_quota_us=_quota(node, "global_quota"),
@@ -66,6 +71,9 @@ def read_cpu_tune(node: Node | None) -> CpuTune:
         emulator_pin=emulator_pin.required("cpuset", values.cpuset) if emulator_pin else None,
         kept=node.kept(),
     )
+    for tag in _EMULATOR:
+        node.report_child(tag)
+    return tune
 
 
 def _quota(node: Node, tag: str) -> int | None:

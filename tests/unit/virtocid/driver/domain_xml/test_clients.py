@@ -51,7 +51,33 @@ def test_what_clients_write_for_machines_is_not_reported() -> None:
 
 
 def test_what_would_have_an_effect_elsewhere_is_reported() -> None:
-    assert unknown("libvirt-lxc") == ["/domain/devices/hostdev"]
+    assert unknown("libvirt-lxc") == []
+
+
+@pytest.mark.parametrize(
+    ("xml", "xpath"),
+    [
+        ("<on_crash>restart</on_crash>", "/domain/on_crash"),
+        ("<on_poweroff>restart</on_poweroff>", "/domain/on_poweroff"),
+        ("<on_reboot>preserve</on_reboot>", "/domain/on_reboot"),
+        ("<memtune><min_guarantee>4096</min_guarantee></memtune>", "/domain/memtune/min_guarantee"),
+        ("<cputune><emulator_quota>5000</emulator_quota></cputune>", "/domain/cputune/emulator_quota"),
+        ("<cputune><emulatorpin cpuset='0'/></cputune>", "/domain/cputune/emulatorpin"),
+        (
+            "<devices><interface type='bridge'><source bridge='b'/><ip address='fe80::1' peer='fe80::2'/></interface></devices>",
+            "/domain/devices/interface/ip/@peer",
+        ),
+        (
+            "<devices><console type='pty'><log file='/var/log/a' append='off'/></console></devices>",
+            "/domain/devices/console/log/@append",
+        ),
+    ],
+)
+def test_what_is_understood_without_an_effect_is_reported(xml: str, xpath: str) -> None:
+    text = f"<domain type='oci'><name>a</name><memory unit='MiB'>64</memory>{xml}</domain>"
+    config = parse_domain(text, image_required=False)
+    assert [item.xpath for item in config.unknown] == [xpath]
+    assert parse_domain(format_domain(config, secure=True), image_required=False) == config
 
 
 def test_ovirts_own_container_element_names_image_and_runtime() -> None:
