@@ -292,9 +292,11 @@ def attach(paths: MonitorPaths) -> socket.socket:
     """
     directory = os.open(paths.bundle, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.setblocking(False)  # a monitor that hangs accepts nobody: do not wait for it
     try:
         # By descriptor, because the path may be longer than a socket address.
         client.connect(f"/proc/self/fd/{directory}/{paths.attach_socket.name}")
+        client.setblocking(True)
     except OSError as error:
         client.close()
         raise MonitorUnreachable(path=paths.attach_socket, reason=error.strerror) from error

@@ -18,23 +18,27 @@ class Consoles:
     """Who is on which console."""
 
     def __init__(self) -> None:
+        # Held for looking things up only, because closing a console takes it in the server's event loop.
         self._lock = threading.Lock()
         self._open: dict[UUID, socket.socket] = {}
 
     def open(self, domain: Domain, device: str | None, *, force: bool) -> DescriptorEndpoint:
         """Attach to the container's terminal, or without one to its output and input.
 
-        Raises NoSuchConsole, ConsoleBusy.
+        Raises NoSuchConsole, ConsoleBusy, MonitorUnreachable.
         """
         run = domain.require_run()
         if device not in (None, "", "console0", *(console.alias for console in run.config.consoles)):
             raise NoSuchConsole(name=domain.name, device=device)
+        stream = attach(run.monitor_paths)
         with self._lock:
             present = self._open.get(domain.uuid)
-            if present is not None and not force:
-                raise ConsoleBusy(name=domain.name)
-            stream = attach(run.monitor_paths)
-            self._open[domain.uuid] = stream
+            taken = present is None or force
+            if taken:
+                self._open[domain.uuid] = stream
+        if not taken:
+            stream.close()
+            raise ConsoleBusy(name=domain.name)
         if present is not None:
             _hang_up(present)
         # The endpoint gets a descriptor of its own; ours stays to hang up the client when another takes over.

@@ -5,6 +5,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 from covirt.common.dialect import STOP_CAUSE_NAMESPACE
@@ -13,7 +14,8 @@ from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.domain_xml.complete import complete_definition
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
-from covirt.virtocid.driver.errors import DomainIsRunning, DomainIsTransient, NotSupported, UuidInUse
+from covirt.virtocid.driver.errors import DomainIsTransient, NoSuchDomain, NotSupported, UuidInUse
+from covirt.virtocid.driver.network import require_own_names
 from covirt.virtocid.driver.plan import Plan, id_map
 from covirt.virtocid.driver.records import domain_record
 from covirt.virtocid.driver.services import Services
@@ -36,41 +38,74 @@ class Definitions:
         bridge raises.
         """
         config = self._read(xml)
+        while True:
+            present = self._services.domains.find(config.uuid)
+            try:
+                domain = self._define_new(config) if present is None else self._redefine(present, config)
+            except NoSuchDomain:  # undefined by somebody else between the look and the job: it is new then
+                continue
+            if domain is not None:
+                log.info("Domain defined domain=%s uuid=%s", domain.name, domain.uuid)
+                return domain
+
+    def _define_new(self, config: DomainConfig) -> Domain | None:
+        """None when somebody else was quicker."""
         with self._lock:
-            domain = self._services.domains.find(config.uuid)
-            if domain is None:
-                domain = self._add(config, persistent=True)
-                detail = DefinedDetail.ADDED
-            else:
-                detail = DefinedDetail.UPDATED if domain.persistent else DefinedDetail.ADDED
-                self._change(domain, config)
-        log.info("Domain defined domain=%s uuid=%s", domain.name, domain.uuid)
-        self._services.bus.lifecycle(domain.remote, LifecycleEvent.DEFINED, detail)
+            if self._services.domains.find(config.uuid) is not None:
+                return None
+            domain = self._make(config, persistent=True)
+            with domain.job("define"):  # nobody starts it before its DEFINED event is out
+                self._services.domains.add(domain)
+                self._services.bus.lifecycle(domain.remote, LifecycleEvent.DEFINED, DefinedDetail.ADDED)
+            return domain
+
+    def _redefine(self, domain: Domain, config: DomainConfig) -> Domain:
+        if domain.name != config.name:
+            raise UuidInUse(uuid=config.uuid, name=domain.name)
+        with domain.job("define"), self._lock:
+            detail = DefinedDetail.UPDATED if domain.persistent else DefinedDetail.ADDED
+            self._services.images.hold(self._services.image_of(config), domain.uuid)
+            if domain.run is not None and not domain.persistent:
+                run = replace(domain.run, persistent=True)
+                self._services.runs.save(run.record)
+                domain.update(run=run, transient=False)
+            self.replace_config(domain, config)
+            if domain.run is not None:
+                self._services.store.mark_running(domain.uuid, domain.run.boot_id)
+            self._services.bus.lifecycle(domain.remote, LifecycleEvent.DEFINED, detail)
         return domain
 
     def create(self, xml: str, start: Callable[[Domain, DomainConfig], None]) -> Domain:
         """Run a domain that is forgotten at its end, or a defined one for this once in another form.
 
-        Raises what define and start raise.
+        ``start`` is called while the domain's job is held. Raises what define and start raise.
         """
         config = self._read(xml)
-        with self._lock:
-            present = self._services.domains.find(config.uuid)
-            if present is not None:
-                if present.name != config.name:
-                    raise UuidInUse(uuid=config.uuid, name=present.name)
-                if present.active:
-                    raise DomainIsRunning(name=present.name)
-            domain = present or self._add(config, persistent=False)
-        if domain is present:
+        present = self._services.domains.find(config.uuid)
+        if present is not None:
+            return self._create_defined(present, config, start)
+        with ExitStack() as held:
+            with self._lock:
+                domain = self._make(config, persistent=False)
+                # Taken before anybody can see the domain, and held until it runs: nobody else can start or drop it.
+                held.enter_context(domain.job("create"))
+                self._services.domains.add(domain)
+            try:
+                start(domain, config)
+            except BaseException:
+                self._drop(domain)
+                raise
+        return domain
+
+    def _create_defined(
+        self, domain: Domain, config: DomainConfig, start: Callable[[Domain, DomainConfig], None]
+    ) -> Domain:
+        if domain.name != config.name:
+            raise UuidInUse(uuid=config.uuid, name=domain.name)
+        with domain.job("create"):
+            domain.require_inactive()
             self._services.images.hold(self._services.image_of(config), domain.uuid)
             start(domain, config)
-            return domain
-        try:
-            start(domain, config)
-        except BaseException:
-            self._drop(domain)
-            raise
         return domain
 
     def undefine(self, domain: Domain) -> None:
@@ -87,8 +122,8 @@ class Definitions:
                 domain.update(run=run, transient=True, autostart=False)
             else:
                 self._drop(domain)
-        log.info("Domain undefined domain=%s uuid=%s", dom.name, dom.uuid)
-        services.bus.lifecycle(dom, LifecycleEvent.UNDEFINED, UndefinedDetail.REMOVED)
+            log.info("Domain undefined domain=%s uuid=%s", dom.name, dom.uuid)
+            services.bus.lifecycle(dom, LifecycleEvent.UNDEFINED, UndefinedDetail.REMOVED)
 
     def set_autostart(self, domain: Domain, *, autostart: bool) -> None:
         with domain.job("autostart"):
@@ -127,13 +162,15 @@ class Definitions:
         image = services.image_of(config)
         services.console_log(config.uuid, config, persistent=True)
         services.volumes(config)
+        require_own_names(config, (domain.next_config for domain in services.domains.all()))
         Plan(config=config, image=image, defaults=services.config.container).check()
         id_map(config, services.config.ids.first)
         for interface in config.interfaces:
             if interface.type == "network":
                 services.network.bridge_of(interface)
 
-    def _add(self, config: DomainConfig, *, persistent: bool) -> Domain:
+    def _make(self, config: DomainConfig, *, persistent: bool) -> Domain:
+        """A domain with ids, image and, when persistent, a record; not known to anybody yet."""
         services = self._services
         services.domains.require_free(config.name, config.uuid)
         with undo_on_failure() as undo:
@@ -144,21 +181,7 @@ class Definitions:
             domain = Domain(config.uuid, DomainFacts(config=config, first_id=first_id, transient=not persistent))
             if persistent:
                 services.store.save(domain_record(domain))
-            services.domains.add(domain)
         return domain
-
-    def _change(self, domain: Domain, config: DomainConfig) -> None:
-        services = self._services
-        if domain.name != config.name:
-            raise UuidInUse(uuid=config.uuid, name=domain.name)
-        with domain.job("define"):
-            image = services.image_of(config)
-            services.images.hold(image, domain.uuid)
-            if domain.run is not None and not domain.persistent:
-                run = replace(domain.run, persistent=True)
-                services.runs.save(run.record)
-                domain.update(run=run, transient=False)
-            self.replace_config(domain, config)
 
     def _drop(self, domain: Domain) -> None:
         services = self._services

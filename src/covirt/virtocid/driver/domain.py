@@ -15,7 +15,7 @@ from uuid import UUID
 
 from covirt.common.stop_cause import StopCause
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
-from covirt.virtocid.driver.errors import DomainBusy, DomainIsNotRunning, DomainIsRunning
+from covirt.virtocid.driver.errors import DomainBusy, DomainIsNotRunning, DomainIsRunning, NoSuchDomain
 from covirt.virtocid.driver.run import Run
 from covirt.wire.constants import DomainState
 from covirt.wire.structs import RemoteDomain
@@ -116,6 +116,12 @@ class Domain:
             return outcome.state, outcome.reason
         return DomainState.SHUTOFF, 0
 
+    @property
+    def last_stop_text(self) -> str:
+        """Why it last stopped, for a message."""
+        cause = self._facts.last_stop
+        return "it has not run" if cause is None else cause.describe()
+
     def require_run(self) -> Run:
         run = self._facts.run
         if run is None:
@@ -128,10 +134,14 @@ class Domain:
 
     @contextmanager
     def job(self, what: str, *, wait_seconds: float = JOB_WAIT_SECONDS) -> Iterator[None]:
-        """Be the only one who changes this domain. Raises DomainBusy when another job lasts longer than the wait."""
+        """Be the only one who changes this domain. Raises DomainBusy when another job lasts longer than the wait, and
+        NoSuchDomain when the domain was undefined or has ended for good meanwhile.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self._job is None, wait_seconds):
                 raise DomainBusy(name=self.name, job=self._job, seconds=wait_seconds)
+            if self.gone:
+                raise NoSuchDomain(key="uuid", value=self.uuid)
             self._job = what
         try:
             yield

@@ -62,7 +62,7 @@ class Driver:
 
     def create(self, xml: str, *, paused: bool) -> Domain:
         return self.definitions.create(
-            xml, lambda domain, config: self.lifecycle.start(domain, paused=paused, config=config)
+            xml, lambda domain, config: self.lifecycle.start_within_job(domain, paused=paused, config=config)
         )
 
     def describe(self, domain: Domain, *, inactive: bool, secure: bool) -> str:

@@ -6,8 +6,9 @@ The order makes a killed daemon harmless: the cause is on disk before anything t
 are removed before the domain counts as shut off, and only then do clients hear of it.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,8 +30,18 @@ log = logging.getLogger(__name__)
 
 _LOG_TAIL_LINES: Final = 10
 _RESTARTS: Final = (UserRequest.REBOOT, UserRequest.RESET)
+_DESTROYS: Final = (UserRequest.DESTROY, UserRequest.DESTROY_GRACEFULLY, UserRequest.RESET)
 
 Restart = Callable[[Domain, Run], None]
+
+
+@contextlib.contextmanager
+def logged_disk_errors(what: str) -> Iterator[None]:
+    """A full disk must not keep a container from ending, nor its clients from hearing of it."""
+    try:
+        yield
+    except OSError as error:
+        log.error("It could not be written down %s: %s", what, error)
 
 
 def now_text() -> str:
@@ -90,7 +101,7 @@ class Endings:
                 domain.end_told(present)
 
     def _handle(self, domain: Domain, run: Run) -> None:
-        cause = self._cause(run)
+        cause = self._recorded_cause(domain, run) or self._cause(run)
         restarts = run.request in _RESTARTS and not domain.gone
         self._record(domain, run, cause)
         self._clean_up(run)
@@ -104,7 +115,8 @@ class Endings:
     def finish(self, domain: Domain, cause: StopCause) -> None:
         """The run is gone: say so. Also for a run that an earlier daemon saw end."""
         services = self._services
-        services.runs.remove(domain.uuid)
+        with logged_disk_errors(f"that the run of {domain.name} is over"):
+            services.runs.remove(domain.uuid)
         domain.update(run=None, last_stop=cause)
         dom = domain.remote
         if not domain.persistent:
@@ -122,9 +134,18 @@ class Endings:
         """A transient domain ends with its run."""
         services = self._services
         services.domains.remove(domain)
-        services.store.remove(domain.uuid)
+        if services.store.has_definition(domain.uuid):
+            log.warning("Its definition could not be read, so its files stay domain=%s", domain.name)
+        else:
+            with logged_disk_errors(f"that {domain.name} is gone"):
+                services.store.remove(domain.uuid)
         services.ids.free(domain.uuid)
         services.images.release(None, domain.uuid)
+
+    def _recorded_cause(self, domain: Domain, run: Run) -> StopCause | None:
+        """What an earlier daemon found, before it was killed during the clean-up."""
+        facts = domain.facts
+        return facts.last_stop if run.phase is RunPhase.STOPPING and facts.run_number == run.run_number else None
 
     def _cause(self, run: Run) -> StopCause:
         """Why it ended: what was asked for wins, but for a death at the memory limit."""
@@ -135,11 +156,14 @@ class Endings:
         return decide(run.request, end, oom=oom, tail=tail)
 
     def _record(self, domain: Domain, run: Run, cause: StopCause) -> None:
-        facts = domain.update(run=replace(run, phase=RunPhase.STOPPING), last_stop=cause, run_number=run.run_number)
-        if not facts.transient:
-            self._services.store.save(domain_record(domain))
-            self._services.store.clear_running(domain.uuid)
-        self._services.runs.save(replace(run, phase=RunPhase.STOPPING).record)
+        ending = replace(run, phase=RunPhase.STOPPING)
+        facts = domain.update(run=ending, last_stop=cause, run_number=run.run_number)
+        with logged_disk_errors(f"why {domain.name} ended"):
+            if not facts.transient:
+                self._services.store.save(domain_record(domain))
+                self._services.store.clear_running(domain.uuid)
+        with logged_disk_errors(f"that {domain.name} is ending"):
+            self._services.runs.save(ending.record)
 
     def _clean_up(self, run: Run) -> None:
         try:
@@ -151,9 +175,11 @@ class Endings:
     def _start_again(self, domain: Domain, run: Run) -> None:
         try:
             self._restart(domain, run)
-        except Error as error:
+        except (Error, OSError) as error:
             log.error("Domain could not be started again domain=%s: %s", domain.name, error)
-            self.finish(domain, StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error)))
+            cause = StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error))
+            self._record(domain, replace(run, run_number=run.run_number + 1), cause)
+            self.finish(domain, cause)
         else:
             self._services.bus.metadata_change(domain.remote, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
             self._services.bus.reboot(domain.remote)
@@ -164,10 +190,10 @@ def decide(request: UserRequest | None, end: RunEnd, *, oom: bool, tail: tuple[s
     when = now_text()
     if end.status is not None:
         cause = StopCause.of_exit(end.status, when=when, oom=oom, log_tail=tail)
-        if cause.kind is StopKind.OOM or request is None:
+        destroyed = request in _DESTROYS
+        if request is None or (cause.kind is StopKind.OOM and not destroyed):
             return cause
-        destroyed = request in (UserRequest.DESTROY, UserRequest.RESET)
         return replace(cause, kind=StopKind.DESTROY if destroyed else StopKind.SHUTDOWN)
-    if request in (UserRequest.DESTROY, UserRequest.RESET):
+    if request in _DESTROYS:
         return StopCause(kind=StopKind.DESTROY, when=when, log_tail=tail)
     return StopCause(kind=StopKind.SUPERVISOR_LOST, when=when, log_tail=tail)

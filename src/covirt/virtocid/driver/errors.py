@@ -64,6 +64,13 @@ class StopTimedOut(Unavailable):
     )
 
 
+class EndTimedOut(Unavailable):
+    template = (
+        "domain '{name}' was killed and is not gone after {seconds:.0f} seconds; a process of it may hang in the "
+        "kernel, and its end is handled when it comes"
+    )
+
+
 class NoMetadata(NotFound):
     template = "Requested metadata element is not present: {what}"
 
@@ -152,6 +159,7 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (StartFailed, ErrorCode.INTERNAL_ERROR),  # as libvirt answers for a guest that does not come up
     (DomainBusy, ErrorCode.OPERATION_TIMEOUT),
     (StopTimedOut, ErrorCode.OPERATION_TIMEOUT),
+    (EndTimedOut, ErrorCode.OPERATION_TIMEOUT),
     (UnusableRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (UnknownRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (NoSuchStatistics, ErrorCode.ARGUMENT_UNSUPPORTED),  # "not supported" would mean that there are no statistics

@@ -10,17 +10,18 @@ from typing import Final
 from covirt.common.dialect import STOP_CAUSE_NAMESPACE
 from covirt.common.errors import Denied, Error, InvalidRequest, NotFound, Unsupported
 from covirt.common.stop_cause import StopCause, StopKind
+from covirt.common.undo import undo_on_failure
 from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.errors import ContainerInWrongState, ContainerMissing
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.signals import signal_number
-from covirt.virtocid.driver.ending import Endings, now_text
+from covirt.virtocid.driver.ending import Endings, logged_disk_errors, now_text
 from covirt.virtocid.driver.errors import (
     BadArgument,
     DomainIsNotPaused,
     DomainIsPaused,
-    NoSuchDomain,
+    EndTimedOut,
     NotSupported,
     StartFailed,
     StopTimedOut,
@@ -42,7 +43,8 @@ from covirt.wire.constants import (
 log = logging.getLogger(__name__)
 
 _DEFAULT_STOP_SIGNAL: Final = "SIGTERM"
-_KILL_SECONDS: Final = 60.0  # from SIGKILL to the end of the clean-up
+_KILL_SECONDS: Final = 15.0  # from SIGKILL to the end of the clean-up, before stronger means are used
+_CGROUP_KILL_SECONDS: Final = 45.0
 # virDomainProcessSignal has its own numbers: those of Linux up to 31, then real-time signals from 32 (= SIGRTMIN).
 _FIRST_REAL_TIME: Final = 32
 _LAST_SIGNAL: Final = 64
@@ -67,16 +69,15 @@ class Lifecycle:
         Raises DomainIsRunning, StartFailed, and what a wrong definition raises.
         """
         with domain.job("start"):
-            if domain.gone:
-                raise NoSuchDomain(key="uuid", value=domain.uuid)
-            domain.require_inactive()
-            self._start(domain, config or domain.next_config, paused=paused)
+            self.start_within_job(domain, paused=paused, config=config or domain.next_config)
 
-    def _start(self, domain: Domain, config: DomainConfig, *, paused: bool) -> None:
+    def start_within_job(self, domain: Domain, *, paused: bool, config: DomainConfig) -> None:
+        """The same for a caller that holds the domain's job."""
+        domain.require_inactive()
         services = self._services
         try:
             run = self._starter.start(domain, config, paused=paused, domain_id=services.domains.next_id())
-        except Error as error:
+        except (Error, OSError) as error:
             self._start_failed(domain, error)
             if isinstance(error, _REQUEST_ERRORS):
                 raise
@@ -87,21 +88,24 @@ class Lifecycle:
         services.bus.lifecycle(domain.remote, LifecycleEvent.STARTED, StartedDetail.BOOTED)
         if paused:
             services.bus.lifecycle(domain.remote, LifecycleEvent.SUSPENDED, SuspendedDetail.PAUSED)
-        self.endings.watch(domain, run)
 
     def _running(self, domain: Domain, run: Run) -> None:
+        """From here on it is watched: whatever else fails, its end is handled (once this job is over)."""
         domain.update(run=run, run_number=run.run_number)
+        self.endings.watch(domain, run)
         if run.persistent:
-            self._services.store.mark_running(domain.uuid, run.boot_id)
+            with logged_disk_errors(f"that {domain.name} runs"):
+                self._services.store.mark_running(domain.uuid, run.boot_id)
         self.endings.register(run)
 
-    def _start_failed(self, domain: Domain, error: Error) -> None:
+    def _start_failed(self, domain: Domain, error: Exception) -> None:
         services = self._services
         cause = StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error))
         log.warning("Domain could not be started domain=%s cause=%s: %s", domain.name, cause.kind, error)
         domain.update(last_stop=cause, run_number=domain.facts.run_number + 1)
         if domain.persistent:
-            services.store.save(domain_record(domain))
+            with logged_disk_errors(f"why {domain.name} did not start"):
+                services.store.save(domain_record(domain))
         services.bus.metadata_change(domain.remote, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
         services.bus.lifecycle(domain.remote, LifecycleEvent.STOPPED, StoppedDetail.FAILED)
 
@@ -109,7 +113,6 @@ class Lifecycle:
         """After a reboot: the same domain id, so that clients see one domain that never went away."""
         again = self._starter.start(domain, domain.next_config, paused=False, domain_id=run.domain_id)
         self._running(domain, again)
-        self.endings.watch(domain, again)
 
     def shutdown(self, domain: Domain) -> None:
         """Send the stop signal and return; the end is told by an event."""
@@ -121,21 +124,32 @@ class Lifecycle:
         self._ask_to_stop(domain, UserRequest.REBOOT if restarts else UserRequest.SHUTDOWN, "reboot")
 
     def reset(self, domain: Domain) -> None:
-        """End it at once and start it again; returns when it runs."""
+        """End it at once and start it again; returns when it runs. Raises StartFailed."""
         run = self._kill(domain, UserRequest.RESET, "reset")
-        self._wait(domain, run, seconds=_KILL_SECONDS, signal="SIGKILL")
+        self._wait_for_kill(domain, run)
+        if domain.run is None:
+            raise StartFailed(name=domain.name, reason=domain.last_stop_text)
 
     def destroy(self, domain: Domain, *, graceful: bool) -> None:
         """End it and return when everything of it is gone. Raises StopTimedOut when a graceful end takes too long."""
         if graceful:
-            run = self._ask_to_stop(domain, UserRequest.DESTROY, "destroy")
+            run = self._ask_to_stop(domain, UserRequest.DESTROY_GRACEFULLY, "destroy")
             seconds: float | None = run.config.settings.stop_timeout_seconds
             if seconds is None:
                 seconds = self._services.config.container.stop_timeout_seconds
-            self._wait(domain, run, seconds=seconds, signal=self._stop_signal(run))
+            if not domain.wait_for_end(run, timeout_seconds=seconds):
+                self._withdraw(domain, run)
+                raise StopTimedOut(name=domain.name, seconds=seconds, signal=run.stop_signal or _DEFAULT_STOP_SIGNAL)
             return
         run = self._kill(domain, UserRequest.DESTROY, "destroy")
-        self._wait(domain, run, seconds=_KILL_SECONDS, signal="SIGKILL")
+        self._wait_for_kill(domain, run)
+
+    def ask_again(self, domain: Domain, request: UserRequest) -> None:
+        """Repeat what was asked of a daemon that was killed, which may not have reached the container; waits not."""
+        if request in (UserRequest.DESTROY, UserRequest.RESET):
+            self._kill(domain, request, request)
+        else:
+            self._ask_to_stop(domain, request, request)
 
     def suspend(self, domain: Domain) -> None:
         """Freeze it. Raises DomainIsPaused."""
@@ -143,8 +157,13 @@ class Lifecycle:
             run = domain.require_run()
             if run.paused:
                 raise DomainIsPaused(name=domain.name)
-            self._runtime(run).pause(run.container_id)
-            self._save(domain, replace(run, paused=True))
+            paused = replace(run, paused=True)
+            with undo_on_failure() as undo:
+                # On record before it is so: what a record calls paused is compared with the runtime by a successor.
+                undo.add(f"record that {domain.name} goes on", lambda: self._services.runs.save(run.record))
+                self._services.runs.save(paused.record)
+                self._runtime(run).pause(run.container_id)
+                domain.update(run=paused)
             self._services.bus.lifecycle(domain.remote, LifecycleEvent.SUSPENDED, SuspendedDetail.PAUSED)
 
     def resume(self, domain: Domain) -> None:
@@ -180,7 +199,7 @@ class Lifecycle:
                 )  # it has not run: nothing could catch a signal
             if run.paused:
                 run = self._thaw(domain, run)
-            return self._end(domain, run, request, signal_number(self._stop_signal(run)))
+            return self._end(domain, run, request, signal_number(run.stop_signal or _DEFAULT_STOP_SIGNAL))
 
     def _kill(self, domain: Domain, request: UserRequest, job: str) -> Run:
         with domain.job(job):
@@ -191,16 +210,30 @@ class Lifecycle:
 
     def _end(self, domain: Domain, run: Run, request: UserRequest, number: int) -> Run:
         """The request is on disk before the signal, so that a killed daemon's successor knows the cause."""
-        run = self._save(domain, replace(run, request=request))
+        run = self._save(domain, replace(run, request=request, request_sent=False))
         try:
             self._runtime(run).kill(run.container_id, number)
         except (ContainerInWrongState, ContainerMissing) as error:
             log.debug("It had ended already container=%s: %s", run.container_id, error)
-        return run
+        if number == signals.SIGKILL:
+            return run
+        return self._save(domain, replace(run, request_sent=True))
 
-    def _wait(self, domain: Domain, run: Run, *, seconds: float, signal: str) -> None:
-        if not domain.wait_for_end(run, timeout_seconds=seconds):
-            raise StopTimedOut(name=domain.name, seconds=seconds, signal=signal)
+    def _withdraw(self, domain: Domain, run: Run) -> None:
+        """It did not end when asked: what it does later is its own doing."""
+        with domain.job("destroy"):
+            present = domain.run
+            if present is not None and present.run_number == run.run_number:
+                self._save(domain, replace(present, request=None, request_sent=False))
+
+    def _wait_for_kill(self, domain: Domain, run: Run) -> None:
+        """A runtime or monitor that hangs cannot keep a container: its whole cgroup is killed then."""
+        if domain.wait_for_end(run, timeout_seconds=_KILL_SECONDS):
+            return
+        log.warning("The container did not end by its runtime, so all of it is killed container=%s", run.container_id)
+        self._services.supervisor.adopt(run.container_id).kill()
+        if not domain.wait_for_end(run, timeout_seconds=_CGROUP_KILL_SECONDS):
+            raise EndTimedOut(name=domain.name, seconds=_KILL_SECONDS + _CGROUP_KILL_SECONDS)
 
     def _thaw(self, domain: Domain, run: Run) -> Run:
         runtime = self._runtime(run)
@@ -209,10 +242,6 @@ class Lifecycle:
             return self._save(domain, replace(run, phase=RunPhase.RUNNING, paused=False, resumed=True))
         runtime.resume(run.container_id)
         return self._save(domain, replace(run, paused=False, resumed=True))
-
-    def _stop_signal(self, run: Run) -> str:
-        image = self._services.images.find(run.image_path)
-        return run.config.settings.stop_signal or image.config.stop_signal or _DEFAULT_STOP_SIGNAL
 
     def _save(self, domain: Domain, run: Run) -> Run:
         self._services.runs.save(run.record)

@@ -7,11 +7,13 @@ made is removed, what was half removed is removed to its end. A record of an ear
 """
 
 import logging
+from dataclasses import replace
 
 from covirt.common.errors import Error
 from covirt.common.files import write_atomic
 from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.processes import alive
+from covirt.oci.runtime import ContainerStatus
 from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.ending import Endings, now_text
 from covirt.virtocid.driver.lifecycle import Lifecycle
@@ -19,7 +21,7 @@ from covirt.virtocid.driver.records import domain_of, domain_record
 from covirt.virtocid.driver.run import Run, run_of
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import clean_up
-from covirt.virtocid.driver.store import RunPhase, RunRecord, UserRequest
+from covirt.virtocid.driver.store import RunPhase, RunRecord
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,8 @@ class Recovery:
         living = [run for run in runs if self._lives(run)]
         self._services.network.adopt(living)
         ended = [self._recover(run, lives=run in living) for run in runs]
-        self._endings.handle_ended([each for each in ended if each is not None])
         self._remove_strangers(runs)
+        self._endings.handle_ended([each for each in ended if each is not None])  # some of these start again
         self._explain_host_ends()
         self._finish_undefines()
 
@@ -101,37 +103,49 @@ class Recovery:
         """Adopt or undo a run; one that ended by itself is returned, to be handled with others at once."""
         domain = self._domain_of(run)
         if lives:
+            run = self._as_it_is(run)
             domain.update(run=run, run_number=run.run_number)
             log.info("Domain found running domain=%s uuid=%s", domain.name, domain.uuid)
             self._endings.watch(domain, run)
             self._finish_request(domain, run)
-        elif self._ended_by_itself(run):
-            domain.update(run=run, run_number=run.run_number)
+        elif self._ended(run):
+            domain.update(run=run)
             return domain, run
         else:
             self._undo(domain, run)
         return None
 
-    def _ended_by_itself(self, run: Run) -> bool:
-        """It ran, and ended while nobody looked: its exit file tells the rest."""
-        return run.boot_id == self._services.boot_id and run.phase is RunPhase.RUNNING and run.container is not None
+    def _ended(self, run: Run) -> bool:
+        """It ran, and ended while nobody looked or in the middle of its clean-up: its exit file tells the rest."""
+        ran = run.phase in (RunPhase.RUNNING, RunPhase.STOPPING) and run.container is not None
+        return ran and run.boot_id == self._services.boot_id
+
+    def _as_it_is(self, run: Run) -> Run:
+        """A pause is on record before it begins until after it is over: only the runtime knows whether it is so."""
+        if not run.paused:
+            return run
+        try:
+            status = self._services.runtimes.named(run.runtime).state(run.container_id).status
+        except Error as error:
+            log.warning("Taken for paused, as recorded domain=%s: %s", run.config.name, error)
+            return run
+        if status is not ContainerStatus.RUNNING:
+            return run
+        run = replace(run, phase=RunPhase.RUNNING, paused=False, resumed=True)
+        self._services.runs.save(run.record)
+        return run
 
     def _finish_request(self, domain: Domain, run: Run) -> None:
         """A stop that was asked for may not have reached the container: ask for it again."""
+        if run.request is None or run.request_sent:
+            return
         try:
-            if run.request is UserRequest.DESTROY:
-                self._lifecycle.destroy(domain, graceful=False)
-            elif run.request is UserRequest.RESET:
-                self._lifecycle.reset(domain)
-            elif run.request is UserRequest.SHUTDOWN:
-                self._lifecycle.shutdown(domain)
-            elif run.request is UserRequest.REBOOT:
-                self._lifecycle.reboot(domain)
+            self._lifecycle.ask_again(domain, run.request)
         except Error as error:
             log.error("A stop could not be finished domain=%s: %s", domain.name, error)
 
     def _undo(self, domain: Domain, run: Run) -> None:
-        """Half made, half removed, or of another boot: remove what is left and say why it is not running."""
+        """Half made, or of another boot: remove what is left and say why it is not running."""
         cause = self._cause(domain, run)
         domain.update(last_stop=cause, run_number=max(run.run_number, domain.facts.run_number))
         if domain.persistent:
@@ -144,16 +158,13 @@ class Recovery:
         self._endings.finish(domain, cause)
 
     def _cause(self, domain: Domain, run: Run) -> StopCause:
+        if run.boot_id == self._services.boot_id:
+            reason = "virtocid ended during the start; start it again"
+            return StopCause(kind=StopKind.START_FAILED, when=now_text(), message=reason)
         recorded = domain.facts.last_stop
         if run.phase is RunPhase.STOPPING and recorded is not None and domain.facts.run_number == run.run_number:
             return recorded
-        if run.boot_id != self._services.boot_id:
-            return StopCause(kind=StopKind.HOST, when=now_text())
-        if run.phase is RunPhase.STOPPING:
-            return StopCause(kind=StopKind.SUPERVISOR_LOST, when=now_text())
-        return StopCause(
-            kind=StopKind.START_FAILED, when=now_text(), message="virtocid ended during the start; start it again"
-        )
+        return StopCause(kind=StopKind.HOST, when=now_text())
 
     def _domain_of(self, run: Run) -> Domain:
         """The run's domain; a transient one exists nowhere else."""

@@ -60,7 +60,8 @@ class Domains:
     def remove(self, domain: Domain) -> None:
         with self._lock:
             domain.gone = True
-            self._table = {uuid: other for uuid, other in self._table.items() if uuid != domain.uuid}
+            # By identity: another domain may have taken the UUID since.
+            self._table = {uuid: other for uuid, other in self._table.items() if other is not domain}
 
     def next_id(self) -> int:
         """A positive number that no run of this boot had before."""

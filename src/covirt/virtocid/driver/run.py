@@ -46,6 +46,8 @@ class Run:
     container: ProcessIdentity | None = None
     monitor: ProcessIdentity | None = None
     request: UserRequest | None = None
+    request_sent: bool = False
+    stop_signal: str | None = None  # the XML's or the image's, which may be out of reach when it is needed
     paused: bool = False
     resumed: bool = False
 
@@ -113,6 +115,8 @@ class Run:
             image=self.image_path,
             started_at=self.started_at,
             user_request=self.request,
+            request_sent=self.request_sent,
+            stop_signal=self.stop_signal,
             paused=self.paused,
             resumed=self.resumed,
             persistent=self.persistent,
@@ -141,6 +145,8 @@ def run_of(record: RunRecord, directory: Path) -> Run:
         container=record.process,
         monitor=record.monitor,
         request=record.user_request,
+        request_sent=record.request_sent,
+        stop_signal=record.stop_signal,
         paused=record.paused,
         resumed=record.resumed,
     )

@@ -56,6 +56,7 @@ class UserRequest(StrEnum):
 
     SHUTDOWN = "shutdown"
     DESTROY = "destroy"
+    DESTROY_GRACEFULLY = "destroy_gracefully"  # a destroy that never kills
     REBOOT = "reboot"  # a shutdown after which the domain starts again
     RESET = "reset"  # a destroy after which the domain starts again
 
@@ -81,6 +82,8 @@ class RunRecord:
     image: str | None = None  # path of the image file in use
     started_at: float | None = None  # seconds since the epoch
     user_request: UserRequest | None = None
+    request_sent: bool = False  # its signal has reached the container: it is not repeated
+    stop_signal: str | None = None
     paused: bool = False
     resumed: bool = False  # it was paused before, which is a reason of libvirt's
     persistent: bool = True  # False: the domain ends with this run
@@ -167,6 +170,10 @@ class DomainStore:
             return (self.directory(uuid) / _RUNNING).read_text()
         except FileNotFoundError:
             return None
+
+    def has_definition(self, uuid: UUID) -> bool:
+        """Whether there is a definition, readable or not: its directory is not to be removed then."""
+        return (self.directory(uuid) / "domain.json").exists()
 
     def undefined(self) -> tuple[UUID, ...]:
         """Domains that were undefined while they ran, and whose directories are still there."""
@@ -333,6 +340,8 @@ def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
         image=fields.optional("image", str),
         started_at=fields.optional("started_at", float),
         user_request=fields.member("user_request", UserRequest),
+        request_sent=bool(fields.optional("request_sent", bool)),
+        stop_signal=fields.optional("stop_signal", str),
         paused=bool(fields.optional("paused", bool)),
         resumed=bool(fields.optional("resumed", bool)),
         persistent=fields.required("persistent", bool),
