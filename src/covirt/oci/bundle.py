@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 _ROOTFS_IN_IMAGE: Final = "rootfs"
 _CONFIG: Final = "config.json"
+_LAYER_IDS: Final = "ids"  # in a root layer, beside upper and work: host ids of the container's root
 
 
 class ImpassableDirectory(InvalidRequest):
@@ -242,17 +243,35 @@ def _prepare_layer(layer: Path, lower: Path, request: BundleRequest) -> tuple[Pa
     """The upper directory is what shows as / inside: it takes owner and mode of the image's root directory."""
     upper, work = layer / "upper", layer / "work"
     work.mkdir(mode=0o700, exist_ok=True)
+    if upper.is_dir():
+        _require_same_ids(layer, upper, request.idmap)
+        return upper, work
     like = lower.stat()
-    try:
-        owner = upper.stat().st_uid
-    except FileNotFoundError:
-        upper.mkdir(mode=0o700)
-        os.chown(upper, like.st_uid, like.st_gid)
-        upper.chmod(stat.S_IMODE(like.st_mode))
-    else:
-        if owner != like.st_uid:
-            raise RootLayerOfAnother(path=layer, owner=owner, expected=request.idmap.uid_first)
+    write_atomic(layer / _LAYER_IDS, _ids_text(request.idmap).encode(), durable=not request.root_layer.discarded)
+    unfinished = layer / "upper.new"
+    unfinished.mkdir(mode=0o700, exist_ok=True)
+    os.chown(unfinished, like.st_uid, like.st_gid)
+    unfinished.chmod(stat.S_IMODE(like.st_mode))
+    unfinished.rename(upper)
     return upper, work
+
+
+def _require_same_ids(layer: Path, upper: Path, idmap: IdMap) -> None:
+    """Asked of our own note: the upper directory's owner is the container's to change, with ``chown 1 /``."""
+    try:
+        recorded = (layer / _LAYER_IDS).read_text()
+    except FileNotFoundError:  # made before there were notes: an owner that the mapping has is believed
+        owner = upper.stat().st_uid
+        if not any(each.outside <= owner < each.outside + each.count for each in idmap.uids):
+            raise RootLayerOfAnother(path=layer, owner=owner, expected=idmap.uid_first) from None
+        write_atomic(layer / _LAYER_IDS, _ids_text(idmap).encode())
+        return
+    if recorded != _ids_text(idmap):
+        raise RootLayerOfAnother(path=layer, owner=recorded.strip(), expected=_ids_text(idmap).strip())
+
+
+def _ids_text(idmap: IdMap) -> str:
+    return f"{idmap.uid_first}:{idmap.gid_first}\n"
 
 
 def _mount_volume(request: BundleRequest, number: int, volume: Volume, undo: UndoStack) -> Mount:

@@ -56,8 +56,8 @@ class UnsuitableRootLayer(Unsupported):
 
 class RootLayerOfAnother(Conflict):
     template = (
-        "the root layer {path} belongs to id {owner}, and the user mapping of this domain starts at {expected}; "
-        "restore the mapping it was made with, or remove the layer"
+        "the root layer {path} was made for host id {owner}, and the user mapping of this domain starts at "
+        "{expected}; restore the mapping it was made with, or remove the layer"
     )
 
 

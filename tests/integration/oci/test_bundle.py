@@ -170,9 +170,36 @@ def test_a_kept_layer_survives_and_belongs_to_its_mapping(images: SharedImages, 
     remove_bundle(request.directory, images=images)
 
     request = replace(_request(images, image), root_layer=layer)
-    assert layer.directory is not None
-    os.chown(layer.directory / "upper", 4711, 4711)
-    with pytest.raises(RootLayerOfAnother, match="4711"):
+    other = replace(IDMAP, uid_first=IDMAP.uid_first + IDMAP.count)
+    with pytest.raises(RootLayerOfAnother, match=f"{IDMAP.uid_first}:.*{other.uid_first}"):
+        prepare_bundle(replace(request, idmap=other), images=images)
+    remove_bundle(request.directory, images=images)
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_container_may_give_its_root_directory_away(
+    images: SharedImages, image: Path, disk_dir: Path, noted: bool
+) -> None:
+    """``noted``: whether the layer was made by a version that notes the ids of a layer."""
+    layer = RootLayer(directory=disk_dir / "layer", discarded=False)
+    request = replace(_request(images, image), root_layer=layer)
+    bundle = prepare_bundle(request, images=images)
+    os.chown(bundle.rootfs, IDMAP.host_uid(1), IDMAP.host_gid(1))
+    remove_bundle(request.directory, images=images)
+    if not noted:
+        (disk_dir / "layer/ids").unlink()
+
+    request = replace(_request(images, image), root_layer=layer)
+    assert prepare_bundle(request, images=images).rootfs.stat().st_uid == IDMAP.host_uid(1)
+    remove_bundle(request.directory, images=images)
+
+
+def test_a_layer_without_a_note_belongs_to_whom_its_files_belong(
+    images: SharedImages, image: Path, disk_dir: Path
+) -> None:
+    request = replace(_request(images, image), root_layer=RootLayer(directory=disk_dir / "layer", discarded=False))
+    (disk_dir / "layer/upper").mkdir(parents=True)
+    with pytest.raises(RootLayerOfAnother, match="host id 0,"):
         prepare_bundle(request, images=images)
     remove_bundle(request.directory, images=images)
 
