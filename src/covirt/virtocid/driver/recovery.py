@@ -33,6 +33,7 @@ class Recovery:
         self._services = services
         self._lifecycle = lifecycle
         self._endings: Endings = lifecycle.endings
+        self._left_alone: set[str] = set()  # UUIDs of runs whose record cannot be read: nothing of theirs is touched
 
     def run(self) -> None:
         self._load_domains()
@@ -65,9 +66,9 @@ class Recovery:
             log.error("A domain is left out because its file is broken path=%s reason=%s", each.path, each.reason)
         for record in records:
             try:
-                domain = domain_of(record)
-                services.ids.reserve(domain.uuid, domain.facts.first_id)
-                services.domains.add(domain)
+                if record.id_range is not None:  # also for a definition that cannot be read: it may run
+                    services.ids.reserve(record.uuid, record.id_range[0])
+                services.domains.add(domain_of(record))
             except Error as error:
                 log.error("A domain is left out domain=%s: %s", record.name, error)
 
@@ -76,6 +77,7 @@ class Recovery:
         records, broken = services.runs.load_all()
         for each in broken:
             log.error("A run is left alone because its file is broken path=%s reason=%s", each.path, each.reason)
+            self._left_alone.add(each.path.parent.name)
         runs = []
         for record in records:
             run = self._read(record)
@@ -89,6 +91,7 @@ class Recovery:
             return run_of(record, self._services.runs.directory(record.uuid))
         except Error as error:
             log.error("A run is left alone because its record cannot be read uuid=%s: %s", record.uuid, error)
+            self._left_alone.add(str(record.uuid))
             return None
 
     def _lives(self, run: Run) -> bool:
@@ -183,14 +186,15 @@ class Recovery:
         """Directories of domains that were undefined while they ran, and whose run is over."""
         services = self._services
         for uuid in services.store.undefined():
-            if services.domains.find(uuid) is None:
+            if services.domains.find(uuid) is None and str(uuid) not in self._left_alone:
                 services.store.remove(uuid)
 
     def _explain_host_ends(self) -> None:
         """Domains that ran when their host went down: /run is empty now, and only their mark is left."""
         services = self._services
         for domain in services.domains.all():
-            if domain.active or services.store.running_boot_id(domain.uuid) is None:
+            alone = str(domain.uuid) in self._left_alone
+            if domain.active or alone or services.store.running_boot_id(domain.uuid) is None:
                 continue
             cause = StopCause(kind=StopKind.HOST, when=now_text())
             domain.update(last_stop=cause)
@@ -202,7 +206,7 @@ class Recovery:
         """Places of runs that no record tells of: their record was removed right before their daemon was killed."""
         known = {run.container_id for run in runs}
         for name in self._services.supervisor.leftovers():
-            if name not in known:
+            if name not in known and name.rpartition("-")[0] not in self._left_alone:
                 log.warning("Removing what is left of an unknown run container=%s", name)
                 try:
                     self._services.supervisor.adopt(name).remove()
