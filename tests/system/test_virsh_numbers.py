@@ -57,6 +57,23 @@ def test_memory(virtocid: Virtocid, runtime: str) -> None:
     assert int(bulk["balloon.unused"]) <= 44 * 1024
 
 
+def test_what_only_a_container_has(virtocid: Virtocid) -> None:
+    """libvirt leaves the names of this group to the hypervisor."""
+    virtocid.run(
+        "few", ("/bin/sh", "-c", "sleep 1000 & sleep 1000 & wait"), settings="<covirt:processes limit='50'/>"
+    )
+    wait_until(lambda: pairs(virtocid.tell("domstats", "few", "--vm"))["vm.pids.cur"] == "3", what="three processes")
+    stats = {name: int(value) for name, value in pairs(virtocid.tell("domstats", "few", "--vm")).items()}
+    assert stats["vm.pids.max"] == 50
+    assert stats["vm.oom_kills.sum"] == 0
+    assert {name.removeprefix("vm.") for name in stats} <= {
+        "pids.cur", "pids.max", "oom_kills.sum",
+        "read_bytes.sum", "write_bytes.sum", "read_requests.sum", "write_requests.sum",
+    }  # fmt: skip
+    virtocid.virsh("destroy", "few")
+    assert pairs(virtocid.tell("domstats", "few", "--vm")) == {}
+
+
 def test_network(virtocid: Virtocid, linux_bridge: LinuxBridge) -> None:
     """The container sends a lot and receives little, which also tells the two directions apart."""
     address = linux_bridge.guest_address(2)

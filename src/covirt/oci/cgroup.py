@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.kernel_file import KernelFile, field, number, read_once
@@ -43,8 +43,7 @@ class BlockDeviceStats:
     write_requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkCounters:
+class NetworkCounters(NamedTuple):
     """As the container sees them."""
 
     rx_bytes: int

@@ -3,7 +3,8 @@
 """libvirt's typed parameters: a name, a type and a value; thousands of them travel in one bulk statistics reply."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -84,7 +85,30 @@ _PACK: Final[dict[int, Callable[[Any], bytes]]] = {
 }
 
 
-class ParamsCodec(Codec[tuple[TypedParam, ...]]):
+@dataclass(frozen=True, slots=True)
+class EncodedParams:
+    """Parameters in their wire form already, ``count`` of them: for replies with thousands."""
+
+    count: int
+    data: bytes
+
+    def __iter__(self) -> Iterator[TypedParam]:
+        source = Source(self.data)
+        for _ in range(self.count):
+            yield _unpack_param(source)
+
+
+def encoder(field: str, kind: ParamType) -> Callable[[ParamValue], bytes]:
+    """A function from a value to the wire form of this parameter; what never changes of it is encoded here, once."""
+    prefix, pack = _STRING.encode(field) + _U32.pack(kind), _PACK[kind]
+
+    def encode(value: ParamValue) -> bytes:
+        return prefix + pack(value)
+
+    return encode
+
+
+class ParamsCodec(Codec[tuple[TypedParam, ...] | EncodedParams]):
     """A counted list of typed parameters; the encoded name and type of each field are kept from call to call."""
 
     _known: Final[dict[tuple[str, int], tuple[bytes, Callable[[Any], bytes]]]] = {}
@@ -92,11 +116,14 @@ class ParamsCodec(Codec[tuple[TypedParam, ...]]):
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
-    def pack(self, value: tuple[TypedParam, ...], append: Append) -> None:
-        count = len(value)
+    def pack(self, value: tuple[TypedParam, ...] | EncodedParams, append: Append) -> None:
+        count = value.count if isinstance(value, EncodedParams) else len(value)
         if count > self.limit:
             raise Unencodable(reason=f"{count} parameters are over the limit {self.limit}")
         append(_U32.pack(count))
+        if isinstance(value, EncodedParams):
+            append(value.data)
+            return
         known = self._known
         for field, kind, content in value:
             prefix, pack = known.get((field, kind)) or self._learn(field, kind)

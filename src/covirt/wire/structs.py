@@ -8,7 +8,7 @@ Field order is wire order; names are libvirt's, in snake case.
 from typing import Annotated
 
 from covirt.wire.codec import I32, U32, Limit, String, Uuid, wire_struct
-from covirt.wire.params import ParamsCodec, TypedParam
+from covirt.wire.params import EncodedParams, ParamsCodec, TypedParam
 
 LIST_LIMIT = 16384  # domains, networks, pools, volumes, names of each
 
@@ -16,7 +16,7 @@ LIST_LIMIT = 16384  # domains, networks, pools, volumes, names of each
 Params16 = Annotated[tuple[TypedParam, ...], ParamsCodec(16)]
 Params64 = Annotated[tuple[TypedParam, ...], ParamsCodec(64)]
 Params2048 = Annotated[tuple[TypedParam, ...], ParamsCodec(2048)]
-StatsParams = Annotated[tuple[TypedParam, ...], ParamsCodec(262144)]
+StatsParams = Annotated[tuple[TypedParam, ...] | EncodedParams, ParamsCodec(262144)]
 Names = Annotated[tuple[String, ...], Limit(LIST_LIMIT)]
 
 

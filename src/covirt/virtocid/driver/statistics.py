@@ -4,13 +4,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from covirt.oci.cgroup import CgroupReader, CgroupStats, NetworkCounters, read_network_counters
-from covirt.virtocid.driver.bulk_stats import BALLOON, CPU_TOTAL, INTERFACE, VCPU, Sample, collect
+from covirt.oci.cgroup import CgroupReader, CgroupStats, Groups, NetworkCounters, read_network_counters
+from covirt.virtocid.driver.bulk_stats import BALLOON, CPU_TOTAL, INTERFACE, VCPU, VM, Sample, collect
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.errors import NoSuchInterface
-from covirt.wire.params import TypedParam
-
-_NEEDS_CGROUP = CPU_TOTAL | BALLOON | VCPU
+from covirt.wire.params import EncodedParams
 
 
 class Statistics:
@@ -42,12 +40,25 @@ class Statistics:
                     return counters
         raise NoSuchInterface(name=domain.name, device=device)
 
-    def bulk(self, domains: Sequence[Domain], groups: int) -> list[tuple[Domain, tuple[TypedParam, ...]]]:
+    def bulk(self, domains: Sequence[Domain], groups: int) -> list[tuple[Domain, EncodedParams]]:
         """The parameters of many domains: one read of all interface counters, and one cgroup read for each domain."""
         network = self.network() if groups & INTERFACE and any(domain.active for domain in domains) else {}
-        return [(domain, collect(self._sample(domain, groups, network), groups)) for domain in domains]
+        files = _files(groups)
+        return [(domain, collect(self._sample(domain, files, network), groups)) for domain in domains]
 
-    def _sample(self, domain: Domain, groups: int, network: Mapping[str, NetworkCounters]) -> Sample:
+    def _sample(self, domain: Domain, files: Groups, network: Mapping[str, NetworkCounters]) -> Sample:
         run = domain.run
-        usage = self._reader.read(run.cgroup_path) if run is not None and groups & _NEEDS_CGROUP else None
+        usage = self._reader.read(run.cgroup_path, files) if run is not None and files else None
         return Sample(domain=domain, config=domain.config, run=run, usage=usage, network=network)
+
+
+def _files(groups: int) -> Groups:
+    """Which files of a cgroup these groups of statistics need."""
+    files = Groups(0)
+    if groups & (CPU_TOTAL | VCPU):
+        files |= Groups.CPU
+    if groups & (BALLOON | VM):
+        files |= Groups.MEMORY
+    if groups & VM:
+        files |= Groups.PIDS | Groups.BLOCK
+    return files
