@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from covirt.common.root import Root
 from covirt.oci.cgroup import CgroupReader
@@ -34,7 +34,8 @@ from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.events import Event, EventBus
 from covirt.virtocid.lock import acquire_daemon_lock
 from covirt.virtocid.server import VirtocidServer
-from tests.support.virtocid import IMAGE
+from covirt.wire.constants import EventId
+from tests.support.virtocid import IMAGE, SERVICE, XmlParts, domain_xml
 from tests.support.waiting import wait_until
 
 SECONDS: Final = 60.0
@@ -123,6 +124,32 @@ class FakeHost:
 
     def domain(self, name: str) -> Domain:
         return self.driver.domains.by_name(name)
+
+    def define(self, name: str = "one", command: Sequence[str] = SERVICE, **parts: Unpack[XmlParts]) -> Domain:
+        return self.driver.definitions.define(domain_xml(name, command, **parts))
+
+    def run(self, name: str = "one", command: Sequence[str] = SERVICE, **parts: Unpack[XmlParts]) -> Domain:
+        """Define and start; returns when it has said ``serving``."""
+        domain = self.define(name, command, **parts)
+        self.driver.lifecycle.start(domain, paused=False)
+        self.wait_for_output(domain, "serving")
+        return domain
+
+    def create(self, name: str = "one", command: Sequence[str] = SERVICE, **parts: Unpack[XmlParts]) -> Domain:
+        """A running transient domain."""
+        return self.driver.create(domain_xml(name, command, **parts), paused=False)
+
+    @property
+    def heard(self) -> list[tuple[int, int]]:
+        """Lifecycle events since the last call, as event and detail."""
+        messages = [event.make(0)[1] for event in self.events if event.event_id == EventId.LIFECYCLE]
+        self.events.clear()
+        return [(message.event, message.detail) for message in messages]
+
+    def end_containers(self) -> None:
+        for domain in self.driver.domains.all():
+            if domain.active:
+                self.driver.lifecycle.destroy(domain, graceful=False)
 
     def wait_until_off(self, domain: Domain) -> None:
         wait_until(lambda: not domain.active, timeout_seconds=SECONDS, what=f"the end of {domain.name}")
