@@ -73,6 +73,15 @@ class SpoofFilter:
             self._entries = {entry.host_name: entry for entry in entries}
             self._load_all()
 
+    def restore(self) -> bool:
+        """Load everything anew when another program removed or flushed the table; tell whether that was so."""
+        with self._lock:
+            if not self._entries or self._is_whole():
+                return False
+            log.warning("The spoof filter was removed by another program and is loaded anew table=%s", self.table)
+            self._load_all()
+            return True
+
     def allow(self, host_name: str, mac: str, addresses: Iterable[str] = (), *, owner: str = "") -> None:
         """Filter ``host_name``: from now on it may use ``mac`` and ``addresses`` only; replaces what it had.
 
@@ -119,6 +128,14 @@ class SpoofFilter:
             # Somebody flushed the ruleset (a firewall's restart does): every entry is put back, not only this one.
             log.warning("The spoof filter was changed by another program and is loaded anew reason=%s", error.reason)
             self._load_all()
+
+    def _is_whole(self) -> bool:
+        argv = ["nft", "-j", "list", "chain", _FAMILY, self.table, _CHAIN]
+        completed = process.run(argv, timeout_seconds=_TIMEOUT_SECONDS, check=False)
+        if completed.status != 0:
+            return False  # no such table: loading it anew tells when that is not the reason
+        objects = json.loads(completed.stdout).get("nftables", [])
+        return sum("rule" in each for each in objects) == len(_rules())
 
     def _load_all(self) -> None:
         commands: list[dict[str, Any]] = [self._add_table()]

@@ -135,6 +135,25 @@ def test_a_flushed_ruleset_is_put_back_with_the_next_change(pair: Pair) -> None:
     assert not pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("flush", "ruleset"),
+        ("flush", "table", "bridge", "covirt-abcdef"),
+        ("flush", "chain", "bridge", "covirt-abcdef", "from-container"),
+    ],
+)
+def test_what_another_program_removed_is_restored(pair: Pair, words: tuple[str, ...]) -> None:
+    assert not pair.filter.restore()
+    pair.filter.allow("abcdef0", OWN)
+    assert not pair.filter.restore()
+    run(["nft", *words], timeout_seconds=10)
+    assert pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
+    assert pair.filter.restore()
+    assert not pair.passes(ethernet(OTHER, _EXPERIMENT, b"spoofed"))
+    assert not pair.filter.restore()
+
+
 def test_two_roots_do_not_meet(pair: Pair) -> None:
     other = SpoofFilter("ghijkl")
     other.allow("abcdef1", OTHER)

@@ -16,6 +16,7 @@ from covirt.oci.spoof_filter import SpoofFilter
 from covirt.virtocid.driver.domain_xml.complete import complete_definition
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
+from covirt.virtocid.driver.filter_watch import FilterWatch
 from covirt.virtocid.driver.network import HostNameInUse, Network, require_own_names
 from covirt.virtocid.driver.run import Run
 from tests.integration.oci.boxes import IDMAP
@@ -23,6 +24,7 @@ from tests.integration.oci.netns import ip_json
 from tests.support.network import LinuxBridge
 from tests.support.roots import new_directory
 from tests.support.virtocid import bridge_device, domain_xml
+from tests.support.waiting import wait_until
 
 
 class Host:
@@ -127,6 +129,20 @@ def test_a_name_that_the_host_uses_is_refused_before_it_is_filtered(host: Host) 
     finally:
         run_program(["ip", "link", "delete", "other0"], timeout_seconds=10)
     network.complete(run.config, owner=run.container_id)
+
+
+def test_a_flushed_filter_comes_back_by_itself(host: Host) -> None:
+    root, network = host.network()
+    run = host.run(root, "web", "vtest0")
+    _plug(network, run)
+    watch = FilterWatch(network, check_seconds=0.05)
+    watch.start()
+    try:
+        run_program(["nft", "flush", "ruleset"], timeout_seconds=10)
+        wait_until(lambda: b"vtest0" in _filtered(root), what="the spoof filter")
+    finally:
+        watch.stop()
+    network.unplug(run, 0)
 
 
 def test_a_definition_cannot_have_the_name_of_another_one() -> None:

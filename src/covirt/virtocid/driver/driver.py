@@ -16,6 +16,7 @@ from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import Disk
+from covirt.virtocid.driver.filter_watch import FilterWatch
 from covirt.virtocid.driver.lifecycle import Lifecycle
 from covirt.virtocid.driver.log_rotation import LogRotation
 from covirt.virtocid.driver.metadata_service import MetadataService, stop_cause_element
@@ -39,6 +40,7 @@ class Driver:
         self.consoles = Consoles()
         self.recovery = Recovery(services, self.lifecycle)
         self._rotation = LogRotation(services)
+        self._filter_watch = FilterWatch(services.network)
 
     @property
     def domains(self) -> Domains:
@@ -52,10 +54,12 @@ class Driver:
         services.namespaces.warm_up()
         self.recovery.run()
         self._rotation.start()
+        self._filter_watch.start()
 
     def close(self) -> None:
         """Stop watching. Containers go on."""
         self._rotation.stop()
+        self._filter_watch.stop()
         self._services.watcher.stop()
         self.lifecycle.close()
         self._services.namespaces.close()

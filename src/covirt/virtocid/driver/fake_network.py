@@ -59,6 +59,9 @@ class FakeNetwork:
                 self._names.update(dict.fromkeys(run.interface_names, run.container_id))
                 self.plugged.update(zip(run.interface_names, run.bridges, strict=True))
 
+    def restore_filter(self) -> None:
+        """There is none."""
+
     def plug(self, run: Run, number: int) -> None:
         """Raises NoSuchBridge."""
         bridge = run.bridges[number]

@@ -53,6 +53,9 @@ class HostNetwork(Protocol):
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take over what an earlier daemon plugged for these runs."""
 
+    def restore_filter(self) -> None:
+        """Put the spoof filter back if another program removed it. Raises what its loading raises."""
+
     def plug(self, run: Run, number: int) -> None:
         """Connect one interface of a run that is being made."""
 
@@ -118,6 +121,10 @@ class Network:
         except (SpoofFilterFailed, CommandMissing) as error:
             # Interfaces cannot be plugged without it, so this daemon only serves containers that have none.
             log.error("No spoof filter, so no container with an interface can start: %s", error)
+
+    def restore_filter(self) -> None:
+        """Put the spoof filter back if another program removed it. Raises what its loading raises."""
+        self._filter.restore()
 
     def plug(self, run: Run, number: int) -> None:
         """Connect one interface: filter first, so that nothing is ever forwarded unfiltered."""
