@@ -51,7 +51,16 @@ def test_what_clients_write_for_machines_is_not_reported() -> None:
 
 
 def test_what_would_have_an_effect_elsewhere_is_reported() -> None:
-    assert unknown("libvirt-lxc") == []
+    assert unknown("libvirt-lxc") == [
+        "/domain/devices/interface[1]/ip[2]/@peer",
+        "/domain/devices/console/log/@append",
+        "/domain/cputune/emulatorpin",
+        "/domain/on_crash",
+        "/domain/devices/hostdev",
+    ]
+
+
+WITH_PEER = "<interface type='bridge'><source bridge='b'/><ip address='192.0.2.1' peer='192.0.2.2'/></interface>"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +73,7 @@ def test_what_would_have_an_effect_elsewhere_is_reported() -> None:
         ("<cputune><emulator_quota>5000</emulator_quota></cputune>", "/domain/cputune/emulator_quota"),
         ("<cputune><emulatorpin cpuset='0'/></cputune>", "/domain/cputune/emulatorpin"),
         (
-            "<devices><interface type='bridge'><source bridge='b'/><ip address='fe80::1' peer='fe80::2'/></interface></devices>",
+            f"<devices>{WITH_PEER}</devices>",
             "/domain/devices/interface/ip/@peer",
         ),
         (
