@@ -126,6 +126,10 @@ class Virtocid:
         argv: list[Argument] = [_PROGRAMS / "virtocid-image", *arguments, "--root", self.root.path]
         return run(argv, timeout_seconds=SECONDS, check=False)
 
+    def image_users(self) -> list[str]:
+        """UUIDs of the domains that hold an image."""
+        return [mark.name for mark in (self.root.state_dir / "image-users").glob("*/*")]
+
     def refusal(self, *arguments: str, readonly: bool = False) -> str:
         """What virsh complains of, which must be one sentence; it must fail."""
         completed = self.virsh(*arguments, check=False, readonly=readonly)
