@@ -28,7 +28,7 @@ from tools.demo.virsh import OCI, QEMU, define, virsh
 # Short, and not "/": the demo's installation is its own also where covirt is installed.
 ROOT: Final = Path("/run/demo")
 _PROGRAMS: Final = Path(sys.executable).parent
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 120.0
 _IMPORT_SECONDS: Final = 120.0
 _LIBVIRT_DIR: Final = Path("/run/libvirt")
 _POLKIT_AGENT: Final = Path("/usr/bin/pkttyagent")
