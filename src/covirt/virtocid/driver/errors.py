@@ -135,7 +135,7 @@ class NotSupported(Unsupported):
 
 
 class NoSuchStatistics(Unsupported):
-    template = "statistics 0x{groups:x} are not kept for a container: the kernel has no such numbers"
+    template = "statistics group 0x{groups:x} is not supported for a container: the kernel keeps no such numbers"
 
 
 class BadArgument(InvalidRequest):

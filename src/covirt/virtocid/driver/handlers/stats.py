@@ -57,8 +57,10 @@ class StatsHandlers:
             raise NoSuchStatistics(groups=args.stats & ~SUPPORTED_GROUPS)
         known = self._driver.domains
         if args.doms:
-            # One that ended a moment ago must not cost the caller the numbers of all others.
+            # One that ended a moment ago must not cost the caller the numbers of all others. With none left, libvirt
+            # answers an empty list, which exporters that ask for one domain take the first record of.
             domains = [domain for dom in args.doms if (domain := known.find(dom.uuid)) is not None]
+            domains = domains or [self._domain(args.doms[0])]
         else:
             domains = [domain for domain in known.all() if matches(domain, args.flags)]
         groups = args.stats & SUPPORTED_GROUPS if args.stats else SUPPORTED_GROUPS
