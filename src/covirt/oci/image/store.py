@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import uuid as uuids
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -180,9 +181,7 @@ class ImageStore:
         """Mark the image as used by this domain. Again is fine. Raises NoSuchImage."""
         make_directory(self._images)
         with locked(self._images / ".lock"):
-            directory = self._users / self.file_digest(image).removeprefix("sha256:")
-            make_directory(directory)
-            (directory / str(uuids.UUID(str(uuid)))).touch(mode=0o600)
+            self._mark(self.file_digest(image), str(uuids.UUID(str(uuid))))
 
     def release(self, image: ContainerImage | None, uuid: uuids.UUID | str) -> None:
         """Take the mark back; without an image (its file is gone), take all marks of this domain back."""
@@ -190,6 +189,41 @@ class ImageStore:
         for directory in self._users.glob(pattern) if self._users.is_dir() else ():
             (directory / str(uuids.UUID(str(uuid)))).unlink(missing_ok=True)
             _remove_empty(directory)
+
+    def hold_only(self, paths: Iterable[Path], uuid: uuids.UUID) -> None:
+        """Mark these image files as used by this domain, and take back its marks of all others.
+
+        Raises NoSuchImage, NotAnImage, ImageDamaged; then nothing has changed.
+        """
+        make_directory(self._images)
+        with locked(self._images / ".lock"):
+            digests = {self._trust.file_digest(path) for path in paths}
+            for digest in digests:
+                self._mark(digest, str(uuid))
+            keep = {digest.removeprefix("sha256:") for digest in digests}
+            for directory in self._marked():
+                if directory.name not in keep:
+                    (directory / str(uuid)).unlink(missing_ok=True)
+                    _remove_empty(directory)
+
+    def reconcile(self, marks: Mapping[uuids.UUID, Iterable[Path] | None]) -> None:
+        """Make the marks true at start-up: these domains use these files, and no other domain uses any.
+
+        With None, or when one of a domain's files cannot be read, what the domain has stays.
+        """
+        for uuid in self.holders() - marks.keys():
+            log.warning("A domain that is gone still held an image uuid=%s", uuid)
+            self.release(None, uuid)
+        for uuid, paths in marks.items():
+            try:
+                if paths is not None:
+                    self.hold_only(paths, uuid)
+            except (NoSuchImage, NotAnImage, ImageDamaged) as error:
+                log.warning("Image marks are left as they are uuid=%s: %s", uuid, error)
+
+    def holders(self) -> set[uuids.UUID]:
+        """All domains that hold an image."""
+        return {uuids.UUID(name) for directory in self._marked() for name in os.listdir(directory)}
 
     def users(self, image: ContainerImage) -> tuple[str, ...]:
         """UUIDs of the domains that hold this image."""
@@ -199,6 +233,14 @@ class ImageStore:
         filesystem = wanted or choose_filesystem(self._root)
         _require_programs("mkfs.erofs" if filesystem == "erofs" else "mke2fs")
         return filesystem
+
+    def _mark(self, file_digest: str, uuid: str) -> None:
+        directory = self._users / file_digest.removeprefix("sha256:")
+        make_directory(directory)
+        (directory / uuid).touch(mode=0o600)
+
+    def _marked(self) -> tuple[Path, ...]:
+        return tuple(self._users.iterdir()) if self._users.is_dir() else ()
 
     def _users_of(self, file_digest: str) -> tuple[str, ...]:
         directory = self._users / file_digest.removeprefix("sha256:")

@@ -70,6 +70,7 @@ class Definitions:
                 self._services.runs.save(run.record)
                 domain.update(run=run, transient=False)
             self.replace_config(domain, config)
+            self._services.hold_images(domain)
             if domain.run is not None:
                 self._services.store.mark_running(domain.uuid, domain.run.boot_id)
             self._services.bus.lifecycle(domain.remote, LifecycleEvent.DEFINED, detail)

@@ -45,6 +45,7 @@ class Recovery:
         self._endings.handle_ended([each for each in ended if each is not None])  # some of these start again
         self._explain_host_ends()
         self._finish_undefines()
+        self._services.reconcile_images()
 
     def autostart(self) -> None:
         """Start what is marked so, once per boot."""

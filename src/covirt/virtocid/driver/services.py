@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from covirt.common.errors import Error
 from covirt.common.root import Root, boot_id
 from covirt.common.units import KIB
 from covirt.oci.bundle import Bundles, MountedBundles, Volume
@@ -24,6 +25,7 @@ from covirt.oci.shared_images import SharedImages
 from covirt.oci.supervisor import Supervisor, supervisor_for
 from covirt.virtocid.config import VirtocidConfig
 from covirt.virtocid.driver import node
+from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, NoImage
 from covirt.virtocid.driver.id_pool import IdPool
@@ -89,6 +91,35 @@ class Services:
             return image
         log.warning("The image was not imported here, so it is verified and packed anew path=%s", image.path)
         return self.images.adopt(image.path)
+
+    def hold_images(self, domain: Domain) -> None:
+        """Let a domain hold the images that its definition and its run use, and no other any more."""
+        paths = self._images_of(domain)
+        try:
+            if paths is not None:
+                self.images.hold_only(paths, domain.uuid)
+        except Error as error:  # it holds one too many, which the next start-up mends
+            log.warning("Image marks are left as they are domain=%s: %s", domain.name, error)
+
+    def reconcile_images(self) -> None:
+        """At start-up, once all domains and runs are known: a killed daemon may have left marks that are not true."""
+        marks = {domain.uuid: self._images_of(domain) for domain in self.domains.all()}
+        unreadable = (
+            uuid
+            for uuid in self.images.holders() - marks.keys()
+            if self.store.has_definition(uuid) or self.runs.directory(uuid).exists()
+        )
+        self.images.reconcile(marks | dict.fromkeys(unreadable))
+
+    def _images_of(self, domain: Domain) -> tuple[Path, ...] | None:
+        """None when that cannot be told without packing a foreign image anew."""
+        try:
+            path = self.images.find(domain.next_config.image or "").path
+            if not self.images.is_trusted(path):
+                return None
+        except Error:
+            return None
+        return (path, *([Path(domain.run.image_path)] if domain.run else []))
 
     def console_log(self, uuid: UUID, config: DomainConfig, *, persistent: bool) -> Path:
         """Where conmon writes what the container says. Raises LogNotAllowed."""
