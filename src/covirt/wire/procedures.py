@@ -4,7 +4,8 @@
 
 Where the facts come from: numbers, field names, types and limits are those of the interface description
 ``src/remote/remote_protocol.x`` of libvirt 9.0.0, whose comments also tell which permission each procedure needs and
-which are quick ("priority: high"); READ here means that only read, getattr and search permissions are asked for.
+which are quick ("priority: high"; not so here: defining a domain, which may read a whole image, and a graceful
+destroy); READ here means that only read, getattr and search permissions are asked for.
 Upstream only ever adds procedures (444 to 453 came by 11.3). The table itself is our own, and the integration tests
 compare it with stock clients and a stock server.
 """
@@ -26,6 +27,7 @@ R = TypeVar("R")
 _XML_SECURE: Final = 1  # VIR_DOMAIN_XML_SECURE
 _XML_MIGRATABLE: Final = 8  # VIR_DOMAIN_XML_MIGRATABLE
 _VCPU_GUEST: Final = 8  # VIR_DOMAIN_VCPU_GUEST
+_DESTROY_GRACEFUL: Final = 1  # VIR_DOMAIN_DESTROY_GRACEFUL
 _SOURCE_AGENT: Final = 1  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
 
 
@@ -35,6 +37,10 @@ def _asks_secrets(args: s.DomainFlagsArgs) -> bool:
 
 def _asks_guest(args: s.DomainFlagsArgs) -> bool:
     return bool(args.flags & _VCPU_GUEST)
+
+
+def _waits_for_the_guest(args: s.DomainFlagsArgs) -> bool:
+    return bool(args.flags & _DESTROY_GRACEFUL)
 
 
 def _asks_agent(args: d.DomainInterfaceAddressesArgs) -> bool:
@@ -56,10 +62,24 @@ def _read(
 
 
 def _write(
-    number: int, name: str, args: type[A], ret: type[R], *, priority: bool = False, stream: bool = False
+    number: int,
+    name: str,
+    args: type[A],
+    ret: type[R],
+    *,
+    priority: bool = False,
+    stream: bool = False,
+    slow_if: Callable[[A], bool] | None = None,
 ) -> Procedure[A, R]:
     return Procedure(
-        number=number, name=name, args=args, ret=ret, access=Access.WRITE, priority=priority, stream=stream
+        number=number,
+        name=name,
+        args=args,
+        ret=ret,
+        access=Access.WRITE,
+        priority=priority,
+        stream=stream,
+        slow_if=slow_if,
     )
 
 
@@ -75,7 +95,7 @@ CONNECT_GET_CAPABILITIES: Final = _read(7, "connect_get_capabilities", NoneType,
 DOMAIN_ATTACH_DEVICE: Final = _write(8, "domain_attach_device", s.DomainXmlArgs, NoneType)
 DOMAIN_CREATE: Final = _write(9, "domain_create", s.DomainArgs, NoneType)
 DOMAIN_CREATE_XML: Final = _write(10, "domain_create_xml", s.XmlFlagsArgs, s.DomainRet)
-DOMAIN_DEFINE_XML: Final = _write(11, "domain_define_xml", s.XmlArgs, s.DomainRet, priority=True)
+DOMAIN_DEFINE_XML: Final = _write(11, "domain_define_xml", s.XmlArgs, s.DomainRet)
 DOMAIN_DESTROY: Final = _write(12, "domain_destroy", s.DomainArgs, NoneType, priority=True)
 DOMAIN_DETACH_DEVICE: Final = _write(13, "domain_detach_device", s.DomainXmlArgs, NoneType)
 DOMAIN_GET_XML_DESC: Final = _read(14, "domain_get_xml_desc", s.DomainFlagsArgs, s.XmlRet, write_if=_asks_secrets)
@@ -290,7 +310,9 @@ DOMAIN_GET_VCPU_PIN_INFO: Final = _read(
     230, "domain_get_vcpu_pin_info", d.DomainGetVcpuPinInfoArgs, d.DomainGetVcpuPinInfoRet
 )
 DOMAIN_UNDEFINE_FLAGS: Final = _write(231, "domain_undefine_flags", s.DomainFlagsArgs, NoneType, priority=True)
-DOMAIN_DESTROY_FLAGS: Final = _write(234, "domain_destroy_flags", s.DomainFlagsArgs, NoneType, priority=True)
+DOMAIN_DESTROY_FLAGS: Final = _write(
+    234, "domain_destroy_flags", s.DomainFlagsArgs, NoneType, priority=True, slow_if=_waits_for_the_guest
+)
 DOMAIN_BLOCK_STATS_FLAGS: Final = _read(
     243, "domain_block_stats_flags", d.DomainBlockStatsFlagsArgs, s.Params16NparamsRet
 )
@@ -384,7 +406,7 @@ CONNECT_GET_ALL_DOMAIN_STATS: Final = _read(
     344, "connect_get_all_domain_stats", c.ConnectGetAllDomainStatsArgs, c.ConnectGetAllDomainStatsRet
 )
 DOMAIN_GET_FSINFO: Final = _write(349, "domain_get_fsinfo", s.DomainFlagsArgs, d.DomainGetFsinfoRet)
-DOMAIN_DEFINE_XML_FLAGS: Final = _write(350, "domain_define_xml_flags", s.XmlFlagsArgs, s.DomainRet, priority=True)
+DOMAIN_DEFINE_XML_FLAGS: Final = _write(350, "domain_define_xml_flags", s.XmlFlagsArgs, s.DomainRet)
 DOMAIN_GET_IOTHREAD_INFO: Final = _read(
     351, "domain_get_iothread_info", s.DomainFlagsArgs, d.DomainGetIothreadInfoRet
 )

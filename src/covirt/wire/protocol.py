@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from covirt.wire.codec import codec_of
+from covirt.wire.errors import WireError
 from covirt.wire.framing import REMOTE_PROGRAM
 from covirt.wire.xdr import Codec
 
@@ -26,8 +27,9 @@ class Access(StrEnum):
 class Procedure(Generic[A, R]):
     """One procedure. ``args`` and ``ret`` are wire_structs, or NoneType for void.
 
-    ``priority`` procedures are quick and also run in workers reserved for them. ``write_if`` tells of arguments that
-    need a writable connection although the access is READ. ``stream`` procedures open a stream with their serial.
+    ``priority`` procedures are quick and also run in workers reserved for them, unless ``slow_if`` tells of arguments
+    that make them wait. ``write_if`` tells of arguments that need a writable connection although the access is READ.
+    ``stream`` procedures open a stream with their serial.
     """
 
     number: int
@@ -38,6 +40,7 @@ class Procedure(Generic[A, R]):
     priority: bool = False
     stream: bool = False
     write_if: Callable[[A], bool] | None = None
+    slow_if: Callable[[A], bool] | None = None
     program: int = REMOTE_PROGRAM
 
     @property
@@ -56,6 +59,15 @@ class Procedure(Generic[A, R]):
     def needs_write(self, args: A) -> bool:
         """Tell whether a read-only connection must be refused."""
         return self.access is Access.WRITE or (self.write_if is not None and self.write_if(args))
+
+    def is_quick(self, payload: bytes) -> bool:
+        """Whether a call with these arguments may have a reserved worker."""
+        if not self.priority or self.slow_if is None:
+            return self.priority
+        try:
+            return not self.slow_if(self.args_codec.decode(payload))
+        except WireError:
+            return True  # the answer is an error, at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

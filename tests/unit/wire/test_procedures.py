@@ -122,3 +122,13 @@ def test_annotation_without_a_place_on_the_wire_is_a_mistake() -> None:
     for annotation in (int, str, list[int], tuple[RemoteDomain, ...]):
         with pytest.raises(TypeError, match="no place on the wire"):
             derive(annotation)
+
+
+def test_what_may_take_long_gets_no_reserved_worker() -> None:
+    flags = [codec_of(DomainFlagsArgs).encode(DomainFlagsArgs(dom=WEB, flags=value)) for value in (0, 1, 3)]
+    assert [proc.DOMAIN_DESTROY_FLAGS.is_quick(payload) for payload in flags] == [True, False, False]
+    assert proc.DOMAIN_DESTROY_FLAGS.is_quick(b"")
+    assert proc.DOMAIN_DESTROY.is_quick(b"")
+    assert not proc.DOMAIN_DEFINE_XML.is_quick(b"")
+    assert not proc.DOMAIN_DEFINE_XML_FLAGS.is_quick(b"")
+    assert not proc.DOMAIN_CREATE.is_quick(b"")
