@@ -158,6 +158,7 @@ class FakeDomains:
         table.add(proc.DOMAIN_CREATE, self.create)
         table.add(proc.DOMAIN_DESTROY, self.destroy)
         table.add(proc.DOMAIN_SHUTDOWN, self.shutdown)
+        table.add(proc.DOMAIN_UNDEFINE, self.shutdown)
         table.add(proc.DOMAIN_REBOOT, self.broken)
         table.add(proc.DOMAIN_OPEN_CONSOLE, self.open_console)
         return table

@@ -56,7 +56,11 @@ class Connection:
         self.opened = False
         self.keepalive_wanted = False
         self.close_callback = False
-        self.registrations = Registrations(limit=settings.max_registrations_per_client)
+        self.registrations = Registrations(
+            limit=settings.max_readonly_registrations_per_client
+            if facts.unprivileged
+            else settings.max_registrations_per_client
+        )
         self._names = settings.connection_names
 
     @property

@@ -20,7 +20,7 @@ from covirt.wire.constants import ErrorCode, ErrorDomain
 from covirt.wire.errors import Unencodable, WireError
 from covirt.wire.framing import MAX_PAYLOAD_BYTES, REMOTE_PROGRAM, Frame
 from covirt.wire.procedures import PROCEDURES
-from covirt.wire.protocol import AnyProcedure, Procedure
+from covirt.wire.protocol import Access, AnyProcedure, Procedure
 from covirt.wire.structs import RemoteError
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class ClientFacts:
     pid: int
     readonly: bool
     connection_name: str
+    unprivileged: bool = False  # came over the socket that is open to everybody, and is not root
 
 
 class Context:
@@ -130,8 +131,14 @@ class Dispatcher:
         self._reported: set[tuple[int, int]] = set()
 
     def is_priority(self, frame: Frame) -> bool:
+        """Whether the call is quick, and may have a worker kept for such calls."""
         entry = self._handlers.find(frame.program, frame.procedure)
-        return entry is None or entry[0].priority
+        return entry is None or entry[0].is_quick(frame.payload)
+
+    def may_wait(self, frame: Frame) -> bool:
+        """Whether a call that is quick as a rule may have to wait: for another change of its domain, or its end."""
+        entry = self._handlers.find(frame.program, frame.procedure)
+        return entry is not None and entry[0].access is Access.WRITE
 
     def perform(self, frame: Frame, client: ClientFacts) -> Outcome:
         """Answer one call with a handler of the table. Never raises."""

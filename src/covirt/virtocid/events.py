@@ -6,14 +6,16 @@ publish() may be called from any thread. The order of the calls is the order at 
 read is dropped by its session, so nobody waits.
 """
 
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from covirt.wire import procedures as proc
 from covirt.wire.constants import EventId, LifecycleEvent, MetadataType
+from covirt.wire.framing import HEADER_BYTES, REMOTE_PROGRAM, Frame, FrameType
 from covirt.wire.structs import RemoteDomain
 from covirt.wire.structs_events import (
     AgentLifecycleMsg,
@@ -23,6 +25,8 @@ from covirt.wire.structs_events import (
     LifecycleMsg,
     MetadataChangeMsg,
 )
+
+_CALLBACK_ID: Final = struct.Struct(">i")  # the first field of every event's body
 
 # The number of the message and its body, for the callback id of one registration.
 MessageMaker = Callable[[int], tuple[int, Any]]
@@ -35,6 +39,24 @@ class Event:
     event_id: int
     uuid: UUID
     make: MessageMaker
+
+
+class Packets:
+    """The packets of one event, for any number of registrations: encoded once, but for the callback id in front."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self._parts: tuple[bytes, bytes] | None = None
+
+    def packet(self, callback_id: int) -> bytes:
+        """Raises WireError when the event cannot be sent."""
+        if self._parts is None:
+            number, body = self.event.make(0)
+            payload = proc.MESSAGES[number].codec.encode(body)
+            whole = Frame(program=REMOTE_PROGRAM, procedure=number, type=FrameType.MESSAGE, payload=payload).encode()
+            self._parts = whole[:HEADER_BYTES], whole[HEADER_BYTES + _CALLBACK_ID.size :]
+        header, rest = self._parts
+        return header + _CALLBACK_ID.pack(callback_id) + rest
 
 
 Subscriber = Callable[[Event], None]
@@ -145,6 +167,7 @@ class Registrations:
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._entries: dict[int, Registration] = {}
+        self._by_event: dict[int, dict[int, Registration]] = {}  # domains' only, oldest first
         self._next = 0
 
     def __len__(self) -> int:
@@ -157,6 +180,8 @@ class Registrations:
         callback_id = self._next
         self._next = (self._next + 1) & 0x7FFFFFFF
         self._entries[callback_id] = registration
+        if registration.kind == "domain":
+            self._by_event.setdefault(registration.event_id, {})[callback_id] = registration
         return callback_id
 
     def remove(self, callback_id: int, *, kind: str) -> bool:
@@ -165,8 +190,10 @@ class Registrations:
         if entry is None or entry.kind != kind:
             return False
         del self._entries[callback_id]
+        self._by_event.get(entry.event_id, {}).pop(callback_id, None)
         return True
 
     def wanting(self, event: Event) -> list[int]:
         """The callback ids that want ``event``, oldest first."""
-        return [callback_id for callback_id, entry in self._entries.items() if entry.wants(event)]
+        entries = self._by_event.get(event.event_id)
+        return [callback_id for callback_id, entry in entries.items() if entry.wants(event)] if entries else []

@@ -23,12 +23,14 @@ from typing import Final
 from covirt.common.files import make_directory
 from covirt.common.root import Root
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
-from covirt.virtocid.dispatch import ClientFacts, Dispatcher, HandlerTable, Translate
+from covirt.virtocid.dispatch import ClientFacts, Dispatcher, HandlerTable, Outcome, Translate
 from covirt.virtocid.errors import SocketPathTooLong, UnknownSocketGroup
-from covirt.virtocid.events import Event, EventBus
+from covirt.virtocid.events import Event, EventBus, Packets
 from covirt.virtocid.session import Session
 from covirt.virtocid.settings import ServerSettings
+from covirt.virtocid.shares import CallShares, MemoryShares
 from covirt.virtocid.workers import WorkerPool
+from covirt.wire.errors import WireError
 from covirt.wire.framing import REMOTE_PROGRAM, Frame
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,14 @@ class VirtocidServer:
         self._listeners: list[asyncio.AbstractServer] = []
         self._sessions: dict[Session, None] = {}  # in order of arrival
         self._users: Counter[int] = Counter()
+        self._unprivileged = 0  # clients
+        self._calls = CallShares(
+            per_user=self.settings.max_readonly_calls_per_user, overall=self.settings.max_readonly_calls
+        )
+        self._memory = MemoryShares(
+            per_user=self.settings.max_readonly_bytes_per_user, overall=self.settings.max_readonly_bytes
+        )
+        self._waits = 0  # calls with a right to a reserved worker that may wait in it
         self._numbers = itertools.count(1)
         self._stopping = False
         for number in SESSION_PROCEDURES:
@@ -127,11 +137,10 @@ class VirtocidServer:
         """The state of a new client, or None when it must not stay."""
         peer: socket.socket = session.transport.get_extra_info("socket")
         pid, uid, gid = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        if self._stopping or len(self._sessions) >= self.settings.max_clients:
-            log.warning("Client refused: there are too many uid=%d pid=%d", uid, pid)
-            return None
-        if uid != 0 and self._users[uid] >= self.settings.max_clients_per_user:
-            log.warning("Client refused: this user has too many uid=%d pid=%d", uid, pid)
+        unprivileged = session.readonly_socket and uid != 0
+        reason = self._refusal(uid, unprivileged=unprivileged)
+        if reason is not None:
+            log.warning("Client refused: %s uid=%d pid=%d", reason, uid, pid)
             return None
         facts = ClientFacts(
             number=next(self._numbers),
@@ -140,32 +149,89 @@ class VirtocidServer:
             pid=pid,
             readonly=session.readonly_socket,
             connection_name="",
+            unprivileged=unprivileged,
         )
         self._sessions[session] = None
         self._users[uid] += 1
+        self._unprivileged += unprivileged
         connection = Connection(facts=facts, settings=self.settings)
         log.debug("Client came client=%s readonly=%s", connection.label, facts.readonly)
         return connection
 
-    def leave(self, session: Session, uid: int) -> None:
+    def _refusal(self, uid: int, *, unprivileged: bool) -> str | None:
+        """Why a new client must not stay. Users of the open socket have places of their own, and root always has."""
+        settings = self.settings
+        privileged = len(self._sessions) - self._unprivileged
+        if self._stopping:
+            return "the daemon is stopping"
+        if uid != 0 and self._users[uid] >= settings.max_clients_per_user:
+            return "this user has too many"
+        if unprivileged:
+            return (
+                "there are too many that only read" if self._unprivileged >= settings.max_readonly_clients else None
+            )
+        limit = settings.max_clients - (settings.max_clients // 10 if uid != 0 else 0)
+        return "there are too many" if privileged >= limit else None
+
+    def leave(self, session: Session, facts: ClientFacts, counted_bytes: int) -> None:
         del self._sessions[session]
-        self._users[uid] -= 1
-        if not self._users[uid]:
-            del self._users[uid]
+        self._unprivileged -= facts.unprivileged
+        if counted_bytes:
+            self._memory.change(facts.uid, -counted_bytes)
+        self._users[facts.uid] -= 1
+        if not self._users[facts.uid]:
+            del self._users[facts.uid]
 
     def run_call(self, session: Session, frame: Frame) -> bool:
         """Have a worker answer; False when the server is stopping."""
         connection = session.connection
-        if connection is None:
+        if connection is None or self._stopping:
             return False
         facts = connection.facts
+        if facts.unprivileged:
+            self._calls.submit(facts.uid, lambda: self._run_shared(session, frame, facts))
+            return True
+        return self._run_job(session, frame, facts)
+
+    def _run_shared(self, session: Session, frame: Frame, facts: ClientFacts) -> None:
+        if session.connection is None or not self._run_job(session, frame, facts):  # it left while this waited
+            self._loop.call_soon(self._calls.done, facts.uid)
+
+    def _run_job(self, session: Session, frame: Frame, facts: ClientFacts) -> bool:
+        """A quick call has a reserved worker, but those that may wait never have more than half of them."""
+        priority = self.dispatcher.is_priority(frame)
+        waits = priority and self.dispatcher.may_wait(frame)
+        if waits and self._waits >= self.settings.priority_workers // 2:
+            priority = waits = False
+        self._waits += waits
+
+        def done(outcome: Outcome) -> None:
+            self._waits -= waits
+            session.finish_call(frame, outcome)
+            if facts.unprivileged:
+                self._calls.done(facts.uid)
 
         def job() -> None:
             outcome = self.dispatcher.perform(frame, facts)
             with contextlib.suppress(RuntimeError):  # the loop is closed: this handler outlived stop()
-                self._loop.call_soon_threadsafe(session.finish_call, frame, outcome)
+                self._loop.call_soon_threadsafe(done, outcome)
 
-        return self._pool.submit(job, priority=self.dispatcher.is_priority(frame))
+        return self._pool.submit(job, priority=priority)
+
+    def may_hold(self, session: Session, more_bytes: int) -> bool:
+        """Count what is held for an unprivileged client; False when its user, or all of them, hold too much."""
+        connection = session.connection
+        if connection is None:
+            return True
+        uid = connection.facts.uid
+        self._memory.change(uid, more_bytes)
+        if not self._memory.exceeded(uid):
+            return True
+        # What was sent leaves the buffers without a word; count again before anybody is blamed.
+        for other in self._sessions:
+            if other.connection is not None and other.connection.facts.unprivileged:
+                self._memory.change(other.connection.facts.uid, other.recount())
+        return not self._memory.exceeded(uid)
 
     # The loop's thread.
 
@@ -200,8 +266,12 @@ class VirtocidServer:
         self._loop.call_soon_threadsafe(self._deliver, event)
 
     def _deliver(self, event: Event) -> None:
-        for session in list(self._sessions):
-            session.deliver(event)
+        packets = Packets(event)
+        try:
+            for session in list(self._sessions):
+                session.deliver(packets)
+        except WireError:
+            log.exception("An event cannot be sent event=%d", event.event_id)
 
     # Sockets.
 

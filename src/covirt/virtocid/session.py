@@ -9,17 +9,17 @@ started. Whoever lets too much pile up, or does not speak the protocol, is dropp
 import asyncio
 import logging
 from collections import deque
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
-from covirt.virtocid.dispatch import Context, Dispatcher, Outcome, encode_error, failure
-from covirt.virtocid.events import Event
+from covirt.virtocid.dispatch import ClientFacts, Context, Dispatcher, Outcome, encode_error, failure
+from covirt.virtocid.events import Packets
 from covirt.virtocid.keepalive import KeepAlive
 from covirt.virtocid.settings import ServerSettings
 from covirt.virtocid.streams import Stream
 from covirt.wire import procedures as proc
 from covirt.wire.constants import ErrorCode, ErrorDomain
-from covirt.wire.errors import MalformedFrame, WireError
+from covirt.wire.errors import MalformedFrame
 from covirt.wire.framing import (
     KEEPALIVE_PING,
     KEEPALIVE_PONG,
@@ -47,9 +47,11 @@ class SessionOwner(Protocol):
 
     def admit(self, session: "Session") -> Connection | None: ...
 
-    def leave(self, session: "Session", uid: int) -> None: ...
+    def leave(self, session: "Session", facts: ClientFacts, counted_bytes: int) -> None: ...
 
     def run_call(self, session: "Session", frame: Frame) -> bool: ...
+
+    def may_hold(self, session: "Session", more_bytes: int) -> bool: ...
 
 
 class Session(asyncio.Protocol):
@@ -70,6 +72,9 @@ class Session(asyncio.Protocol):
         self._streams: dict[int, Stream] = {}
         self._reading_paused = False
         self._open_timer: asyncio.TimerHandle | None = None
+        self._in_flight_bytes = 0
+        self._counted_bytes = 0
+        self._packet_timer: asyncio.TimerHandle | None = None
         self._keepalive = KeepAlive(
             loop=loop,
             interval_seconds=self._settings.keepalive_interval_seconds,
@@ -103,9 +108,12 @@ class Session(asyncio.Protocol):
             for frame in self._reader.feed(data):
                 if self._connection is None or self.transport.is_closing():
                     return
+                self._end_packet()
                 self._receive(frame)
         except MalformedFrame as error:
             self.drop(str(error))
+        self._begin_packet()
+        self.account()
         self.adjust_reading()
 
     def pause_writing(self) -> None:
@@ -125,11 +133,12 @@ class Session(asyncio.Protocol):
         self._keepalive.stop()
         if self._open_timer is not None:
             self._open_timer.cancel()
+        self._end_packet()
         self._backlog.clear()
         for stream in list(self._streams.values()):
             stream.abandon()
         if connection is not None:
-            self._owner.leave(self, connection.facts.uid)
+            self._owner.leave(self, connection.facts, self._counted_bytes)
 
     # What the server calls.
 
@@ -145,6 +154,7 @@ class Session(asyncio.Protocol):
     def finish_call(self, frame: Frame, outcome: Outcome) -> None:
         """A worker has the answer."""
         self._in_flight -= 1
+        self._in_flight_bytes -= len(frame.payload)
         if self._connection is None:
             if outcome.endpoint is not None:
                 outcome.endpoint.on_abort()
@@ -152,13 +162,12 @@ class Session(asyncio.Protocol):
         self._reply(frame, outcome)
         self._start_calls()
 
-    def deliver(self, event: Event) -> None:
-        """Send an event to every registration of this client that wants it."""
+    def deliver(self, packets: Packets) -> None:
+        """Send an event to every registration of this client that wants it. Raises WireError when it has no bytes."""
         if self._connection is None or not self._connection.opened:
             return
-        for callback_id in self._connection.registrations.wanting(event):
-            number, body = event.make(callback_id)
-            self._send_message(number, body)
+        for callback_id in self._connection.registrations.wanting(packets.event):
+            self._send(packets.packet(callback_id))
 
     def drop(self, reason: str) -> None:
         """End the connection at once, whatever is still queued for the client."""
@@ -243,6 +252,7 @@ class Session(asyncio.Protocol):
             self._answer_here(frame, connection)
         elif self._owner.run_call(self, frame):
             self._in_flight += 1
+            self._in_flight_bytes += len(frame.payload)
 
     def _refusal(self, frame: Frame, connection: Connection) -> RemoteError | None:
         if frame.version != PROTOCOL_VERSION:
@@ -306,14 +316,6 @@ class Session(asyncio.Protocol):
             return failure(_rpc_error(f"this connection has {len(self._streams)} streams open; close one first"))
         return None
 
-    def _send_message(self, number: int, body: Any) -> None:
-        try:
-            payload = proc.MESSAGES[number].codec.encode(body)
-        except WireError:
-            log.exception("An event cannot be sent message=%d", number)
-            return
-        self._send(Frame(program=REMOTE_PROGRAM, procedure=number, type=FrameType.MESSAGE, payload=payload).encode())
-
     def _ping(self) -> None:
         # While we do not read, an answer could not reach us.
         if self._reading_paused:
@@ -330,6 +332,48 @@ class Session(asyncio.Protocol):
             self.drop(f"it left {queued} bytes unread")
         else:
             self.transport.write(data)
+            self.account()
+
+    def account(self) -> None:
+        """Tell the server what is held for this client now; a client over its user's share is dropped."""
+        if self._connection is None or not self._connection.facts.unprivileged or self.transport.is_closing():
+            return
+        held = self.held_bytes()
+        more, self._counted_bytes = held - self._counted_bytes, held
+        if not self._owner.may_hold(self, more) and held:
+            self.drop("its user has too much unread or unanswered")
+
+    def held_bytes(self) -> int:
+        waiting = self._reader.buffered_bytes + self._backlog_bytes + self._in_flight_bytes
+        return waiting + self.transport.get_write_buffer_size()
+
+    def recount(self) -> int:
+        """How many bytes more, or fewer, are held than were counted; they are counted now."""
+        held = 0 if self.transport.is_closing() else self.held_bytes()
+        more, self._counted_bytes = held - self._counted_bytes, held
+        return more
+
+    def _begin_packet(self) -> None:
+        """Whoever may be anybody must end the packet it begins in time."""
+        if (
+            self._reader.buffered_bytes
+            and self._packet_timer is None
+            and self._connection is not None
+            and self._connection.facts.unprivileged
+        ):
+            self._packet_timer = self._loop.call_later(self._settings.readonly_packet_seconds, self._packet_late)
+
+    def _packet_late(self) -> None:
+        self._packet_timer = None
+        if self._reading_paused:  # it is not the client that takes so long
+            self._begin_packet()
+        else:
+            self.drop("it did not end a packet in time")
+
+    def _end_packet(self) -> None:
+        if self._packet_timer is not None:
+            self._packet_timer.cancel()
+            self._packet_timer = None
 
     def _require_opened(self, connection: Connection) -> None:
         if not connection.opened:

@@ -10,6 +10,7 @@ import stat
 import struct
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -345,6 +346,85 @@ def test_too_many_clients_are_refused(root_dir: Root) -> None:
         until(lambda: service.server.client_count == 0)
         with WireClient(service.server.socket_path) as again:
             again.open()
+
+
+def stranger(path: Path, *, uid: int = 65534) -> WireClient:
+    """A client that the kernel says is somebody without any right."""
+    os.seteuid(uid)
+    try:
+        return WireClient(path)
+    finally:
+        os.seteuid(0)
+
+
+def test_strangers_take_no_place_of_those_with_rights(root_dir: Root) -> None:
+    settings = ServerSettings(max_clients=3, max_readonly_clients=2)
+    with fake_service(root_dir, settings=settings) as service, contextlib.ExitStack() as clients:
+        path = service.server.readonly_socket_path
+        for uid in (65533, 65534):
+            clients.enter_context(stranger(path, uid=uid)).open()
+        assert is_gone(clients.enter_context(stranger(path, uid=65532)))
+        for path in (service.server.socket_path, service.server.readonly_socket_path):
+            clients.enter_context(WireClient(path)).open()
+
+
+def test_strangers_send_small_packets_and_end_them(root_dir: Root) -> None:
+    settings = ServerSettings(readonly_packet_seconds=0.2)
+    with fake_service(root_dir, settings=settings) as service, contextlib.ExitStack() as clients:
+        path = service.server.readonly_socket_path
+        large, late, slow = (clients.enter_context(stranger(path)).open() for _ in range(3))
+        root = clients.enter_context(WireClient(service.server.socket_path)).open()
+        large.socket.sendall(struct.pack(">I", (256 << 10) + 1))
+        assert is_gone(large)
+        for client in (late, root):
+            client.socket.sendall(struct.pack(">I", 100))
+        assert is_gone(late)
+        for _ in range(3):  # one packet after another is fine, however long it goes on
+            time.sleep(0.1)
+            assert slow.call(proc.CONNECT_GET_HOSTNAME, None).hostname == "fake.example"
+        assert service.server.client_count == 2
+
+
+def test_memory_for_one_stranger_is_bounded_over_all_its_clients(root_dir: Root) -> None:
+    settings = ServerSettings(max_readonly_bytes_per_user=500_000)
+    with fake_service(root_dir, settings=settings) as service, contextlib.ExitStack() as clients:
+        path = service.server.readonly_socket_path
+        greedy = [clients.enter_context(stranger(path)).open() for _ in range(5)]
+        other = clients.enter_context(stranger(path, uid=65533)).open()
+        for client in greedy:
+            with contextlib.suppress(OSError):
+                client.socket.sendall(struct.pack(">I", 200_000) + bytes(150_000))
+        until(lambda: service.server.client_count == 4)
+        assert other.call(proc.CONNECT_GET_HOSTNAME, None).hostname == "fake.example"
+
+
+def test_calls_of_strangers_run_a_few_at_a_time_and_are_all_answered(root_dir: Root) -> None:
+    settings = ServerSettings(max_readonly_calls_per_user=1)
+    with fake_service(root_dir, settings=settings) as service, contextlib.ExitStack() as clients:
+        path = service.server.readonly_socket_path
+        args = ListArgs(need_results=1, flags=0)
+        strangers = [clients.enter_context(stranger(path)).open() for _ in range(4)]
+        gone = clients.enter_context(stranger(path)).open()
+        serials = [[one.start(proc.CONNECT_LIST_ALL_DOMAINS, args) for _ in range(10)] for one in strangers]
+        for _ in range(10):
+            gone.start(proc.CONNECT_LIST_ALL_DOMAINS, args)
+        gone.close()
+        for one, own in zip(strangers, serials, strict=True):
+            for serial in own:
+                assert one.reply(serial).status == FrameStatus.OK
+
+
+def test_calls_that_wait_leave_reserved_workers_to_quick_ones(root_dir: Root) -> None:
+    settings = ServerSettings(workers=1, priority_workers=3, max_calls_per_client=20)
+    with fake_service(root_dir, settings=settings) as service, WireClient(service.server.socket_path) as client:
+        client.open()
+        client.start(proc.DOMAIN_SHUTDOWN, DomainArgs(dom=alpha(service)))
+        until(lambda: service.domains.slow_calls == 1)
+        for _ in range(8):
+            client.start(proc.DOMAIN_UNDEFINE, DomainArgs(dom=alpha(service)))
+        until(lambda: service.domains.slow_calls == 2)
+        assert client.call(proc.CONNECT_GET_HOSTNAME, None).hostname == "fake.example"
+        assert service.domains.slow_calls == 2
 
 
 def test_events_come_in_order_to_everybody_who_asked(service: Service) -> None:

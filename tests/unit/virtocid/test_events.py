@@ -5,9 +5,10 @@
 import threading
 from uuid import UUID
 
-from covirt.virtocid.events import Event, EventBus, Registration, Registrations
+from covirt.virtocid.events import Event, EventBus, Packets, Registration, Registrations
 from covirt.wire import procedures as proc
 from covirt.wire.constants import EventId, LifecycleEvent, MetadataType, StartedDetail
+from covirt.wire.framing import FrameReader, FrameType
 from covirt.wire.structs import RemoteDomain
 from covirt.wire.structs_events import LifecycleMsg
 
@@ -89,3 +90,22 @@ def test_callback_ids_are_used_once() -> None:
     assert not registrations.remove(first, kind="domain")
     assert registrations.add(registration(0)) == first + 2
     assert len(registrations) == 2
+
+
+def test_packets_of_one_event_differ_in_the_callback_id_only() -> None:
+    seen: list[Event] = []
+    bus = EventBus()
+    bus.subscribe(seen.append)
+    bus.lifecycle(WEB, LifecycleEvent.STARTED, 0)
+    bus.metadata_change(WEB, MetadataType.TITLE, None)
+    bus.balloon_change(WEB, 65536)
+    bus.device_added(WEB, "net0")
+    bus.agent_lifecycle(WEB, 1, 2)
+    bus.reboot(WEB)
+    for event in seen:
+        packets = Packets(event)
+        for callback_id in (0, 7, 2**31 - 1):
+            number, body = event.make(callback_id)
+            (frame,) = FrameReader().feed(packets.packet(callback_id))
+            assert (frame.procedure, frame.type) == (number, FrameType.MESSAGE)
+            assert proc.MESSAGES[number].codec.decode(frame.payload) == body
