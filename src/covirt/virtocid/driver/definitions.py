@@ -165,7 +165,8 @@ class Definitions:
         services.volumes(config)
         require_own_names(config, (domain.next_config for domain in services.domains.all()))
         Plan(config=config, image=image, defaults=services.config.container).check()
-        id_map(config, services.config.ids.first)
+        if config.idmap is not None:
+            services.ids.require_apart(config.uuid, id_map(config, services.config.ids.first))
         for interface in config.interfaces:
             if interface.type == "network":
                 services.network.bridge_of(interface)

@@ -88,6 +88,7 @@ class Driver:
         """What virsh dominfo shows below the facts."""
         settings = domain.config.settings
         words = [
+            ("tainted: host ids chosen by <idmap>", domain.config.idmap is not None),
             ("tainted: no system call filter", settings.seccomp == "unconfined"),
             ("tainted: new privileges allowed", not settings.no_new_privileges),
             (f"tainted: more capabilities: {' '.join(settings.capabilities_add)}", bool(settings.capabilities_add)),

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from covirt.common.errors import Conflict, Unavailable
+from covirt.oci.idmap import IdMap
 
 RANGE_SIZE: Final = 65536
 SHARE_RANGES: Final = 1024  # ranges of one root
@@ -24,6 +25,13 @@ class IdsInUse(Conflict):
     template = "host ids {first} and up belong to domain {owner} and cannot be given to {uuid} too"
 
 
+class IdsOfPool(Conflict):
+    template = (
+        "the <idmap> maps host ids from {first}, which domains get from the pool {begin} to {end}; "
+        "choose ids outside of it, or leave <idmap> away"
+    )
+
+
 class IdPool:
     """Hands out ranges. Safe to use from any thread; what is taken is remembered in the domains' records only."""
 
@@ -31,6 +39,7 @@ class IdPool:
         shares = max(1, -(-ranges // SHARE_RANGES))
         share = int.from_bytes(hashlib.sha256(root_id.encode()).digest()[:4], "big") % shares
         begin = share * SHARE_RANGES
+        self._begin, self._end = first, first + ranges * RANGE_SIZE
         self._firsts = tuple(first + index * RANGE_SIZE for index in range(begin, min(begin + SHARE_RANGES, ranges)))
         self._owners: dict[int, UUID] = {}
         self._lock = threading.Lock()
@@ -54,6 +63,24 @@ class IdPool:
                 if abs(other - first) < RANGE_SIZE and owner != uuid:
                     raise IdsInUse(first=first, owner=owner, uuid=uuid)
             self._owners[first] = uuid
+
+    def require_apart(self, uuid: UUID, idmap: IdMap) -> None:
+        """Refuse a mapping of the domain's own onto host ids that are another domain's, or may become so.
+
+        Its own range is fine. Raises IdsInUse, IdsOfPool.
+        """
+        with self._lock:
+            owners = dict(self._owners)
+        own = [first for first, owner in owners.items() if owner == uuid]
+        for each in (*idmap.uids, *idmap.gids):
+            last = each.outside + each.count
+            if any(first <= each.outside and last <= first + RANGE_SIZE for first in own):
+                continue
+            for first, owner in owners.items():
+                if owner != uuid and each.outside < first + RANGE_SIZE and first < last:
+                    raise IdsInUse(first=first, owner=owner, uuid=uuid)
+            if each.outside < self._end and self._begin < last:
+                raise IdsOfPool(first=each.outside, begin=self._begin, end=self._end - 1)
 
     def free(self, uuid: UUID) -> None:
         """Give back all that a domain has; nothing is fine."""

@@ -97,7 +97,7 @@ class Starter:
         runtime = services.runtime_of(config)
         image = services.image_of(config)
         plan = Plan(config=config, image=image, defaults=services.config.container)
-        idmap = id_map(config, domain.facts.first_id)
+        idmap = self._id_map(domain, config)
         bridges = tuple(services.network.bridge_of(interface) for interface in config.interfaces)
         log_path = services.console_log(domain.uuid, config, persistent=domain.persistent)
         number = domain.facts.run_number + 1
@@ -123,6 +123,14 @@ class Starter:
             stop_signal=config.settings.stop_signal or image.config.stop_signal,
         )
         return _Start(run=run, runtime=runtime, image=image, plan=plan, idmap=idmap)
+
+    def _id_map(self, domain: Domain, config: DomainConfig) -> IdMap:
+        idmap = id_map(config, domain.facts.first_id)
+        if config.idmap is not None:
+            self._services.ids.require_apart(domain.uuid, idmap)
+            ranges = ", ".join(f"{each.outside}+{each.count}" for each in dict.fromkeys((*idmap.uids, *idmap.gids)))
+            log.warning("Less isolated: host ids were chosen by <idmap> domain=%s ids=%s", config.name, ranges)
+        return idmap
 
     def _create(self, start: _Start, namespaces: Namespaces) -> MonitoredContainer:
         services, plan, run = self._services, start.plan, start.run

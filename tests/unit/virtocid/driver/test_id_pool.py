@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from covirt.virtocid.driver.id_pool import RANGE_SIZE, SHARE_RANGES, IdPool, IdsInUse, NoFreeIds
+from covirt.oci.idmap import IdMap, IdRange
+from covirt.virtocid.driver.id_pool import RANGE_SIZE, SHARE_RANGES, IdPool, IdsInUse, IdsOfPool, NoFreeIds
 
 FIRST = 1_879_048_192
 
@@ -66,3 +67,32 @@ def test_a_share_is_bounded() -> None:
         ids.take(UUID(int=number))
     with pytest.raises(NoFreeIds):
         ids.take(UUID(int=SHARE_RANGES))
+
+
+def _map(uid: int, gid: int | None = None, *, more: tuple[IdRange, ...] = ()) -> IdMap:
+    return IdMap(uid_first=uid, gid_first=uid if gid is None else gid, count=1000, more_uids=more)
+
+
+def test_a_chosen_mapping_stays_away_from_other_domains() -> None:
+    ids, web, mail = pool(), uuid4(), uuid4()
+    first = ids.take(web)
+    ids.reserve(mail, 400_000)  # of a pool that was elsewhere
+    ids.require_apart(web, _map(first + 100))
+    ids.require_apart(web, _map(100_000, 300_000, more=(IdRange(inside=1000, outside=0, count=1),)))
+    for uid, owner in ((first, web), (first - 999, web), (400_000 + RANGE_SIZE - 1, mail)):
+        with pytest.raises(IdsInUse, match=str(owner)):
+            ids.require_apart(UUID(int=1), _map(uid))
+        with pytest.raises(IdsInUse, match=str(owner)):
+            ids.require_apart(UUID(int=1), _map(100_000, uid))
+    with pytest.raises(IdsInUse):
+        ids.require_apart(UUID(int=1), _map(100_000, more=(IdRange(inside=1000, outside=first, count=1),)))
+
+
+def test_a_chosen_mapping_stays_away_from_the_pool() -> None:
+    """Also from another installation's share, and from what is free now: a later domain gets it."""
+    ids, end = pool(), FIRST + 4094 * RANGE_SIZE
+    for first in (FIRST - 999, FIRST + 3 * SHARE_RANGES * RANGE_SIZE, end - 1):
+        with pytest.raises(IdsOfPool, match=str(first)):
+            ids.require_apart(UUID(int=1), _map(first))
+    ids.require_apart(UUID(int=1), _map(FIRST - 1000))
+    ids.require_apart(UUID(int=1), _map(end))
