@@ -102,6 +102,16 @@ def test_features() -> None:
     assert connection.keepalive_wanted
 
 
+def test_strangers_have_room_for_one_registration_of_each_kind_and_a_few_more() -> None:
+    facts = ClientFacts(number=1, uid=65534, gid=0, pid=1, readonly=True, connection_name="", unprivileged=True)
+    connection = Connection(facts=facts, settings=ServerSettings())
+    everything = ConnectDomainEventRegisterAnyArgs(event_id=0, dom=None)
+    for _ in range(64):
+        connection.register_domain_event(everything)
+    with pytest.raises(RemoteFailure, match="too many event callbacks"):
+        connection.register_domain_event(everything)
+
+
 def test_event_registrations() -> None:
     connection = make_connection(settings=ServerSettings(max_registrations_per_client=30))
     ids = [
