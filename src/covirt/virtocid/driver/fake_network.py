@@ -21,6 +21,7 @@ class FakeNetwork:
         self._networks = networks or {}
         self._lock = threading.Lock()
         self._names: dict[str, str] = {}  # host-side name -> owner
+        self._owners: dict[str, str] = {}  # of what is plugged
         self.plugged: dict[str, str] = {}  # host-side name -> bridge
 
     def bridge_of(self, interface: Interface) -> str:
@@ -58,6 +59,7 @@ class FakeNetwork:
             for run in runs:
                 self._names.update(dict.fromkeys(run.interface_names, run.container_id))
                 self.plugged.update(zip(run.interface_names, run.bridges, strict=True))
+                self._owners.update(dict.fromkeys(run.interface_names, run.container_id))
 
     def restore_filter(self) -> None:
         """There is none."""
@@ -69,9 +71,10 @@ class FakeNetwork:
             raise NoSuchBridge(bridge=bridge, bridges=", ".join(self._bridges) or "none at all")
         with self._lock:
             self.plugged[run.interface_names[number]] = bridge
+            self._owners[run.interface_names[number]] = run.container_id
 
     def unplug(self, run: Run, number: int) -> None:
         name = run.interface_names[number]
         with self._lock:
-            if self._names.get(name) == run.container_id:
-                self.plugged.pop(name, None)
+            if self._owners.get(name) == run.container_id:
+                del self._owners[name], self.plugged[name]

@@ -61,6 +61,11 @@ class Services:
     domains: Domains = field(default_factory=Domains)
     boot_id: str = field(default_factory=boot_id)
 
+    @property
+    def left(self) -> RunStore:
+        """Runs that are over, and of which something could not be removed yet."""
+        return RunStore(self.root.run_dir / "left")
+
     def limit_slice(self) -> None:
         """Bound what all containers together may use, as configured; what an earlier configuration set is undone."""
         limits = self.config.slice
@@ -94,7 +99,7 @@ class Services:
 
     def hold_images(self, domain: Domain) -> None:
         """Let a domain hold the images that its definition and its run use, and no other any more."""
-        paths = self._images_of(domain)
+        paths = self._images_of(domain, {})
         try:
             if paths is not None:
                 self.images.hold_only(paths, domain.uuid)
@@ -103,7 +108,8 @@ class Services:
 
     def reconcile_images(self) -> None:
         """At start-up, once all domains and runs are known: a killed daemon may have left marks that are not true."""
-        marks = {domain.uuid: self._images_of(domain) for domain in self.domains.all()}
+        trusted: dict[str, Path | None] = {}  # most domains share few images
+        marks = {domain.uuid: self._images_of(domain, trusted) for domain in self.domains.all()}
         unreadable = (
             uuid
             for uuid in self.images.holders() - marks.keys()
@@ -111,15 +117,22 @@ class Services:
         )
         self.images.reconcile(marks | dict.fromkeys(unreadable))
 
-    def _images_of(self, domain: Domain) -> tuple[Path, ...] | None:
-        """None when that cannot be told without packing a foreign image anew."""
-        try:
-            path = self.images.find(domain.next_config.image or "").path
-            if not self.images.is_trusted(path):
-                return None
-        except Error:
+    def _images_of(self, domain: Domain, trusted: dict[str, Path | None]) -> tuple[Path, ...] | None:
+        """None when that cannot be told without packing a foreign image anew. ``trusted`` remembers, by image."""
+        name = domain.next_config.image or ""
+        if name not in trusted:
+            trusted[name] = self._trusted_path(name)
+        path = trusted[name]
+        if path is None:
             return None
         return (path, *([Path(domain.run.image_path)] if domain.run else []))
+
+    def _trusted_path(self, image: str) -> Path | None:
+        try:
+            path = self.images.find(image).path
+            return path if self.images.is_trusted(path) else None
+        except Error:
+            return None
 
     def console_log(self, uuid: UUID, config: DomainConfig, *, persistent: bool) -> Path:
         """Where conmon writes what the container says. Raises LogNotAllowed."""

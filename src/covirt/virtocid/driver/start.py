@@ -19,8 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
-from covirt.common.errors import Error
+from covirt.common.errors import Conflict, Error
 from covirt.common.files import make_directory, remove_tree
 from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.common.units import KIB
@@ -43,7 +44,7 @@ from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.plan import Places, Plan, id_map
-from covirt.virtocid.driver.run import BUNDLE, Run
+from covirt.virtocid.driver.run import BUNDLE, Run, run_of
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.store import RunPhase
 
@@ -63,6 +64,12 @@ class _Start:
     idmap: IdMap
 
 
+class StillLeft(Conflict):
+    template = (
+        "something of the last run of domain '{name}' cannot be removed: {reason}; it is tried again with every start"
+    )
+
+
 class Starter:
     """Makes containers run. Thread-safe."""
 
@@ -72,6 +79,10 @@ class Starter:
     def start(self, domain: Domain, config: DomainConfig, *, paused: bool, domain_id: int) -> Run:
         """Run the domain; returns its run, which waits in phase created when ``paused``. Undone on failure."""
         services = self._services
+        try:
+            remove_left(services, domain.uuid)
+        except Error as error:  # its container may still write to the root layer
+            raise StillLeft(name=domain.name, reason=error) from error
         with undo_on_failure() as undo:
             start = self._prepare(domain, config, domain_id, undo)
             run = start.run
@@ -190,7 +201,8 @@ class Starter:
 def clean_up(services: Services, run: Run) -> None:
     """Remove everything a run has, whatever state it is in; what is gone already is fine.
 
-    Every step is tried, so that one that fails does not keep the others; the first error is raised at the end.
+    Every step is tried, so that one that fails does not keep the others; the first error is raised at the end, and
+    the run is remembered for remove_left().
     """
     cgroup = services.supervisor.adopt(run.container_id)
     errors: list[Error] = []
@@ -201,7 +213,35 @@ def clean_up(services: Services, run: Run) -> None:
             log.warning("Clean-up step failed domain=%s step=%r: %s", run.config.name, what, error)
             errors.append(error if isinstance(error, Error) else Error(message=f"{what}: {error}"))
     if errors:
+        _remember_left(services, run)
         raise errors[0]
+    services.left.remove(run.uuid)
+
+
+def remove_left(services: Services, uuid: UUID) -> None:
+    """Try again to remove what is left of a domain's last run; raises what clean_up() raises."""
+    directory = services.left.directory(uuid)
+    if not directory.exists():
+        return
+    for record in services.left.load_all()[0]:
+        if record.uuid == uuid:
+            clean_up(services, run_of(record, services.runs.directory(uuid)))
+
+
+def remove_all_left(services: Services) -> None:
+    """At start-up: try again to remove what is left of runs that an earlier daemon saw end."""
+    for record in services.left.load_all()[0]:
+        try:
+            remove_left(services, record.uuid)
+        except Error as error:
+            log.error("Something of a run is still left uuid=%s: %s", record.uuid, error)
+
+
+def _remember_left(services: Services, run: Run) -> None:
+    try:
+        services.left.save(run.record)
+    except (Error, OSError) as error:
+        log.error("What is left of a run is not on record container=%s: %s", run.container_id, error)
 
 
 def _clean_up_steps(services: Services, run: Run, cgroup: RunCgroup) -> list[tuple[str, Callable[[], object]]]:
