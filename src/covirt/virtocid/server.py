@@ -22,6 +22,7 @@ from typing import Final
 
 from covirt.common.files import make_directory
 from covirt.common.root import Root
+from covirt.virtocid.complaints import Complaints
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
 from covirt.virtocid.dispatch import ClientFacts, Dispatcher, HandlerTable, Outcome, Translate
 from covirt.virtocid.errors import SocketPathTooLong, UnknownSocketGroup
@@ -58,6 +59,7 @@ class VirtocidServer:
     ) -> None:
         self.settings = settings or ServerSettings()
         self.dispatcher = Dispatcher(handlers=handlers, translate=translate)
+        self.complaints = Complaints(log)
         self._root = root
         self._bus = bus
         self._group = group
@@ -140,7 +142,7 @@ class VirtocidServer:
         unprivileged = session.readonly_socket and uid != 0
         reason = self._refusal(uid, unprivileged=unprivileged)
         if reason is not None:
-            log.warning("Client refused: %s uid=%d pid=%d", reason, uid, pid)
+            self.complaints.warning("Client refused: %s uid=%d pid=%d", reason, uid, pid)
             return None
         facts = ClientFacts(
             number=next(self._numbers),

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from typing import Final, Protocol
 
+from covirt.virtocid.complaints import Complaints
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
 from covirt.virtocid.dispatch import ClientFacts, Context, Dispatcher, Outcome, encode_error, failure
 from covirt.virtocid.events import Packets
@@ -44,6 +45,7 @@ class SessionOwner(Protocol):
 
     settings: ServerSettings
     dispatcher: Dispatcher
+    complaints: Complaints
 
     def admit(self, session: "Session") -> Connection | None: ...
 
@@ -172,7 +174,7 @@ class Session(asyncio.Protocol):
     def drop(self, reason: str) -> None:
         """End the connection at once, whatever is still queued for the client."""
         if self._connection is not None and not self.transport.is_closing():
-            log.warning("Client dropped client=%s reason=%r", self.label, reason)
+            self._owner.complaints.warning("Client dropped client=%s reason=%r", self.label, reason)
             self.transport.abort()
 
     def close(self) -> None:
