@@ -5,16 +5,14 @@
 import signal
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from covirt.common.process import Child, run
 from covirt.common.root import Root
-from tests.support.virtocid import Virtocid
+from tests.support.virtocid import SECONDS, Virtocid
 from tests.support.waiting import wait_until
 
-SECONDS: Final = 120.0  # emulated machines are slow
 only_v2 = pytest.mark.skipif(
     not Path("/sys/fs/cgroup/cgroup.controllers").exists(), reason="cgroup version 2 only: the files have its names"
 )

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.network import LinuxBridge
 from tests.support.terminal import at_terminal
-from tests.support.virtocid import SERVICE, bridge_device
+from tests.support.virtocid import SECONDS, SERVICE, bridge_device
 from tests.support.waiting import wait_until
-from tests.vm.installed import SECONDS, InstalledVirtocid, only_v2, output
+from tests.vm.installed import InstalledVirtocid, only_v2, output
 
 each_runtime = pytest.mark.parametrize("runtime", ["runc", "crun"])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.virtocid import SERVICE
+from tests.support.virtocid import SECONDS, SERVICE
 from tests.support.waiting import wait_until
-from tests.vm.installed import SECONDS, InstalledVirtocid, only_v2, output, systemctl, unit_property
+from tests.vm.installed import InstalledVirtocid, only_v2, output, systemctl, unit_property
 
 each_runtime = pytest.mark.parametrize("runtime", ["runc", "crun"])
 # Ends with a status of its own when it is asked to.

@@ -30,7 +30,8 @@ echo "$PRETTY_NAME, kernel $(uname -r), systemd $(systemctl --version | sed -n '
 $(stat -f -c %T /sys/fs/cgroup), LSM $(cat /sys/kernel/security/lsm)"
 runc --version | head -n 1; crun --version | head -n 1; conmon --version | head -n 1"""
 _PYTEST: Final = (
-    "COVIRT_INSTALLED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=. /opt/covirt/bin/python -m pytest -c /dev/null "
+    "COVIRT_INSTALLED=1 COVIRT_CALL_SECONDS=600 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=. "
+    "/opt/covirt/bin/python -m pytest -c /dev/null "
     "--rootdir=. --confcutdir=tests/vm --import-mode=importlib -p no:cacheprovider -p tests.vm.fixtures -ra"
 )
 
