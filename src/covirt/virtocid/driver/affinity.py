@@ -19,12 +19,12 @@ def cpu_list(config: DomainConfig) -> str | None:
     return ",".join(str(cpu) for cpu in sorted(allowed)) or None
 
 
-def cpu_map(config: DomainConfig, vcpu: int, *, length_bytes: int) -> bytes:
-    """The host CPUs of one virtual CPU: its own pin, else the domain's, else all that are online."""
+def cpu_maps(config: DomainConfig, count: int, *, length_bytes: int) -> tuple[bytes, ...]:
+    """The host CPUs of the first virtual CPUs: each one's own pin, else the domain's, else all that are online."""
     if not 0 <= length_bytes <= _LONGEST_BYTES:
         raise BadArgument(what=f"a map of {length_bytes} bytes cannot hold CPUs")
+    mask = (1 << 8 * length_bytes) - 1
     pins = {pin.vcpu: pin.cpuset for pin in config.cpu_tune.vcpu_pins}
-    chosen = pins.get(vcpu, config.cpuset)
-    allowed = values.cpuset_members(chosen) if chosen else node.online_cpus()
-    bits = sum(1 << cpu for cpu in set(allowed)) & ((1 << 8 * length_bytes) - 1)
-    return bits.to_bytes(length_bytes, "little")
+    default = values.cpuset_bits(config.cpuset) if config.cpuset else sum(1 << cpu for cpu in node.online_cpus())
+    bits = (values.cpuset_bits(pins[vcpu]) if vcpu in pins else default for vcpu in range(count))
+    return tuple((each & mask).to_bytes(length_bytes, "little") for each in bits)

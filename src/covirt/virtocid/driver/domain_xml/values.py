@@ -164,18 +164,18 @@ def cpuset(text: str) -> str:
     compact = "".join(text.split())
     if not _CPUSET.fullmatch(compact):
         raise ValueError(f"{text!r} is not a list of CPUs such as 0-3,^2,8")
-    if not _cpuset_bits(compact):
+    if not cpuset_bits(compact):
         raise ValueError(f"{text!r} leaves no CPU")
     return compact
 
 
 def cpuset_members(text: str) -> frozenset[int]:
     """The CPUs of a list that ``cpuset`` accepted."""
-    bits = _cpuset_bits(text)
+    bits = cpuset_bits(text)
     return frozenset(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1)
 
 
-def _cpuset_bits(text: str) -> int:
+def cpuset_bits(text: str) -> int:
     """One bit a CPU: a range costs the same however long it is, so that nobody's XML keeps the daemon busy.
 
     Raises ValueError for a range that runs backwards and for a CPU that no kernel has.

@@ -8,7 +8,7 @@ from typing import Final
 
 from covirt.common.units import KIB
 from covirt.virtocid.dispatch import Context, HandlerTable
-from covirt.virtocid.driver.affinity import cpu_map
+from covirt.virtocid.driver.affinity import cpu_maps
 from covirt.virtocid.driver.bulk_stats import SUPPORTED_GROUPS
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import Disk
@@ -139,7 +139,7 @@ class StatsHandlers:
             d.VcpuInfo(number=number, state=_VCPU_RUNNING, cpu_time=share, cpu=_CPU_NOT_TOLD)
             for number in range(count)
         )
-        maps = [cpu_map(run.config, number, length_bytes=args.maplen) for number in range(count)]
+        maps = cpu_maps(run.config, count, length_bytes=args.maplen)
         return d.DomainGetVcpusRet(info=info, cpumaps=b"".join(maps))
 
     def _disk(self, domain: Domain, path: str) -> Disk:

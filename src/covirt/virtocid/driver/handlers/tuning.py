@@ -5,7 +5,7 @@
 from typing import Final
 
 from covirt.virtocid.dispatch import Context, HandlerTable
-from covirt.virtocid.driver.affinity import cpu_map
+from covirt.virtocid.driver.affinity import cpu_maps
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.driver import Driver
@@ -60,7 +60,7 @@ class TuningHandlers:
     def vcpu_pins(self, _ctx: Context, args: d.DomainGetVcpuPinInfoArgs) -> d.DomainGetVcpuPinInfoRet:
         config = self._config(args.dom, args.flags)
         count = max(0, min(config.vcpus, args.ncpumaps))
-        maps = [cpu_map(config, number, length_bytes=args.maplen) for number in range(count)]
+        maps = cpu_maps(config, count, length_bytes=args.maplen)
         return d.DomainGetVcpuPinInfoRet(cpumaps=b"".join(maps), num=count)
 
     def memory_parameters(self, _ctx: Context, args: s.DomainNparamsFlagsArgs) -> s.Params16NparamsRet:
