@@ -108,6 +108,8 @@ class ContainerConfig:
     # How long a shutdown may take before the client is told that it does. Nothing is killed then, as with a guest.
     stop_timeout_seconds: float = setting(10.0, check=between(1, 86_400))
     # Host directories that <filesystem type='mount'> may show, each with all below it. Empty: none.
+    # For reading; an entry that ends in ":rw" lets containers write, as the host's root: a setuid program that one
+    # leaves there is root's for every user who can reach it. Use a file system mounted nosuid.
     allowed_directories: tuple[str, ...] = ()
     # How long one call of a runtime may take. Past it the call is ended and the operation fails.
     runtime_timeout_seconds: float = setting(30.0, check=between(1, 3600))

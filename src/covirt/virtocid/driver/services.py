@@ -3,12 +3,14 @@
 """Everything the driver works with, built once at start-up and handed around."""
 
 import logging
+import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from covirt.common.errors import Error
+from covirt.common.errors import Denied, Error
 from covirt.common.root import Root, boot_id
 from covirt.common.units import KIB
 from covirt.oci.bundle import Bundles, MountedBundles, Volume
@@ -36,7 +38,22 @@ from covirt.virtocid.events import EventBus
 
 log = logging.getLogger(__name__)
 
+_WRITABLE: Final = ":rw"  # ends an entry of allowed_directories
 _PERIOD_US: Final = 100_000  # the kernel's own cpu.cfs_period_us
+
+
+class DirectoryReadOnly(Denied):
+    template = (
+        "host directory '{path}' may be shown for reading only; add <readonly/>, or allow writing in the "
+        "configuration (container.allowed_directories: '{entry}')"
+    )
+
+
+class LogRedirectable(Denied):
+    template = (
+        "console log {path} is below {directory}, which others than root can change; choose one of root's, or "
+        "leave <log> away for the default"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,34 +152,57 @@ class Services:
             return None
 
     def console_log(self, uuid: UUID, config: DomainConfig, *, persistent: bool) -> Path:
-        """Where conmon writes what the container says. Raises LogNotAllowed."""
+        """Where conmon writes what the container says. Raises LogNotAllowed, LogRedirectable."""
         chosen = next((console.log_file for console in config.consoles if console.log_file), None)
         if chosen is not None:
             allowed = self.root.path / "var/log"
             path = Path(chosen)
             if not path.is_absolute() or not path.resolve().is_relative_to(allowed):
                 raise LogNotAllowed(path=chosen, allowed=allowed)
-            return path.resolve()
+            path = path.resolve()
+            _require_root_owned(path, allowed)
+            return path
         directory = self.store.directory(uuid) if persistent else self.runs.directory(uuid)
         return directory / "console.log"
 
     def volumes(self, config: DomainConfig) -> tuple[Volume, ...]:
-        """<filesystem type='mount'>: host directories that the configuration allows. Raises DirectoryNotAllowed."""
+        """<filesystem type='mount'>: host directories that the configuration allows.
+
+        Raises DirectoryNotAllowed, DirectoryReadOnly.
+        """
         return tuple(
             Volume(
-                source=self._allowed(filesystem.source), destination=filesystem.target, read_only=filesystem.readonly
+                source=self._allowed(filesystem.source, writable=not filesystem.readonly),
+                destination=filesystem.target,
+                read_only=filesystem.readonly,
             )
             for filesystem in config.filesystems
             if filesystem.type in ("mount", "bind")
         )
 
-    def _allowed(self, source: str | None) -> Path:
+    def _allowed(self, source: str | None, *, writable: bool) -> Path:
         path = Path(source or "")
         allowed = self.config.container.allowed_directories
         real = path.resolve()
-        if not path.is_absolute() or not any(real.is_relative_to(Path(each).resolve()) for each in allowed):
+        fitting = [each for each in allowed if real.is_relative_to(Path(each.removesuffix(_WRITABLE)).resolve())]
+        if not path.is_absolute() or not fitting:
             raise DirectoryNotAllowed(path=source, allowed=", ".join(allowed) or "none")
+        if writable and not any(each.endswith(_WRITABLE) for each in fitting):
+            raise DirectoryReadOnly(path=source, entry=f"{fitting[0]}{_WRITABLE}")
         return real
+
+
+def _require_root_owned(path: Path, top: Path) -> None:
+    """Or somebody could put a link there later, and conmon would write, as root, to any file of the host."""
+    for directory in path.parents:
+        try:
+            status = directory.stat()
+        except FileNotFoundError:
+            continue  # it will be ours
+        if status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise LogRedirectable(path=path, directory=directory)
+        if directory == top:
+            return
 
 
 def _quota_us(percent: int) -> int:
