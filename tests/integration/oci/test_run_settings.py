@@ -3,11 +3,12 @@
 """What a request asks for arrives in the container: user, files, limits, reaper, in runc and in crun."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from covirt.oci.limits import Rlimit
-from covirt.oci.resources import Resources
+from covirt.oci.resources import BlockIoLimit, Resources
 from tests.integration.oci.boxes import Boxes, pack_image
 from tests.support.roots import new_directory
 
@@ -93,3 +94,21 @@ def test_anyone_may_ping_without_raw_sockets(boxes: Boxes) -> None:
 def test_a_limit_of_processes_can_be_taken_away(boxes: Boxes) -> None:
     outcome = boxes.run("/bin/true", resources=Resources(pids_limit=None))
     assert outcome.status == 0, outcome
+
+
+def test_a_disk_is_limited(boxes: Boxes) -> None:
+    """The container reads its own cgroup: with either version, the line names the device and the rate."""
+    disk = next(entry for entry in sorted(Path("/sys/block").iterdir()) if (entry / "dev").exists())
+    major, minor = map(int, (disk / "dev").read_text().split(":"))
+    limit = BlockIoLimit(major=major, minor=minor, read_bytes_per_second=5 * _MIB, write_operations_per_second=70)
+    outcome = boxes.run(
+        "/bin/sh",
+        "-c",
+        "cd /sys/fs/cgroup && cat blkio/blkio.throttle.read_bps_device blkio/blkio.throttle.write_iops_device"
+        " 2>/dev/null || cat io.max",
+        resources=Resources(block_io_limits=(limit,)),
+    )
+    assert outcome.status == 0, outcome
+    assert f"{major}:{minor}" in outcome.text
+    assert str(5 * _MIB) in outcome.text
+    assert "70" in outcome.text
