@@ -146,6 +146,7 @@ def _qemu(libvirtd: Libvirtd, guest: TinyGuest, logs: Path) -> Implementation:
         readonly_uri=f"{libvirtd.uri.replace('qemu:', 'qemu+unix:')}?socket=/run/libvirt/libvirt-sock-ro",
         make_xml=xml,
         wait_until_ready=wait_until_booted,
+        ends_by_signal_at_once=True,  # it is QEMU that gets it, not the guest
         # QEMU tells of the SIGTERM by which libvirt destroys it, and before a start is done that its CPUs run.
         adds_events=frozenset({(libvirt.VIR_DOMAIN_EVENT_SHUTDOWN, libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_HOST)}),
         resumes_to_start=True,

@@ -42,6 +42,7 @@ class Implementation:
     readonly_uri: str
     make_xml: Callable[[str], str]  # name -> a domain that starts and ends when it is asked to
     wait_until_ready: Callable[[str], None] = lambda _name: None  # until the domain listens to what it is asked
+    ends_by_signal_at_once: bool = False  # also before it is ready
     lacks: Mapping[Ability, str] = field(default_factory=dict)
     # The codes for "not in this state".
     wrong_state: frozenset[int] = frozenset({libvirt.VIR_ERR_OPERATION_INVALID})

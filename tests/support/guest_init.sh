@@ -45,6 +45,12 @@ httpd -h /www
 printf '#!/bin/sh\npoweroff -f\n' >/etc/acpi/PWRF/00000080
 chmod +x /etc/acpi/PWRF/00000080
 acpid -f -c /etc/acpi >/dev/null 2>&1 &
+acpid=$!
+for _ in $(seq 100); do # a power button that is pressed before it listens is not heard
+    # shellcheck disable=SC2010 # its names are plain numbers
+    ls -l /proc/$acpid/fd | grep -q /dev/input && break
+    sleep 0.1
+done
 
 echo "GUEST-BOOTED $name"
 while :; do
