@@ -61,7 +61,7 @@ class IdConfig:
     # 1879048192 to 2147352575 is what systemd's list of id ranges (UIDS-GIDS) leaves unassigned: above the users of
     # /etc/subuid and systemd-nspawn's own pool, below the half where some programs take ids for negative.
     first: int = setting(1_879_048_192, check=_first_id)
-    # How many ranges there are. Each installation (root) takes ids from a share of 1,024 of them.
+    # How many ranges there are. Each installation (root) takes them in order, from a place of its own.
     ranges: int = setting(4094, check=between(1, 65534))
 
     def __post_init__(self) -> None:

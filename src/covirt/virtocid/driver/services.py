@@ -213,6 +213,8 @@ def _quota_us(percent: int) -> int:
 def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Services:
     """Build all parts; nothing runs yet but the exit watcher's thread."""
     supervisor = supervisor_for(root.id)
+    if not supervisor.layout.counts_swap():
+        log.warning("This kernel does not count swap by cgroup: containers may swap without a limit")
     watcher = ExitWatcher()
     watcher.start()
     return Services(

@@ -36,7 +36,7 @@ from covirt.oci.image.model import ContainerImage
 from covirt.oci.monitor import MonitoredContainer
 from covirt.oci.namespaces import Namespaces
 from covirt.oci.runtime import Runtime
-from covirt.oci.spec import build_spec
+from covirt.oci.spec import SpecRequest, build_spec
 from covirt.oci.supervisor import RunCgroup
 from covirt.oci.users import resolve_user
 from covirt.virtocid.driver.domain import Domain
@@ -172,7 +172,7 @@ class Starter:
             cgroups_path=cgroup.container_path,
             mounts=(*bundle.mounts, *plan.memory_mounts),
         )
-        write_config(run.bundle, build_spec(plan.complete(places)))
+        write_config(run.bundle, build_spec(self._countable(plan.complete(places))))
         make_directory(run.log.parent)
         return services.monitor.create(
             runtime=start.runtime,
@@ -182,6 +182,12 @@ class Starter:
             cgroup=cgroup,
             meanwhile=lambda: self._plug(run),
         )
+
+    def _countable(self, request: SpecRequest) -> SpecRequest:
+        """A limit of swap that the kernel does not count fails the start; where it counts none, none is limited."""
+        if self._services.supervisor.layout.counts_swap():
+            return request
+        return replace(request, resources=replace(request.resources, memory_swap_limit_bytes=None))
 
     def _root_layer(self, start: _Start) -> RootLayer:
         """Kept for persistent domains unless their XML says otherwise; a transient one has nothing to keep it for."""
