@@ -4,6 +4,7 @@
 
 import grp
 import logging
+import resource
 import signal
 import sys
 import threading
@@ -30,6 +31,8 @@ from covirt.virtocid.settings import ServerSettings
 
 log = logging.getLogger(__name__)
 
+_OPEN_FILES = 65536
+
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
@@ -46,6 +49,7 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
     try:
         config = load_virtocid_config(root)
         logs.configure(log_level or config.log_level)
+        _allow_many_files()
         stop = _stop_on_signals()
         with acquire_daemon_lock(root):
             _serve(root, config, stop)
@@ -111,6 +115,13 @@ def _socket_group(config: VirtocidConfig) -> str | None:
         log.warning("The group of the socket does not exist, so only root may connect group=%s", name)
         return None
     return name
+
+
+def _allow_many_files() -> None:
+    """A pidfd for each container, and clients and files beside: a shell's soft limit of 1024 is soon reached."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _stop_on_signals() -> threading.Event:
