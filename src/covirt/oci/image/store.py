@@ -3,11 +3,12 @@
 """The container images of one installation: by name, whole or absent, and not removed while a domain uses them."""
 
 import contextlib
+import functools
 import logging
 import os
 import shutil
 import uuid as uuids
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -197,14 +198,16 @@ class ImageStore:
         """
         make_directory(self._images)
         with locked(self._images / ".lock"):
-            digests = {self._trust.file_digest(path) for path in paths}
-            for digest in digests:
-                self._mark(digest, str(uuid))
-            keep = {digest.removeprefix("sha256:") for digest in digests}
-            for directory in self._marked():
-                if directory.name not in keep:
-                    (directory / str(uuid)).unlink(missing_ok=True)
-                    _remove_empty(directory)
+            self._hold_only({self._trust.file_digest(path) for path in paths}, uuid)
+
+    def _hold_only(self, digests: Set[str], uuid: uuids.UUID) -> None:
+        for digest in digests:
+            self._mark(digest, str(uuid))
+        keep = {digest.removeprefix("sha256:") for digest in digests}
+        for directory in self._marked():
+            if directory.name not in keep:
+                (directory / str(uuid)).unlink(missing_ok=True)
+                _remove_empty(directory)
 
     def reconcile(self, marks: Mapping[uuids.UUID, Iterable[Path] | None]) -> None:
         """Make the marks true at start-up: these domains use these files, and no other domain uses any.
@@ -214,12 +217,15 @@ class ImageStore:
         for uuid in self.holders() - marks.keys():
             log.warning("A domain that is gone still held an image uuid=%s", uuid)
             self.release(None, uuid)
-        for uuid, paths in marks.items():
-            try:
-                if paths is not None:
-                    self.hold_only(paths, uuid)
-            except (NoSuchImage, NotAnImage, ImageDamaged) as error:
-                log.warning("Image marks are left as they are uuid=%s: %s", uuid, error)
+        make_directory(self._images)
+        with locked(self._images / ".lock"):
+            digest_of = functools.cache(self._trust.file_digest)  # under the lock no image of ours is replaced
+            for uuid, paths in marks.items():
+                try:
+                    if paths is not None:
+                        self._hold_only({digest_of(path) for path in paths}, uuid)
+                except (NoSuchImage, NotAnImage, ImageDamaged) as error:
+                    log.warning("Image marks are left as they are uuid=%s: %s", uuid, error)
 
     def holders(self) -> set[uuids.UUID]:
         """All domains that hold an image."""

@@ -20,7 +20,7 @@ from covirt.virtocid.driver.lifecycle import Lifecycle
 from covirt.virtocid.driver.records import domain_of, domain_record
 from covirt.virtocid.driver.run import Run, run_of
 from covirt.virtocid.driver.services import Services
-from covirt.virtocid.driver.start import clean_up
+from covirt.virtocid.driver.start import clean_up, remove_all_left
 from covirt.virtocid.driver.store import RunPhase, RunRecord
 
 log = logging.getLogger(__name__)
@@ -37,10 +37,11 @@ class Recovery:
 
     def run(self) -> None:
         self._load_domains()
+        remove_all_left(self._services)
         runs = self._load_runs()
-        living = [run for run in runs if self._lives(run)]
-        self._services.network.adopt(living)
-        ended = [self._recover(run, lives=run in living) for run in runs]
+        living = {run.container_id: run for run in runs if self._lives(run)}
+        self._services.network.adopt(living.values())
+        ended = [self._recover(run, lives=run.container_id in living) for run in runs]
         self._remove_strangers(runs)
         self._endings.handle_ended([each for each in ended if each is not None])  # some of these start again
         self._explain_host_ends()
