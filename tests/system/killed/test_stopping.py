@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of the daemon in the middle of a stop: brought to its end by the next one, with the cause that was asked."""
+"""kill -9 of the daemon in the middle of a stop: brought to its end by the next one, with the cause asked for."""
 
 import pytest
 

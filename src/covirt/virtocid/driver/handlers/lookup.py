@@ -18,6 +18,8 @@ from covirt.wire import structs_domain as d
 # VIR_DOMAIN_XML_*. A container has neither a CPU model to update nor a form for migration.
 _XML_SECURE, _XML_INACTIVE, _XML_UPDATE_CPU, _XML_MIGRATABLE = 1, 2, 4, 8
 _VCPU_LIVE, _VCPU_CONFIG, _VCPU_MAXIMUM = 1, 2, 4  # VIR_DOMAIN_VCPU_*
+_JOB_STATS = 1 | 2  # VIR_DOMAIN_JOB_STATS_COMPLETED and _KEEP_COMPLETED
+_MESSAGES = 1 | 2  # VIR_DOMAIN_MESSAGE_DEPRECATION and _TAINTING
 
 
 class LookupHandlers:
@@ -128,6 +130,7 @@ class LookupHandlers:
 
     def vcpus_flags(self, _ctx: Context, args: s.DomainFlagsArgs) -> s.NumRet:
         domain = self._domain(args.dom.uuid)
+        refuse_unknown(args.flags, _VCPU_LIVE | _VCPU_CONFIG | _VCPU_MAXIMUM, "virDomainGetVcpusFlags")
         if args.flags & _VCPU_LIVE and args.flags & _VCPU_CONFIG:
             raise BadArgument(what="ask for the running or for the configured number of CPUs, not both")
         if args.flags & _VCPU_LIVE:
@@ -143,6 +146,7 @@ class LookupHandlers:
         return d.DomainIsUpdatedRet(updated=0)
 
     def control_info(self, _ctx: Context, args: s.DomainFlagsArgs) -> d.DomainGetControlInfoRet:
+        refuse_unknown(args.flags, 0, "virDomainGetControlInfo")
         self._domain(args.dom.uuid).require_run()
         return d.DomainGetControlInfoRet(state=0, details=0, state_time=0)
 
@@ -165,14 +169,17 @@ class LookupHandlers:
         )
 
     def job_stats(self, _ctx: Context, args: s.DomainFlagsArgs) -> d.DomainGetJobStatsRet:
+        refuse_unknown(args.flags, _JOB_STATS, "virDomainGetJobStats")
         self._domain(args.dom.uuid)
         return d.DomainGetJobStatsRet(type=0, params=())
 
     def messages(self, _ctx: Context, args: s.DomainFlagsArgs) -> d.DomainGetMessagesRet:
         """What virsh dominfo shows below: everything looser than the defaults, and why it last stopped."""
+        refuse_unknown(args.flags, _MESSAGES, "virDomainGetMessages")
         return d.DomainGetMessagesRet(msgs=self._driver.messages(self._domain(args.dom.uuid)))
 
     def no_managed_save(self, _ctx: Context, args: s.DomainFlagsArgs) -> s.ResultRet:
+        refuse_unknown(args.flags, 0, "virDomainHasManagedSaveImage")
         self._domain(args.dom.uuid)
         return s.ResultRet(result=0)
 

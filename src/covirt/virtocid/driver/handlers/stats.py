@@ -24,6 +24,7 @@ from covirt.wire.params import TypedParam, ullong
 
 # VIR_CONNECT_GET_ALL_DOMAINS_STATS_*. No number here makes anybody wait, and no disk has a backing chain.
 _NOWAIT, _BACKING, _ENFORCE_STATS = 1 << 29, 1 << 30, 1 << 31
+_TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
 _SOURCE_LEASE, _SOURCE_AGENT, _SOURCE_ARP = 0, 1, 2  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*
 _VCPU_RUNNING: Final = 1
 _CPU_NOT_TOLD: Final = -2  # VIR_VCPU_INFO_CPU_UNAVAILABLE: the kernel moves a container's threads as it likes
@@ -80,6 +81,7 @@ class StatsHandlers:
         return c.ConnectGetAllDomainStatsRet(ret_stats=tuple(records[domain.uuid] for domain in domains))
 
     def memory_stats(self, _ctx: Context, args: d.DomainMemoryStatsArgs) -> d.DomainMemoryStatsRet:
+        refuse_unknown(args.flags, 0, "virDomainMemoryStats")
         domain = self._domain(args.dom)
         available = domain.require_run().config.current_memory_kib
         usage = self._driver.stats.usage(domain)
@@ -103,6 +105,7 @@ class StatsHandlers:
         )
 
     def cpu_stats(self, _ctx: Context, args: d.DomainGetCpuStatsArgs) -> d.DomainGetCpuStatsRet:
+        refuse_unknown(args.flags, _TEXTS_WELCOME, "virDomainGetCPUStats")
         domain = self._domain(args.dom)
         domain.require_run()
         if args.start_cpu == -1:
@@ -172,6 +175,7 @@ class StatsHandlers:
         )
 
     def block_stats_flags(self, _ctx: Context, args: d.DomainBlockStatsFlagsArgs) -> s.Params16NparamsRet:
+        refuse_unknown(args.flags, _TEXTS_WELCOME, "virDomainBlockStatsFlags")
         domain = self._domain(args.dom)
         domain.require_run()
         if args.path:
@@ -192,6 +196,7 @@ class StatsHandlers:
         return s.Params16NparamsRet(params=params[: args.nparams], nparams=len(params))
 
     def block_info(self, _ctx: Context, args: d.DomainGetBlockInfoArgs) -> d.DomainGetBlockInfoRet:
+        refuse_unknown(args.flags, 0, "virDomainGetBlockInfo")
         domain = self._domain(args.dom)
         disk = self._disk(domain, args.path)
         path = self._driver.disk_path(disk)
@@ -220,6 +225,7 @@ class StatsHandlers:
         self, _ctx: Context, args: d.DomainInterfaceAddressesArgs
     ) -> d.DomainInterfaceAddressesRet:
         """The addresses each interface has inside, from its XML; the same for every source but "arp"."""
+        refuse_unknown(args.flags, 0, "virDomainInterfaceAddresses")
         domain = self._domain(args.dom)
         run = domain.require_run()
         if args.source not in (_SOURCE_LEASE, _SOURCE_AGENT):

@@ -10,12 +10,14 @@ from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import BadArgument
+from covirt.virtocid.driver.handlers.flags import refuse_unknown
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
 from covirt.wire import structs_domain as d
 from covirt.wire.params import TypedParam, llong, uint, ullong
 
 _AFFECT_LIVE, _AFFECT_CONFIG = 1, 2  # VIR_DOMAIN_AFFECT_*
+_TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
 _UNLIMITED_KIB: Final = 9007199254740991  # VIR_DOMAIN_MEMORY_PARAM_UNLIMITED
 _DEFAULT_SHARES: Final = 1024
 _DEFAULT_PERIOD_US: Final = 100_000
@@ -41,6 +43,7 @@ class TuningHandlers:
 
     def _config(self, dom: s.RemoteDomain, flags: int) -> DomainConfig:
         """The running or the configured limits, as the flags ask."""
+        refuse_unknown(flags, _AFFECT_LIVE | _AFFECT_CONFIG | _TEXTS_WELCOME, "virDomainGet…Parameters")
         domain = self._domain(dom)
         if flags & _AFFECT_LIVE and flags & _AFFECT_CONFIG:
             raise BadArgument(what="ask for the running or for the configured values, not both")
