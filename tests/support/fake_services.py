@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real driver, and on demand the real server, over fakes of all that needs root or another program."""
 
+import functools
 import json
 import os
 import shutil
@@ -20,8 +21,10 @@ from covirt.oci.image.store import ImageStore
 from covirt.oci.image.trailer import append_trailer
 from covirt.oci.image.trust import TrustRecords
 from covirt.oci.processes import ExitWatcher
+from covirt.oci.runtime import RuntimeInfo
+from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.runtimes.fake import FAKE_RUNTIME, FakeSupervisor
-from covirt.oci.runtimes.registry import load_runtimes
+from covirt.oci.runtimes.registry import Runtimes
 from covirt.virtocid.config import ContainerConfig, VirtocidConfig
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.driver import Driver
@@ -87,7 +90,7 @@ def fake_services(root: Root, config: VirtocidConfig | None = None, *, boot_id: 
         root=root,
         config=config,
         bus=EventBus(),
-        runtimes=load_runtimes(root, (FAKE_RUNTIME,)),
+        runtimes=_runtimes(root),
         images=ImageStore(root),
         bundles=FakeBundles(_rootfs(root.path / "rootfs")),
         ids=IdPool(first=config.ids.first, ranges=config.ids.ranges, root_id=root.id),
@@ -103,12 +106,23 @@ def fake_services(root: Root, config: VirtocidConfig | None = None, *, boot_id: 
     )
 
 
+def _runtimes(root: Root) -> Runtimes:
+    runtime = CommandLineRuntime(FAKE_RUNTIME, state_dir=root.run_dir / "runtimes" / FAKE_RUNTIME.name)
+    return Runtimes(by_name={runtime.name: runtime}, infos=_probed())
+
+
+@functools.cache
+def _probed() -> Mapping[str, RuntimeInfo]:
+    """Once per process: the answer is the same everywhere."""
+    return {FAKE_RUNTIME.name: CommandLineRuntime(FAKE_RUNTIME, state_dir=Path("/nonexistent")).probe()}
+
+
 def _rootfs(path: Path) -> Path:
     (path / "bin").mkdir(parents=True, exist_ok=True)
     busybox = shutil.which("busybox")
     assert busybox is not None, "busybox-static is not installed"
     if not (path / "bin/busybox").exists():
-        shutil.copy(busybox, path / "bin/busybox")
+        (path / "bin/busybox").symlink_to(busybox)
         (path / "bin/sh").symlink_to("busybox")
     return path
 
