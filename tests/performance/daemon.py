@@ -45,5 +45,12 @@ def new_host(program: Sequence[Argument] = ()) -> Iterator[Host]:
         finally:
             if daemon.running:
                 daemon.stop()
-            cgroups.remove_group(cgroups.CGROUP_MOUNT / f"covirt-{daemon.root.id}")
+            remove_cgroups(f"covirt-{daemon.root.id}")
             unmount(path / "run")
+
+
+def remove_cgroups(name: str) -> None:
+    """Remove the group of this name below the top of every tree, with what is in it."""
+    for pattern in (name, f"*/{name}"):
+        for group in cgroups.CGROUP_MOUNT.glob(pattern):
+            cgroups.remove_group(group)

@@ -4,6 +4,7 @@
 
 import concurrent.futures
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -52,11 +53,10 @@ class Fleet:
         supervisor = supervisor_for(self._host.daemon.root.id)
         return tuple(supervisor.adopt(f"{uuid}-1").container_path for uuid in self.uuids)
 
-    def supervisor_processes(self) -> dict[str, frozenset[int]]:
-        """By container: everything in its run's cgroup but the container's own processes."""
+    def supervisor_processes(self) -> tuple[int, ...]:
+        """What stays beside the containers' own processes: conmon, and whatever else a run needs."""
         supervisor = supervisor_for(self._host.daemon.root.id)
-        found = {}
-        for uuid in self.uuids:
-            run = supervisor.adopt(f"{uuid}-1")
-            found[uuid] = run.processes()
-        return found
+        mount = supervisor.layout.mount_points()[0]
+        places = (supervisor.adopt(f"{uuid}-1").supervisor_path for uuid in self.uuids)
+        pids = (Path(f"{mount}{place}/cgroup.procs").read_text().split() for place in places)
+        return tuple(int(pid) for each in pids for pid in each)

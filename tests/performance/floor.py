@@ -31,8 +31,7 @@ from covirt.oci.image.trailer import read_image
 from covirt.oci.namespaces import make_namespaces
 from covirt.oci.null_device import reclaim_null_device
 from covirt.oci.shared_images import SharedImages
-from tests.performance.daemon import Host
-from tests.support import cgroups
+from tests.performance.daemon import Host, remove_cgroups
 from tests.support.waiting import wait_until
 
 _CGROUP: Final = "covirt-floor"
@@ -145,8 +144,7 @@ def ready_floor(runtime: str, captured: Bundle, host: Host) -> Iterator[Floor]:
         yield Floor(runtime, directory)
     finally:
         remove_bundle(bundle, images=images)
-        for tree in cgroups.CGROUP_MOUNT.glob(f"**/{_CGROUP}"):
-            cgroups.remove_group(tree)
+        remove_cgroups(_CGROUP)
 
 
 def _idmap(config: dict[str, dict[str, list[dict[str, int]]]]) -> IdMap:

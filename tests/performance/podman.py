@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from covirt.oci.null_device import reclaim_null_device
-from tests.performance.daemon import IDLE, Host
+from tests.performance.daemon import IDLE, Host, remove_cgroups
 from tests.support.syscalls import MS_NODEV, MS_NOSUID, mount, unmount
 from tests.support.waiting import wait_until
 
@@ -77,3 +77,4 @@ def new_podman(host: Host) -> Iterator[Podman]:
             if target.startswith((f"{root}/podman", f"{root}/run/podman")):
                 unmount(target)
         unmount(_SHARED_MEMORY)
+        remove_cgroups("libpod_parent")

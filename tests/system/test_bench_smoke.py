@@ -3,12 +3,14 @@
 """Every measurement still runs, in small; what it measures is nobody's business here."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from covirt.common.process import run
+from tests.support import world
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -30,7 +32,7 @@ def test_bench(open_dir: Path, name: str, arguments: list[str], figures: int, ve
         [sys.executable, "-m", f"tests.performance.{name}", *arguments, "--json", path],
         timeout_seconds=110,
         directory=_REPOSITORY,
-        environment={"PYTHONPATH": str(_REPOSITORY), "COVIRT_TEST_WORLD": "in:/run/disk"},
+        environment={"PYTHONPATH": str(_REPOSITORY), world.VARIABLE: os.environ[world.VARIABLE]},
     )
     found = json.loads(path.read_text())
     assert found["bench"] == name
