@@ -119,7 +119,10 @@ class Endings:
             services.runs.remove(domain.uuid)
         domain.update(run=None, last_stop=cause)
         dom = domain.remote
-        if not domain.persistent:
+        if domain.persistent:
+            with logged_disk_errors(f"which images {domain.name} uses"):
+                services.hold_images(domain)  # no longer the one that only this run used
+        else:
             self._forget(domain)
         log.info("Domain stopped domain=%s uuid=%s cause=%s: %s", dom.name, dom.uuid, cause.kind, cause.describe())
         outcome = cause.outcome
