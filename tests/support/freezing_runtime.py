@@ -26,6 +26,10 @@ stand() {
     : > "$directory/standing"
     while [ -e "$directory/$1-$operation" ]; do sleep 0.02; done
 }
+if [ -e "$directory/failing-$operation" ]; then
+    cat "$directory/failing-$operation" >&2
+    exit 1
+fi
 stand before
 PROGRAM "$@"
 status=$?
@@ -50,6 +54,16 @@ class FreezingRuntime:
         mark = self.directory / step.replace(" ", "-")
         (self.directory / "standing").unlink(missing_ok=True)
         mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+    @contextmanager
+    def failing_at(self, operation: str, complaint: str) -> Iterator[None]:
+        """From here on this operation fails with these words; works again afterwards."""
+        mark = self.directory / f"failing-{operation}"
+        mark.write_text(f"{complaint}\n")
         try:
             yield
         finally:

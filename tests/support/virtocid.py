@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import libvirt
 
-from covirt.common.process import Argument, Child, Completed, run, spawn
+from covirt.common.process import DEVNULL, Argument, Child, Completed, run, spawn
 from covirt.common.root import Root
 from tests.support import cgroups
 from tests.support.roots import new_directory
@@ -117,6 +117,10 @@ class Virtocid:
         if check:
             assert completed.status == 0, f"virsh {' '.join(arguments)}: {completed.stderr.decode()}\n{self.log}"
         return completed
+
+    def virsh_running(self, *arguments: str) -> Child:
+        """Start virsh and do not wait for it; a context manager that ends it."""
+        return spawn(["virsh", "-q", "-c", self.uri, *arguments], stderr=DEVNULL)
 
     def tell(self, *arguments: str, readonly: bool = False) -> str:
         """What virsh prints, less the white space around it."""

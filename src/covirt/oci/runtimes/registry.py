@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from covirt.common.root import Root
 from covirt.oci.runtime import Runtime, RuntimeConfig, RuntimeInfo
-from covirt.oci.runtimes.command_line import CommandLineRuntime
+from covirt.oci.runtimes.command_line import TIMEOUT_SECONDS, CommandLineRuntime
 from covirt.oci.runtimes.differences import REFUSED_KINDS
 from covirt.oci.runtimes.errors import UnknownRuntime, UnusableRuntime
 
@@ -45,9 +45,13 @@ DEFAULT_RUNTIMES: tuple[RuntimeConfig, ...] = (
 )
 
 
-def load_runtimes(root: Root, configs: Iterable[RuntimeConfig] = DEFAULT_RUNTIMES) -> Runtimes:
+def load_runtimes(
+    root: Root, configs: Iterable[RuntimeConfig] = DEFAULT_RUNTIMES, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> Runtimes:
     """Build and probe the configured runtimes; the daemon starts whatever the result. State lives in ROOT/run."""
     by_name: dict[str, Runtime] = {}
     for config in configs:
-        by_name[config.name] = CommandLineRuntime(config, state_dir=root.run_dir / "runtimes" / config.name)
+        by_name[config.name] = CommandLineRuntime(
+            config, state_dir=root.run_dir / "runtimes" / config.name, timeout_seconds=timeout_seconds
+        )
     return Runtimes(by_name=by_name, infos={name: runtime.probe() for name, runtime in by_name.items()})

@@ -221,7 +221,9 @@ def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Service
         root=root,
         config=config,
         bus=bus,
-        runtimes=load_runtimes(root, config.runtime_configs),
+        runtimes=load_runtimes(
+            root, config.runtime_configs, timeout_seconds=config.container.runtime_timeout_seconds
+        ),
         images=ImageStore(root),
         bundles=MountedBundles(SharedImages(root.run_dir)),
         ids=IdPool(first=config.ids.first, ranges=config.ids.ranges, root_id=root.id),
