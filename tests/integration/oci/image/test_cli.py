@@ -78,7 +78,8 @@ def test_a_bar_on_a_terminal(root_dir: Root, busybox_layout: Path) -> None:
         os.close(theirs)
         shown = _read_terminal(ours)
         assert child.wait(timeout_seconds=60) == 0
-    assert "copying" in shown
+    # A quick machine is through with a step before the next frame is drawn: any of them will do.
+    assert any(step in shown for step in ("looking the image up", "copying", "unpacking", "packing"))
     assert "\x1b[" in shown
 
 
