@@ -71,6 +71,7 @@ from covirt.wire.structs_domain import (
     DomainLookupByIdArgs,
     DomainOpenConsoleArgs,
 )
+from tests.support.garbage import collected_here
 
 _NAMESPACE: Final = uuid.UUID("6ba7b812-9dad-11d1-80b4-00c04fd430c8")
 _TEMPLATE: Final = """<domain type='oci'{id}>
@@ -325,7 +326,8 @@ def fake_service(root: Root, *, settings: ServerSettings | None = None, names: i
         )
         server.start()
         try:
-            yield Service(root=root, domains=domains, server=server)
+            with collected_here():
+                yield Service(root=root, domains=domains, server=server)
         finally:
             domains.gate.set()
             server.stop()

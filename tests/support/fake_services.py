@@ -38,6 +38,7 @@ from covirt.virtocid.events import Event, EventBus
 from covirt.virtocid.lock import acquire_daemon_lock
 from covirt.virtocid.server import VirtocidServer
 from covirt.wire.constants import EventId
+from tests.support.garbage import collected_here
 from tests.support.virtocid import IMAGE, SERVICE, XmlParts, domain_xml
 from tests.support.waiting import wait_until
 
@@ -201,6 +202,7 @@ def fake_virtocid(root: Root) -> Iterator[tuple[FakeHost, VirtocidServer]]:
         )
         server.start()
         try:
-            yield host, server
+            with collected_here():
+                yield host, server
         finally:
             server.stop()
