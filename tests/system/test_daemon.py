@@ -81,9 +81,11 @@ def test_orderly_end_and_a_new_start(virtocid: Virtocid) -> None:
     assert virtocid.state("web") == "running (booted)"
 
 
-def test_interrupt_is_an_orderly_end_too(virtocid: Virtocid) -> None:
-    os.kill(virtocid.pid, signal.SIGINT)
-    assert virtocid.stop() == 0
+def test_signals_in_quick_succession_are_an_orderly_end_too(virtocid: Virtocid) -> None:
+    for _ in range(5):
+        os.kill(virtocid.pid, signal.SIGINT)
+        assert virtocid.stop() == 0
+        virtocid.start()
 
 
 def test_two_installations_side_by_side(virtocid: Virtocid, busybox_layout: Path, linux_bridge: LinuxBridge) -> None:

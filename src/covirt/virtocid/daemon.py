@@ -4,10 +4,10 @@
 
 import grp
 import logging
+import os
 import resource
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from covirt import __version__
@@ -50,7 +50,7 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
         config = load_virtocid_config(root)
         logs.configure(log_level or config.log_level)
         _allow_many_files()
-        stop = _stop_on_signals()
+        stop = StopSignals()
         with acquire_daemon_lock(root):
             _serve(root, config, stop)
     except Error as error:
@@ -60,7 +60,26 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
     return 0
 
 
-def _serve(root: Root, config: VirtocidConfig, stop: threading.Event) -> None:
+class StopSignals:
+    """SIGTERM and SIGINT, for the main thread to wait for.
+
+    By way of a pipe that the interpreter's own handler writes to: a Python handler runs in between instructions only,
+    so one that sets an Event may find its lock held by the wait it interrupts, or come after the wait has begun.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(write_end, False)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    def wait(self) -> None:
+        """Return once one has come; at once when it came before."""
+        os.read(self._read_end, 1)
+
+
+def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
     log.info("Starting virtocid version=%s root=%s id=%s", __version__, root.path, root.id)
     require_passable(_made(root))
     bus = EventBus()
@@ -122,13 +141,6 @@ def _allow_many_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _refuse(error: Error) -> int:
