@@ -41,7 +41,7 @@ def test_show_config(root_dir: Root) -> None:
     ("text", "expected"),
     [
         ("[container]\npid_limit = 77\n", "pid_limit"),
-        ("[contaner]\npids_limit = 77\n", "contaner"),
+        ("[box]\npids_limit = 77\n", "box"),
         ("[container]\npids_limit = 'many'\n", "pids_limit"),
         ("[container]\npids_limit = -1\n", "pids_limit"),
         ("[container\n", "line 1"),
