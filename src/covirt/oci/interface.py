@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container's network interfaces: a veth pair, one end in a Linux bridge of the host, the other in the container.
 
-No call lists the host's interfaces: with 500 containers that would take longer than the whole start.
+pyroute2 takes long to import (0.2 s), so it is imported with the first call; warm_up() does that ahead of time. No
+call lists the host's interfaces: with 500 containers that would take longer than the whole start.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from covirt.common.undo import undo_on_failure
 from covirt.oci import syscalls
@@ -27,13 +28,14 @@ from covirt.oci.isolation_errors import (
     InterfaceNameTaken,
     NoSuchBridge,
 )
-from covirt.oci.rtnetlink import Link, LinkEnd, Netlink
 
 log = logging.getLogger(__name__)
 
 _NAME: Final = re.compile(r"[^\s/:]{1,15}")  # IFNAMSIZ - 1; dev_valid_name() in the kernel
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _ALIAS: Final = "covirt:"  # every host end that we made carries it
+_IFA_F_NODAD: Final = 0x02
+_ADDR_GEN_NONE: Final = 1  # IN6_ADDR_GEN_MODE_NONE
 _LOOPBACK_INDEX: Final = 1
 
 
@@ -57,6 +59,12 @@ class VethRequest:
     link_up: bool = True
 
 
+def warm_up() -> None:
+    """Import pyroute2, so that the first start does not have to; call it in a thread of its own."""
+    with _netlink():
+        pass
+
+
 def free_host_name(root_id: str, taken: frozenset[str] = frozenset()) -> str:
     """The lowest free name of the form ROOTID0, ROOTID1 ... that is neither an interface nor in ``taken``."""
     number = 0
@@ -76,7 +84,7 @@ def plug(request: VethRequest, network_namespace: Path) -> None:
     _check(request)
     namespace = os.open(network_namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with undo_on_failure() as undo, Netlink() as host:
+        with undo_on_failure() as undo, _netlink() as host:
             bridge = _bridge(host, request.bridge)
             _make_pair(host, request, bridge, namespace)
             undo.add(
@@ -103,13 +111,14 @@ def unplug(host_name: str, *, owner: str, mac: str) -> None:
     index = _index(host_name)
     if index is None:
         return
-    with Netlink() as host, _explained(host_name, "removing it"):
+    with _netlink() as host, _explained(host_name, "removing it"):
         try:
-            if not _made_for(host.link(index), owner, mac):
+            link = host.link("get", index=index)[0]
+            if not _made_for(link, owner, mac):
                 raise ForeignInterface(name=host_name)
-            host.delete_link(index)
-        except OSError as error:
-            if error.errno != errno.ENODEV:  # gone meanwhile, with the container's network namespace
+            host.link("del", index=index)
+        except _netlink_error() as error:
+            if error.code != errno.ENODEV:  # gone meanwhile, with the container's network namespace
                 raise
 
 
@@ -118,14 +127,14 @@ def set_link(host_name: str, *, up: bool) -> None:
     index = _index(host_name)
     if index is None:
         raise InterfaceFailed(name=host_name, step="changing the link state", reason="there is no such interface")
-    with Netlink() as host, _explained(host_name, "changing the link state"):
-        host.set_up(index, up=up)
+    with _netlink() as host, _explained(host_name, "changing the link state"):
+        host.link("set", index=index, state="up" if up else "down")
 
 
 def linux_bridges() -> tuple[str, ...]:
     """The names of the host's Linux bridges, sorted."""
-    with Netlink() as host, _explained("bridges", "listing"):
-        return tuple(sorted(link.name for link in host.links_of_kind("bridge")))
+    with _netlink() as host, _explained("bridges", "listing"):
+        return tuple(sorted(link.get("ifname") for link in host.link("dump", kind="bridge")))
 
 
 def _check(request: VethRequest) -> None:
@@ -154,72 +163,78 @@ def _parsed(what: str, text: str, parse: Callable[[str], object]) -> None:
         raise BadInterface(what=what, value=text, reason=error) from error
 
 
-def _bridge(host: Netlink, name: str) -> Link:
+def _bridge(host: Any, name: str) -> Any:
     index = _index(name)
     if index is not None:
         with _explained(name, "reading the bridge"):
-            link = host.link(index)
-        if link.kind == "bridge":
+            link = host.link("get", index=index)[0]
+        if link.get(("linkinfo", "kind")) == "bridge":
             return link
     raise NoSuchBridge(bridge=name, bridges=", ".join(linux_bridges()) or "none at all")
 
 
-def _make_pair(host: Netlink, request: VethRequest, bridge: Link, namespace: int) -> None:
+def _make_pair(host: Any, request: VethRequest, bridge: Any, namespace: int) -> None:
+    mtu = request.mtu or bridge.get("mtu")
+    peer = {"ifname": request.guest_name, "net_ns_fd": namespace, "address": request.mac, "mtu": mtu}
     try:
-        host.add_veth(
-            LinkEnd(name=request.host_name, address=_host_address(request.mac)),
-            LinkEnd(name=request.guest_name, address=request.mac),
-            mtu=request.mtu or bridge.mtu,
-            master=bridge.index,
-            namespace=namespace,
+        host.link(
+            "add",
+            ifname=request.host_name,
+            kind="veth",
+            address=_host_address(request.mac),
+            mtu=mtu,
+            master=bridge["index"],
+            peer=peer,
         )
-    except OSError as error:
-        if error.errno == errno.EEXIST:
+    except _netlink_error() as error:
+        if error.code == errno.EEXIST:
             taken = _index(request.host_name) is not None
             raise InterfaceNameTaken(
                 name=request.host_name if taken else request.guest_name,
                 where="on this host" if taken else "in the container",
             ) from error
-        raise InterfaceFailed(name=request.host_name, step="making the pair", reason=error.strerror) from error
+        raise InterfaceFailed(
+            name=request.host_name, step="making the pair", reason=os.strerror(error.code)
+        ) from error
 
 
-def _configure(inside: Netlink, request: VethRequest) -> None:
-    """In a thread of the container's network namespace."""
+def _configure(inside: Any, request: VethRequest) -> None:
+    with _explained(request.guest_name, "finding it in the container"):
+        index = inside.link("get", ifname=request.guest_name)[0]["index"]
     with _explained(request.guest_name, "bringing it up in the container"):
-        index = socket.if_nametoindex(request.guest_name)
-        inside.set_up(_LOOPBACK_INDEX)
-        inside.set_up(index)
+        inside.link("set", index=_LOOPBACK_INDEX, state="up")
+        inside.link("set", index=index, state="up")
     for text in request.addresses:
+        address = ipaddress.ip_interface(text)
+        # An address that is still being checked for duplicates cannot be bound to, for a second after the start.
+        flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
         with _explained(request.guest_name, f"giving it the address {text}"):
-            inside.add_address(index, ipaddress.ip_interface(text))
-    for destination, gateway, *metric in request.routes:
-        with _explained(request.guest_name, f"adding the route to {destination}"):
-            inside.add_route(
-                ipaddress.ip_network(destination),
-                ipaddress.ip_address(gateway),
-                index=index,
-                metric=int(metric[0]) if metric else None,
-            )
+            inside.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
+    for route in request.routes:
+        metric = {"priority": route[2]} if len(route) == 3 else {}
+        with _explained(request.guest_name, f"adding the route to {route[0]}"):
+            inside.route("add", dst=route[0], gateway=route[1], oif=index, **metric)
     if request.gateway is not None:
-        router = ipaddress.ip_address(request.gateway)
-        everything = ipaddress.ip_network("0.0.0.0/0" if router.version == 4 else "::/0")
+        everything = "0.0.0.0/0" if ipaddress.ip_address(request.gateway).version == 4 else "::/0"
         with _explained(request.guest_name, f"adding the default route by {request.gateway}"):
-            inside.add_route(everything, router, index=index)
+            inside.route("add", dst=everything, gateway=request.gateway, oif=index)
 
 
-def _activate(host: Netlink, request: VethRequest) -> None:
+def _activate(host: Any, request: VethRequest) -> None:
+    index = _index(request.host_name)
     with _explained(request.host_name, "connecting it to the bridge"):
-        index = socket.if_nametoindex(request.host_name)
         # The port of a bridge needs no address of its own, and must not announce one to the container.
-        host.mark(index, alias=f"{_ALIAS}{request.owner}")
+        quiet = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_NONE)]})]}
+        host.link("set", index=index, ifalias=f"{_ALIAS}{request.owner}", IFLA_AF_SPEC=quiet)
         if request.link_up:
-            host.set_up(index)
+            host.link("set", index=index, state="up")
 
 
-def _made_for(link: Link, owner: str, mac: str) -> bool:
+def _made_for(link: Any, owner: str, mac: str) -> bool:
     """A pair whose making was cut short has no alias yet, but the address that plug() gives."""
-    mark = link.alias == f"{_ALIAS}{owner}" if link.alias else link.address == _host_address(mac)
-    return link.kind == "veth" and mark
+    alias = link.get("ifalias")
+    mark = alias == f"{_ALIAS}{owner}" if alias else link.get("address") == _host_address(mac)
+    return link.get(("linkinfo", "kind")) == "veth" and bool(mark)
 
 
 def _host_address(mac: str) -> str:
@@ -234,22 +249,36 @@ def _index(name: str) -> int | None:
         return None
 
 
+def _netlink_error() -> Any:
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    return NetlinkError
+
+
+@contextlib.contextmanager
+def _netlink() -> Iterator[Any]:
+    from pyroute2 import IPRoute
+
+    with IPRoute() as route:
+        yield route
+
+
 @contextlib.contextmanager
 def _explained(name: str, step: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise InterfaceFailed(name=name, step=step, reason=error.strerror or error) from error
+    except _netlink_error() as error:
+        raise InterfaceFailed(name=name, step=step, reason=os.strerror(error.code)) from error
 
 
-def _in_namespace(namespace: int, work: Callable[[Netlink], None]) -> None:
+def _in_namespace(namespace: int, work: Callable[[Any], None]) -> None:
     """Run ``work`` with a netlink connection of that network namespace, in a thread that ends with it."""
     failures: list[BaseException] = []
 
     def enter_and_work() -> None:
         try:
             syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNET)
-            with Netlink() as inside:
+            with _netlink() as inside:
                 work(inside)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread as it is
             failures.append(error)

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver: the parts that together answer what clients ask of domains. It knows no wire and no client."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+from covirt.oci import interface
 from covirt.oci.runtime import RuntimeInfo
 from covirt.virtocid.driver import node
 from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
@@ -48,6 +50,7 @@ class Driver:
         """Recover what an earlier daemon left; after this clients may come."""
         services = self._services
         services.limit_slice()
+        threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         services.namespaces.warm_up()
         self.recovery.run()
         self._rotation.start()
