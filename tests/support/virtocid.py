@@ -4,7 +4,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -18,7 +17,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 import libvirt
 
-from covirt.common.files import remove_tree
 from covirt.common.process import DEVNULL, Argument, Child, Completed, run, spawn
 from covirt.common.root import Root
 from tests.support import cgroups
@@ -242,7 +240,7 @@ def serve_virtocid(layout: Path, *, configuration: str = "") -> Iterator[Virtoci
         if configuration:
             (daemon.root.config_dir / "virtocid.d").mkdir(parents=True)
             (daemon.root.config_dir / "virtocid.d/test.toml").write_text(configuration)
-        shutil.copytree(_imported(layout), daemon.root.state_dir)
+        import_image(daemon.root, f"oci:{layout}:{IMAGE}", IMAGE)
         try:
             daemon.start()
             yield daemon
@@ -251,16 +249,6 @@ def serve_virtocid(layout: Path, *, configuration: str = "") -> Iterator[Virtoci
             daemon.stop()
             for slice_group in cgroups.CGROUP_MOUNT.glob(f"**/covirt-{daemon.root.id}"):
                 cgroups.remove_group(slice_group)
-
-
-def _imported(layout: Path) -> Path:
-    """The state of an installation that has imported the image and done nothing else; made once beside the layout."""
-    root = Root(layout.with_name(f"{layout.name}-imported"))
-    if not root.path.exists():
-        import_image(root, f"oci:{layout}:{IMAGE}", IMAGE)
-        (root.state_dir / "root-id").unlink(missing_ok=True)  # each copy gets its own
-        remove_tree(root.state_dir / "trusted-images/files")  # by inode: of no use for a copy
-    return root.state_dir
 
 
 def import_image(root: Root, source: str, name: str) -> None:
