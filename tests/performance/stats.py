@@ -89,7 +89,7 @@ def _calls(size: int) -> str:
 
 
 def _restarts(size: int) -> str:
-    return f"{size} containers: virtocid from start to first answer"
+    return f"{size} containers: virtocid until its first answer"
 
 
 def _judge(report: Report, sizes: Sequence[int]) -> None:
