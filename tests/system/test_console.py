@@ -176,3 +176,14 @@ def test_output_without_end_does_not_stop_the_daemon(virtocid: Virtocid) -> None
             received += len(stream.recv(262120))
         assert virtocid.state("loud") == "running (booted)"  # beside a client that does not read on
         stream.abort()
+
+
+def test_console_ends_with_the_daemon_and_is_free_again(virtocid: Virtocid) -> None:
+    virtocid.run("box", _SHELL)
+    with connected(virtocid, "box") as terminal:
+        virtocid.kill()
+        terminal.wait_for_end()
+    virtocid.start()
+    with connected(virtocid, "box") as terminal:
+        terminal.type("echo s$((7))ill\r")
+        terminal.wait_for("s7ill")
