@@ -38,9 +38,10 @@ def everything(directory: Path) -> str:
     while True:
         names = sorted(directory.glob("console.log.*"), key=lambda file: -int(file.suffix[1:]))
         try:
-            records = "".join(file.read_text() for file in [*names, directory / "console.log"]).splitlines()
+            texts = [file.read_text() for file in [*names, directory / "console.log"]]
         except FileNotFoundError:
             continue
         if len(names) == len(list(directory.glob("console.log.*"))):
+            records = [record for text in texts for record in text.split("\n")[:-1]]  # the last may be half written
             fields = [record.split(" ", 3) for record in records]  # time, stream, F(ull) or P(art of a line), text
             return "".join(text + ("\n" if kind == "F" else "") for _, _, kind, text in fields)
