@@ -50,10 +50,9 @@ class Driver:
         """Recover what an earlier daemon left; after this clients may come."""
         services = self._services
         services.limit_slice()
+        threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         services.namespaces.warm_up()
         self.recovery.run()
-        # Not sooner: importing takes the interpreter's lock, and clients wait for what was recovered.
-        threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         self._rotation.start()
         self._filter_watch.start()
 
