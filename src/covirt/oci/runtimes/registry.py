@@ -3,6 +3,7 @@
 """The runtimes of this host by name, probed once, and the answer to a name that does not work."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from covirt.common.root import Root
@@ -54,4 +55,7 @@ def load_runtimes(
         by_name[config.name] = CommandLineRuntime(
             config, state_dir=root.run_dir / "runtimes" / config.name, timeout_seconds=timeout_seconds
         )
-    return Runtimes(by_name=by_name, infos={name: runtime.probe() for name, runtime in by_name.items()})
+    # Each is asked by several programs, which wait for the disk and not for each other.
+    with ThreadPoolExecutor(thread_name_prefix="runtime-probe") as pool:
+        infos = pool.map(lambda runtime: runtime.probe(), by_name.values())
+        return Runtimes(by_name=by_name, infos=dict(zip(by_name, infos, strict=True)))
