@@ -10,19 +10,18 @@ Upstream only ever adds procedures (444 to 453 came by 11.3). The table itself i
 compare it with stock clients and a stock server.
 """
 
-from collections.abc import Callable
 from types import NoneType
-from typing import Final, TypeVar
+from typing import Final
 
+from covirt.wire import procedures_agent, procedures_devices, procedures_storage, procedures_tuning
 from covirt.wire import structs as s
 from covirt.wire import structs_connect as c
 from covirt.wire import structs_domain as d
 from covirt.wire import structs_events as e
 from covirt.wire import structs_host as h
-from covirt.wire.protocol import Access, AnyMessage, AnyProcedure, Message, Procedure
-
-A = TypeVar("A")
-R = TypeVar("R")
+from covirt.wire.declare import read as _read
+from covirt.wire.declare import write as _write
+from covirt.wire.protocol import AnyMessage, AnyProcedure, Message, Procedure
 
 _XML_SECURE: Final = 1  # VIR_DOMAIN_XML_SECURE
 _XML_MIGRATABLE: Final = 8  # VIR_DOMAIN_XML_MIGRATABLE
@@ -45,42 +44,6 @@ def _waits_for_the_guest(args: s.DomainFlagsArgs) -> bool:
 
 def _asks_agent(args: d.DomainInterfaceAddressesArgs) -> bool:
     return args.source == _SOURCE_AGENT
-
-
-def _read(
-    number: int,
-    name: str,
-    args: type[A],
-    ret: type[R],
-    *,
-    priority: bool = False,
-    write_if: Callable[[A], bool] | None = None,
-) -> Procedure[A, R]:
-    return Procedure(
-        number=number, name=name, args=args, ret=ret, access=Access.READ, priority=priority, write_if=write_if
-    )
-
-
-def _write(
-    number: int,
-    name: str,
-    args: type[A],
-    ret: type[R],
-    *,
-    priority: bool = False,
-    stream: bool = False,
-    slow_if: Callable[[A], bool] | None = None,
-) -> Procedure[A, R]:
-    return Procedure(
-        number=number,
-        name=name,
-        args=args,
-        ret=ret,
-        access=Access.WRITE,
-        priority=priority,
-        stream=stream,
-        slow_if=slow_if,
-    )
 
 
 CONNECT_OPEN: Final = _read(1, "connect_open", c.ConnectOpenArgs, NoneType, priority=True)
@@ -484,10 +447,16 @@ EVENT_METADATA_CHANGE: Final = Message(
     number=379, name="domain_event_callback_metadata_change", body=e.MetadataChangeMsg
 )
 
+_TABLES: Final = (
+    *globals().values(),
+    *vars(procedures_agent).values(),
+    *vars(procedures_devices).values(),
+    *vars(procedures_storage).values(),
+    *vars(procedures_tuning).values(),
+)
+
 # By (program, number), for whoever has only a frame.
 PROCEDURES: Final[dict[tuple[int, int], AnyProcedure]] = {
-    (value.program, value.number): value for value in list(globals().values()) if isinstance(value, Procedure)
+    (value.program, value.number): value for value in _TABLES if isinstance(value, Procedure)
 }
-MESSAGES: Final[dict[int, AnyMessage]] = {
-    value.number: value for value in list(globals().values()) if isinstance(value, Message)
-}
+MESSAGES: Final[dict[int, AnyMessage]] = {value.number: value for value in _TABLES if isinstance(value, Message)}

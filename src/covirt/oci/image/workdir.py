@@ -79,11 +79,12 @@ def clear_stale(parent: Path) -> None:
 
 def _clear_stale(parent: Path) -> None:
     for path in parent.iterdir():
-        if path.name != ".lock" and not _is_owned(path):
+        if path.name != ".lock" and not is_owned(path):
             _remove(path)
 
 
-def _is_owned(path: Path) -> bool:
+def is_owned(path: Path) -> bool:
+    """Whether a running import, or a program that one started, still works in this work directory."""
     try:
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -19,6 +19,7 @@ from covirt.oci.image.errors import DiskFull, ImageInUse
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.image.options import Step
 from covirt.oci.image.store import ImageStore
+from covirt.oci.image.workdir import is_owned
 from tests.support.images import odd_entry, one_image
 from tests.support.oci_layout import Image, busybox_image, layer
 from tests.support.waiting import wait_until
@@ -49,17 +50,9 @@ def _work_dirs(root: Root) -> list[str]:
     return [path.name for path in (root.state_dir / "image-work").iterdir() if path.name != ".lock"]
 
 
-def _processes_of(root: Root) -> list[str]:
-    """Command lines that name this installation's work directory."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if os.fsencode(root.state_dir / "image-work") in words:
-            found.append(words.decode())
-    return found
+def _owned(root: Root) -> bool:
+    """Whether a program of an import still runs; its lock also tells of one that was forked and has no name yet."""
+    return any(is_owned(root.state_dir / "image-work" / name) for name in _work_dirs(root))
 
 
 @pytest.mark.parametrize("step", [Step.RESOLVE, Step.COPY, Step.UNPACK, Step.PACK, Step.PUBLISH])
@@ -71,7 +64,7 @@ def test_a_killed_import_is_never_seen(root_dir: Root, disk_dir: Path, big: str,
         _wait_for_step(child, step)
         os.kill(child.pid, signal.SIGKILL)
         child.wait(timeout_seconds=20)
-        wait_until(lambda: not _processes_of(root_dir), timeout_seconds=20, what="the end of its programs")
+        wait_until(lambda: not _owned(root_dir), timeout_seconds=20, what="the end of its programs")
 
     store = ImageStore(root_dir)
     for image in store.list():

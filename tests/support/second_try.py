@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``--second-try``: a failed test is run once more, and both results are told.
+
+A whole run shares its machine with others. What fails once and then passes is no failure of the change under test, but
+it is named at the end with its first failure, for it is a bug of the test or worse. (The plugin pytest-rerunfailures
+wants a TCP connection between pytest's processes, which here have networks of their own.)
+"""
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+_RERUN = "rerun"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--second-try", action="store_true", help="run a failed test once more")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if not item.config.getoption("--second-try"):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports):
+        for report in reports:
+            if report.failed:
+                report.outcome = _RERUN  # type: ignore[assignment]  # a word of ours, see pytest_report_teststatus
+                item.ihook.pytest_runtest_logreport(report=report)
+        item._initrequest()  # type: ignore[attr-defined]  # as pytest does itself between two runs of one item
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    return (_RERUN, "R", "RERUN") if str(report.outcome) == _RERUN else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = terminalreporter.stats.get(_RERUN, [])
+    if not reports:
+        return
+    terminalreporter.section("failed once, and were run again")
+    for report in reports:
+        terminalreporter.write_sep("_", f"{report.nodeid} ({report.when})")
+        terminalreporter.write_line(report.longreprtext)
