@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``--second-try``: a failed test is run once more, and both results are told.
 
-A whole run shares its machine with others. What fails once and then passes is no failure of the change under test, but
+A whole run shares its machine. What fails once and then passes does not fail the change under test, but
 it is named at the end with its first failure, for it is a bug of the test or worse. (The plugin pytest-rerunfailures
 wants a TCP connection between pytest's processes, which here have networks of their own.)
 """
