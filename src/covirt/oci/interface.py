@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from covirt.common.undo import undo_on_failure
 from covirt.oci import syscalls
@@ -30,6 +30,8 @@ from covirt.oci.isolation_errors import (
 )
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 _NAME: Final = re.compile(r"[^\s/:]{1,15}")  # IFNAMSIZ - 1; dev_valid_name() in the kernel
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -91,7 +93,7 @@ def plug(request: VethRequest, network_namespace: Path) -> None:
                 f"remove interface {request.host_name}",
                 lambda: unplug(request.host_name, owner=request.owner, mac=request.mac),
             )
-            _in_namespace(namespace, lambda inside: _configure(inside, request))
+            in_network_namespace(namespace, lambda inside: _configure(inside, request))
             _activate(host, request)
     finally:
         os.close(namespace)
@@ -111,7 +113,7 @@ def unplug(host_name: str, *, owner: str, mac: str) -> None:
     index = _index(host_name)
     if index is None:
         return
-    with _netlink() as host, _explained(host_name, "removing it"):
+    with _netlink() as host, explained(host_name, "removing it"):
         try:
             link = host.link("get", index=index)[0]
             if not _made_for(link, owner, mac):
@@ -127,13 +129,13 @@ def set_link(host_name: str, *, up: bool) -> None:
     index = _index(host_name)
     if index is None:
         raise InterfaceFailed(name=host_name, step="changing the link state", reason="there is no such interface")
-    with _netlink() as host, _explained(host_name, "changing the link state"):
+    with _netlink() as host, explained(host_name, "changing the link state"):
         host.link("set", index=index, state="up" if up else "down")
 
 
 def linux_bridges() -> tuple[str, ...]:
     """The names of the host's Linux bridges, sorted."""
-    with _netlink() as host, _explained("bridges", "listing"):
+    with _netlink() as host, explained("bridges", "listing"):
         return tuple(sorted(link.get("ifname") for link in host.link("dump", kind="bridge")))
 
 
@@ -166,7 +168,7 @@ def _parsed(what: str, text: str, parse: Callable[[str], object]) -> None:
 def _bridge(host: Any, name: str) -> Any:
     index = _index(name)
     if index is not None:
-        with _explained(name, "reading the bridge"):
+        with explained(name, "reading the bridge"):
             link = host.link("get", index=index)[0]
         if link.get(("linkinfo", "kind")) == "bridge":
             return link
@@ -199,30 +201,30 @@ def _make_pair(host: Any, request: VethRequest, bridge: Any, namespace: int) -> 
 
 
 def _configure(inside: Any, request: VethRequest) -> None:
-    with _explained(request.guest_name, "finding it in the container"):
+    with explained(request.guest_name, "finding it in the container"):
         index = inside.link("get", ifname=request.guest_name)[0]["index"]
-    with _explained(request.guest_name, "bringing it up in the container"):
+    with explained(request.guest_name, "bringing it up in the container"):
         inside.link("set", index=_LOOPBACK_INDEX, state="up")
         inside.link("set", index=index, state="up")
     for text in request.addresses:
         address = ipaddress.ip_interface(text)
         # An address that is still being checked for duplicates cannot be bound to, for a second after the start.
         flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
-        with _explained(request.guest_name, f"giving it the address {text}"):
+        with explained(request.guest_name, f"giving it the address {text}"):
             inside.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
     for route in request.routes:
         metric = {"priority": route[2]} if len(route) == 3 else {}
-        with _explained(request.guest_name, f"adding the route to {route[0]}"):
+        with explained(request.guest_name, f"adding the route to {route[0]}"):
             inside.route("add", dst=route[0], gateway=route[1], oif=index, **metric)
     if request.gateway is not None:
         everything = "0.0.0.0/0" if ipaddress.ip_address(request.gateway).version == 4 else "::/0"
-        with _explained(request.guest_name, f"adding the default route by {request.gateway}"):
+        with explained(request.guest_name, f"adding the default route by {request.gateway}"):
             inside.route("add", dst=everything, gateway=request.gateway, oif=index)
 
 
 def _activate(host: Any, request: VethRequest) -> None:
     index = _index(request.host_name)
-    with _explained(request.host_name, "connecting it to the bridge"):
+    with explained(request.host_name, "connecting it to the bridge"):
         # The port of a bridge needs no address of its own, and must not announce one to the container.
         quiet = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_NONE)]})]}
         host.link("set", index=index, ifalias=f"{_ALIAS}{request.owner}", IFLA_AF_SPEC=quiet)
@@ -264,22 +266,24 @@ def _netlink() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _explained(name: str, step: str) -> Iterator[None]:
+def explained(name: str, step: str) -> Iterator[None]:
+    """What netlink refuses becomes InterfaceFailed."""
     try:
         yield
     except _netlink_error() as error:
         raise InterfaceFailed(name=name, step=step, reason=os.strerror(error.code)) from error
 
 
-def _in_namespace(namespace: int, work: Callable[[Any], None]) -> None:
+def in_network_namespace(namespace: int, work: Callable[[Any], Result]) -> Result:
     """Run ``work`` with a netlink connection of that network namespace, in a thread that ends with it."""
+    results: list[Result] = []
     failures: list[BaseException] = []
 
     def enter_and_work() -> None:
         try:
             syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNET)
             with _netlink() as inside:
-                work(inside)
+                results.append(work(inside))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread as it is
             failures.append(error)
 
@@ -288,3 +292,4 @@ def _in_namespace(namespace: int, work: Callable[[Any], None]) -> None:
     thread.join()
     if failures:
         raise failures[0]
+    return results[0]
