@@ -100,7 +100,6 @@ def _has_text(path: Path) -> bool:
         return False
 
 
-
 def test_nothing_is_lost_when_the_log_is_rotated(made: Containers) -> None:
     script = "i=0; while [ $i -lt 2001 ]; do echo line $i; i=$((i+1)); [ $((i%100)) = 0 ] && sleep 0.02; done; true"
     run = made.start("one", shell(script))
