@@ -35,7 +35,7 @@ _COMMANDS = {
     "domrename web other": "keeps its name",
     "perf web": "no such numbers",
     "net-list": "network:///system",
-    "pool-list": "virtocid-image",
+    "pool-create-as other dir --target /tmp/never": "there is no other",
     "nodedev-list": "nodedev:///system",
     "iface-list": "interface:///system",
     "sysinfo": "qemu:///system",

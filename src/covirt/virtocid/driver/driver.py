@@ -17,6 +17,7 @@ from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import Disk
 from covirt.virtocid.driver.filter_watch import FilterWatch
+from covirt.virtocid.driver.image_pool import ImagePool
 from covirt.virtocid.driver.lifecycle import Lifecycle
 from covirt.virtocid.driver.log_rotation import LogRotation
 from covirt.virtocid.driver.metadata_service import MetadataService, stop_cause_element
@@ -38,6 +39,9 @@ class Driver:
         self.metadata = MetadataService(services, self.definitions)
         self.stats = Statistics(services.reader)
         self.consoles = Consoles()
+        self.image_pool = ImagePool(
+            services.images, services.root.images_dir, installation=f"{_host_uuid()}:{services.root.id}"
+        )
         self.recovery = Recovery(services, self.lifecycle)
         self._rotation = LogRotation(services)
         self._filter_watch = FilterWatch(services.network)
@@ -62,6 +66,7 @@ class Driver:
         self._filter_watch.stop()
         self._services.watcher.stop()
         self.lifecycle.close()
+        self.image_pool.close()
         self._services.namespaces.close()
 
     def create(self, xml: str, *, paused: bool) -> Domain:

@@ -146,6 +146,14 @@ class OperationFailed(CommandFailed):
     template = "{what} of domain '{name}' failed: {reason}"
 
 
+class NoSuchPool(NotFound):
+    template = "Storage pool not found: no storage pool with matching {key} '{value}'; the only one is 'images'"
+
+
+class NoSuchVolume(NotFound):
+    template = "Storage volume not found: no storage vol with matching {key} '{value}'"
+
+
 # A more precise class comes before its meaning.
 _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (XmlError, ErrorCode.XML_ERROR),
@@ -153,6 +161,8 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (NoSuchDomain, ErrorCode.NO_DOMAIN),  # clients treat it as "gone"
     (NoMetadata, ErrorCode.NO_DOMAIN_METADATA),  # virsh desc needs it
     (NoSuchNetwork, ErrorCode.NO_NETWORK),
+    (NoSuchPool, ErrorCode.NO_STORAGE_POOL),
+    (NoSuchVolume, ErrorCode.NO_STORAGE_VOL),
     (DomainExists, ErrorCode.OPERATION_FAILED),  # as libvirt's own drivers answer
     (UuidInUse, ErrorCode.OPERATION_FAILED),
     (ConsoleBusy, ErrorCode.OPERATION_FAILED),

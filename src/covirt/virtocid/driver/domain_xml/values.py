@@ -112,6 +112,11 @@ def xml_text(text: str) -> str:
     return text
 
 
+def without_controls(text: str) -> str:
+    """Text of a stranger made into what XML can hold: a replacement character stands for each it cannot."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def one_line(text: str) -> str:
     if "\n" in text or "\r" in text:
         raise ValueError("it may not contain a line break")

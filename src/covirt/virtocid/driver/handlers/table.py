@@ -10,6 +10,7 @@ from covirt.virtocid.driver.handlers.lifecycle import LifecycleHandlers
 from covirt.virtocid.driver.handlers.lookup import LookupHandlers
 from covirt.virtocid.driver.handlers.metadata import MetadataHandlers
 from covirt.virtocid.driver.handlers.stats import StatsHandlers
+from covirt.virtocid.driver.handlers.storage import StorageHandlers
 from covirt.virtocid.driver.handlers.tuning import TuningHandlers
 from covirt.virtocid.driver.handlers.unsupported import refuse_the_rest
 
@@ -21,6 +22,7 @@ _GROUPS = (
     TuningHandlers,
     MetadataHandlers,
     ConsoleHandlers,
+    StorageHandlers,
 )
 
 
