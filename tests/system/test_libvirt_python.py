@@ -193,7 +193,8 @@ def test_what_virt_manager_asks_for_its_list(several: Virtocid) -> None:
         assert connection.getVersion() > 0
         assert connection.getCapabilities().startswith("<capabilities>")
         assert connection.getInfo()[2] > 0
-        for call in (connection.listAllNetworks, connection.listAllStoragePools, connection.listAllDevices):
+        assert [pool.name() for pool in connection.listAllStoragePools()] == ["images"]
+        for call in (connection.listAllNetworks, connection.listAllDevices):
             with pytest.raises(libvirt.libvirtError) as caught:
                 call()
             assert caught.value.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT  # which hides the tab

@@ -14,6 +14,7 @@ from typing import Final
 from covirt.common.process import run
 from tools.checks import links, sources
 from tools.checks.files import REPOSITORY, python_files, repository_files, shell_files
+from tools.conformance.page import stale as conformance_is_stale
 
 _TIMEOUT_SECONDS: Final = 300
 _BIN: Final = Path(sys.executable).parent
@@ -38,6 +39,7 @@ def main() -> int:
         "shell files (shellcheck)": lambda: _program("shellcheck", *map(str, shell_files())),
         "file length": lambda: "\n".join(sources.too_long(python_files())),
         "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
+        "docs/conformance.md": conformance_is_stale,
         "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }
     start = time.monotonic()

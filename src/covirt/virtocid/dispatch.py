@@ -75,12 +75,27 @@ class Context:
 Handler = Callable[[Context, A], R]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A procedure that is answered "not supported": the C function clients call, and the reason in words.
+
+    ``applicable``: it is about domains of this connection, so that one could expect it here.
+    """
+
+    function: str
+    reason: str
+    applicable: bool
+
+    def __str__(self) -> str:
+        return f"{self.function} ({self.reason})"
+
+
 class HandlerTable:
     """Handlers by procedure; the types of arguments and result are checked where a handler is added."""
 
     def __init__(self) -> None:
         self._handlers: dict[tuple[int, int], tuple[AnyProcedure, Handler[Any, Any]]] = {}
-        self._refusals: dict[tuple[int, int], str] = {}
+        self._refusals: dict[tuple[int, int], Refusal] = {}
 
     def add(self, procedure: Procedure[A, R], handler: Handler[A, R]) -> None:
         key = (procedure.program, procedure.number)
@@ -96,14 +111,16 @@ class HandlerTable:
 
         return register
 
-    def refuse(self, number: int, function: str, reason: str, *, program: int = REMOTE_PROGRAM) -> None:
+    def refuse(
+        self, number: int, function: str, reason: str, *, program: int = REMOTE_PROGRAM, applicable: bool = True
+    ) -> None:
         """Answer "not supported" with the C function's name and a reason in words."""
         key = (program, number)
         assert key not in self._handlers and key not in self._refusals, f"{function} is answered"  # noqa: S101, PT018
-        self._refusals[key] = f"{function} ({reason})"
+        self._refusals[key] = Refusal(function=function, reason=reason, applicable=applicable)
 
-    def refusal(self, program: int, number: int) -> str | None:
-        """The function and the reason, for a procedure that refuse() names."""
+    def refusal(self, program: int, number: int) -> Refusal | None:
+        """What refuse() was told of a procedure."""
         return self._refusals.get((program, number))
 
     def find(self, program: int, number: int) -> tuple[AnyProcedure, Handler[Any, Any]] | None:
@@ -183,7 +200,9 @@ class Dispatcher:
         key = (frame.program, frame.procedure)
         known = PROCEDURES.get(key)
         refusal = self._handlers.refusal(*key)
-        name = refusal or (known.api_name if known else f"procedure {frame.procedure} of program {frame.program:#x}")
+        name = str(refusal or "") or (
+            known.api_name if known else f"procedure {frame.procedure} of program {frame.program:#x}"
+        )
         if key not in self._reported and len(self._reported) < 1000:
             self._reported.add(key)
             log.info(

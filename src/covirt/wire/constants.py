@@ -46,6 +46,8 @@ class ErrorCode(IntEnum):
     ACCESS_DENIED = 88
     XML_INVALID_SCHEMA = 92
     DEVICE_MISSING = 99
+    NO_DOMAIN_CHECKPOINT = 103
+    NO_DOMAIN_BACKUP = 104
     NO_HOSTNAME = 108
 
 
@@ -61,6 +63,7 @@ class ErrorDomain(IntEnum):
     DOMAIN = 20
     SECURITY = 24
     INTERFACE = 26
+    NWFILTER = 33
     STREAMS = 38
     EVENT = 40
     CAPABILITIES = 44

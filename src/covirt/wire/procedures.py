@@ -13,7 +13,13 @@ compare it with stock clients and a stock server.
 from types import NoneType
 from typing import Final
 
-from covirt.wire import procedures_agent, procedures_devices, procedures_storage, procedures_tuning
+from covirt.wire import (
+    procedures_absent,
+    procedures_agent,
+    procedures_devices,
+    procedures_storage,
+    procedures_tuning,
+)
 from covirt.wire import structs as s
 from covirt.wire import structs_connect as c
 from covirt.wire import structs_domain as d
@@ -449,6 +455,7 @@ EVENT_METADATA_CHANGE: Final = Message(
 
 _TABLES: Final = (
     *globals().values(),
+    *vars(procedures_absent).values(),
     *vars(procedures_agent).values(),
     *vars(procedures_devices).values(),
     *vars(procedures_storage).values(),

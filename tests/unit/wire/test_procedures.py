@@ -11,7 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from covirt.wire import procedures as proc
-from covirt.wire import procedures_agent, procedures_devices, procedures_storage, procedures_tuning
+from covirt.wire import (
+    procedures_absent,
+    procedures_agent,
+    procedures_devices,
+    procedures_storage,
+    procedures_tuning,
+)
 from covirt.wire.codec import codec_of, derive
 from covirt.wire.errors import WireError
 from covirt.wire.protocol import Access, AnyProcedure, Procedure, api_name
@@ -70,7 +76,14 @@ def test_damage(struct: type[Any], data: st.DataObject) -> None:
 
 def test_numbers_and_names_are_unique() -> None:
     assert len({procedure.name for procedure in proc.PROCEDURES.values()}) == len(proc.PROCEDURES)
-    modules = (proc, procedures_agent, procedures_devices, procedures_storage, procedures_tuning)
+    modules = (
+        proc,
+        procedures_absent,
+        procedures_agent,
+        procedures_devices,
+        procedures_storage,
+        procedures_tuning,
+    )
     constants = [value for module in modules for value in vars(module).values() if isinstance(value, Procedure)]
     assert len(constants) == len(proc.PROCEDURES)
 

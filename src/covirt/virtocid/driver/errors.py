@@ -75,6 +75,30 @@ class NoMetadata(NotFound):
     template = "Requested metadata element is not present: {what}"
 
 
+class NoSuchSnapshot(NotFound):
+    template = "Domain snapshot not found: {reason}"
+
+
+class NoSuchCheckpoint(NotFound):
+    template = "Domain checkpoint not found: {reason}"
+
+
+class NoSuchBackup(NotFound):
+    template = "Domain backup job id not found: {reason}"
+
+
+class NoSuchSecret(NotFound):
+    template = "Secret not found: {reason}"
+
+
+class NoSuchFilter(NotFound):
+    template = "Network filter not found: {reason}"
+
+
+class NoJob(Conflict):
+    template = "Requested operation is not valid: no job is active on domain '{name}'"
+
+
 class NoSuchNetwork(NotFound):
     template = (
         "network '{network}' cannot be used: {reason}; define and start it in libvirt, or name a linux bridge with "
@@ -160,6 +184,11 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (InvalidXml, ErrorCode.XML_ERROR),
     (NoSuchDomain, ErrorCode.NO_DOMAIN),  # clients treat it as "gone"
     (NoMetadata, ErrorCode.NO_DOMAIN_METADATA),  # virsh desc needs it
+    (NoSuchSnapshot, ErrorCode.NO_DOMAIN_SNAPSHOT),
+    (NoSuchCheckpoint, ErrorCode.NO_DOMAIN_CHECKPOINT),
+    (NoSuchBackup, ErrorCode.NO_DOMAIN_BACKUP),
+    (NoSuchSecret, ErrorCode.NO_SECRET),
+    (NoSuchFilter, ErrorCode.NO_NWFILTER),
     (NoSuchNetwork, ErrorCode.NO_NETWORK),
     (NoSuchPool, ErrorCode.NO_STORAGE_POOL),
     (NoSuchVolume, ErrorCode.NO_STORAGE_VOL),
@@ -183,8 +212,14 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
 )
 
 
+_DOMAINS: Final = {
+    ErrorCode.XML_ERROR: ErrorDomain.XML,
+    # Without it clients take the number for another one, that of a server from the year 2009.
+    ErrorCode.NO_NWFILTER: ErrorDomain.NWFILTER,
+}
+
+
 def translate(error: Error) -> RemoteError:
     """An expected failure in libvirt's words."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), ErrorCode.INTERNAL_ERROR)
-    domain = ErrorDomain.XML if code is ErrorCode.XML_ERROR else ErrorDomain.NONE
-    return RemoteError(code=code, domain=domain, message=str(error))
+    return RemoteError(code=code, domain=_DOMAINS.get(code, ErrorDomain.NONE), message=str(error))

@@ -47,6 +47,16 @@ def free_memory_bytes() -> int:
     return memory_facts().get("MemFree", 0) * KIB
 
 
+def free_pages(size_kib: int) -> int | None:
+    """How many pages of a size are free; None when the host has none of that size."""
+    if size_kib * KIB == os.sysconf("SC_PAGE_SIZE"):
+        return free_memory_bytes() // (size_kib * KIB)
+    try:
+        return int(Path(f"/sys/kernel/mm/hugepages/hugepages-{size_kib}kB/free_hugepages").read_text())
+    except FileNotFoundError:
+        return None
+
+
 def online_cpus() -> tuple[int, ...]:
     """The numbers of the online CPUs, from a list such as "0-3,6"."""
     text = Path("/sys/devices/system/cpu/online").read_text().strip()

@@ -8,6 +8,7 @@ from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver import node
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import BadArgument
+from covirt.virtocid.driver.handlers.flags import refuse_unknown
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
 from covirt.wire import structs_connect as c
@@ -18,6 +19,7 @@ DRIVER_VERSION: Final = 1_000
 # The release of libvirt whose behaviour the daemon follows. Clients use it to decide what they may ask for.
 LIBVIRT_VERSION: Final = 9_000_000
 MAX_VCPUS: Final = 4096
+_WHOLE_HOST: Final = -1  # in place of a cell's number
 
 
 class ConnectionHandlers:
@@ -43,21 +45,7 @@ class ConnectionHandlers:
         table.add(proc.NODE_GET_MEMORY_STATS, self.memory_stats)
         table.add(proc.NODE_GET_CPU_MAP, self.cpu_map)
         table.add(proc.NODE_GET_SECURITY_MODEL, lambda _ctx, _args: c.NodeGetSecurityModelRet(model="", doi=""))
-        self._register_empty_lists(table)
-
-    def _register_empty_lists(self, table: HandlerTable) -> None:
-        """Lists of what the host's own libvirt keeps, not this connection.
-
-        Pools, networks and node devices are left out on purpose: NO_SUPPORT hides those tabs in virt-manager,
-        while an empty list of pools makes it try to create one.
-        """
-        table.add(proc.CONNECT_LIST_ALL_SECRETS, lambda _ctx, _args: c.ConnectListAllSecretsRet(secrets=(), ret=0))
-        table.add(
-            proc.CONNECT_LIST_ALL_NWFILTERS, lambda _ctx, _args: c.ConnectListAllNwfiltersRet(filters=(), ret=0)
-        )
-        table.add(
-            proc.CONNECT_GET_CPU_MODEL_NAMES, lambda _ctx, _args: c.ConnectGetCpuModelNamesRet(models=(), ret=0)
-        )
+        table.add(proc.NODE_GET_FREE_PAGES, self.free_pages)
 
     def capabilities(self, _ctx: Context, _args: None) -> s.CapabilitiesRet:
         return s.CapabilitiesRet(capabilities=self._driver.capabilities_xml())
@@ -89,6 +77,20 @@ class ConnectionHandlers:
         if args.start_cell != 0:
             raise BadArgument(what=f"start cell {args.start_cell} out of range (0-0)")
         return c.NodeGetCellsFreeMemoryRet(cells=(node.free_memory_bytes(),))
+
+    def free_pages(self, _ctx: Context, args: c.NodeGetFreePagesArgs) -> c.NodeGetFreePagesRet:
+        refuse_unknown(args.flags, 0, "virNodeGetFreePages")
+        if args.start_cell not in (_WHOLE_HOST, 0) or args.cell_count == 0:
+            raise BadArgument(what=f"start cell {args.start_cell} out of range (0-0)")
+        counts = []
+        for size in args.pages:
+            count = node.free_pages(size)
+            if count is None:
+                raise BadArgument(what=f"this host has no pages of {size} KiB")
+            counts.append(count)
+        # The whole host counts like one more cell in front of the first.
+        cells = min(args.cell_count, 1 - args.start_cell)
+        return c.NodeGetFreePagesRet(counts=tuple(counts * cells))
 
     def cpu_stats(self, _ctx: Context, args: c.NodeGetCpuStatsArgs) -> c.NodeGetCpuStatsRet:
         times = node.cpu_times(None if args.cpu_num == -1 else args.cpu_num)

@@ -18,7 +18,6 @@ from covirt.wire import structs_domain as d
 # VIR_DOMAIN_XML_*. A container has neither a CPU model to update nor a form for migration.
 _XML_SECURE, _XML_INACTIVE, _XML_UPDATE_CPU, _XML_MIGRATABLE = 1, 2, 4, 8
 _VCPU_LIVE, _VCPU_CONFIG, _VCPU_MAXIMUM = 1, 2, 4  # VIR_DOMAIN_VCPU_*
-_JOB_STATS = 1 | 2  # VIR_DOMAIN_JOB_STATS_COMPLETED and _KEEP_COMPLETED
 _MESSAGES = 1 | 2  # VIR_DOMAIN_MESSAGE_DEPRECATION and _TAINTING
 
 
@@ -51,13 +50,7 @@ class LookupHandlers:
         table.add(proc.DOMAIN_IS_PERSISTENT, self.is_persistent)
         table.add(proc.DOMAIN_IS_UPDATED, self.is_updated)
         table.add(proc.DOMAIN_GET_CONTROL_INFO, self.control_info)
-        table.add(proc.DOMAIN_GET_JOB_INFO, self.job_info)
-        table.add(proc.DOMAIN_GET_JOB_STATS, self.job_stats)
         table.add(proc.DOMAIN_GET_MESSAGES, self.messages)
-        table.add(proc.DOMAIN_HAS_MANAGED_SAVE_IMAGE, self.no_managed_save)
-        table.add(proc.DOMAIN_SNAPSHOT_NUM, self.no_snapshots)
-        table.add(proc.DOMAIN_LIST_ALL_SNAPSHOTS, self.list_no_snapshots)
-        table.add(proc.DOMAIN_GET_SECURITY_LABEL_LIST, self.no_security_labels)
 
     def _domain(self, uuid: UUID) -> Domain:
         return self._driver.domains.by_uuid(uuid)
@@ -150,47 +143,7 @@ class LookupHandlers:
         self._domain(args.dom.uuid).require_run()
         return d.DomainGetControlInfoRet(state=0, details=0, state_time=0)
 
-    def job_info(self, _ctx: Context, args: s.DomainArgs) -> d.DomainGetJobInfoRet:
-        """No job of libvirt's kind (migration, save, block copy) ever runs here."""
-        self._domain(args.dom.uuid)
-        return d.DomainGetJobInfoRet(
-            type=0,
-            time_elapsed=0,
-            time_remaining=0,
-            data_total=0,
-            data_processed=0,
-            data_remaining=0,
-            mem_total=0,
-            mem_processed=0,
-            mem_remaining=0,
-            file_total=0,
-            file_processed=0,
-            file_remaining=0,
-        )
-
-    def job_stats(self, _ctx: Context, args: s.DomainFlagsArgs) -> d.DomainGetJobStatsRet:
-        refuse_unknown(args.flags, _JOB_STATS, "virDomainGetJobStats")
-        self._domain(args.dom.uuid)
-        return d.DomainGetJobStatsRet(type=0, params=())
-
     def messages(self, _ctx: Context, args: s.DomainFlagsArgs) -> d.DomainGetMessagesRet:
         """What virsh dominfo shows below: everything looser than the defaults, and why it last stopped."""
         refuse_unknown(args.flags, _MESSAGES, "virDomainGetMessages")
         return d.DomainGetMessagesRet(msgs=self._driver.messages(self._domain(args.dom.uuid)))
-
-    def no_managed_save(self, _ctx: Context, args: s.DomainFlagsArgs) -> s.ResultRet:
-        refuse_unknown(args.flags, 0, "virDomainHasManagedSaveImage")
-        self._domain(args.dom.uuid)
-        return s.ResultRet(result=0)
-
-    def no_snapshots(self, _ctx: Context, args: s.DomainFlagsArgs) -> s.NumRet:
-        self._domain(args.dom.uuid)
-        return s.NumRet(num=0)
-
-    def list_no_snapshots(self, _ctx: Context, args: s.DomainListArgs) -> d.DomainListAllSnapshotsRet:
-        self._domain(args.dom.uuid)
-        return d.DomainListAllSnapshotsRet(snapshots=(), ret=0)
-
-    def no_security_labels(self, _ctx: Context, args: s.DomainArgs) -> d.DomainGetSecurityLabelListRet:
-        self._domain(args.dom.uuid)
-        return d.DomainGetSecurityLabelListRet(labels=(), ret=0)

@@ -4,6 +4,7 @@
 
 from covirt.virtocid.dispatch import HandlerTable
 from covirt.virtocid.driver.driver import Driver
+from covirt.virtocid.driver.handlers.absent import AbsentHandlers
 from covirt.virtocid.driver.handlers.connection import ConnectionHandlers
 from covirt.virtocid.driver.handlers.console import ConsoleHandlers
 from covirt.virtocid.driver.handlers.lifecycle import LifecycleHandlers
@@ -23,6 +24,7 @@ _GROUPS = (
     MetadataHandlers,
     ConsoleHandlers,
     StorageHandlers,
+    AbsentHandlers,
 )
 
 

@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stock clients can ask for and a container cannot do: libvirt's "not supported", with the reason in words.
+"""What clients can ask of a domain and a container cannot do: libvirt's "not supported", with the reason in words.
 
 Numbers are those of remote_protocol.x; what is in no table of ours (and so cannot be decoded) can be refused too.
+``docs/conformance.md`` is made from this table: ``python -m tools.conformance``.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from covirt.virtocid.dispatch import HandlerTable
+from covirt.virtocid.driver.handlers.foreign import refuse_foreign
 from covirt.wire.framing import LXC_PROGRAM, QEMU_PROGRAM
 
 _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
@@ -21,26 +23,64 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         233: "virDomainRestoreFlags",
         235: "virDomainSaveImageGetXMLDesc",
         236: "virDomainSaveImageDefineXML",
+        334: "virDomainCoreDumpWithFormat",
         388: "virDomainManagedSaveGetXMLDesc",
+        389: "virDomainManagedSaveDefineXML",
+        440: "virDomainSaveParams",
+        441: "virDomainRestoreParams",
     },
     "a container has no snapshots": {
         185: "virDomainSnapshotCreateXML",
-        189: "virDomainSnapshotLookupByName",
-        190: "virDomainHasCurrentSnapshot",
-        191: "virDomainSnapshotCurrent",
+        186: "virDomainSnapshotGetXMLDesc",
+        192: "virDomainRevertToSnapshot",
+        193: "virDomainSnapshotDelete",
+        244: "virDomainSnapshotGetParent",
+        246: "virDomainSnapshotNumChildren",
+        247: "virDomainSnapshotListChildrenNames",
+        271: "virDomainSnapshotIsCurrent",
+        272: "virDomainSnapshotHasMetadata",
+        275: "virDomainSnapshotListAllChildren",
         411: "virDomainCheckpointCreateXML",
-        413: "virDomainListAllCheckpoints",
+        412: "virDomainCheckpointGetXMLDesc",
+        414: "virDomainCheckpointListAllChildren",
+        416: "virDomainCheckpointGetParent",
+        417: "virDomainCheckpointDelete",
         421: "virDomainBackupBegin",
     },
     "a container is not migrated; start it on the other host": {
         61: "virDomainMigratePrepare",
         62: "virDomainMigratePerform",
-        164: "virDomainAbortJob",
+        63: "virDomainMigrateFinish",
+        108: "virDomainMigratePrepare2",
+        109: "virDomainMigrateFinish2",
+        148: "virDomainMigratePrepareTunnel",
         166: "virDomainMigrateSetMaxDowntime",
+        207: "virDomainMigrateSetMaxSpeed",
+        213: "virDomainMigrateBegin3",
+        214: "virDomainMigratePrepare3",
+        215: "virDomainMigratePrepareTunnel3",
+        216: "virDomainMigratePerform3",
+        217: "virDomainMigrateFinish3",
+        218: "virDomainMigrateConfirm3",
+        242: "virDomainMigrateGetMaxSpeed",
+        299: "virDomainMigrateGetCompressionCache",
+        300: "virDomainMigrateSetCompressionCache",
+        302: "virDomainMigrateBegin3Params",
+        303: "virDomainMigratePrepare3Params",
+        304: "virDomainMigratePrepareTunnel3Params",
+        305: "virDomainMigratePerform3Params",
+        306: "virDomainMigrateFinish3Params",
+        307: "virDomainMigrateConfirm3Params",
+        364: "virDomainMigrateStartPostCopy",
         387: "virDomainMigrateGetMaxDowntime",
         427: "virDomainStartDirtyRateCalc",
     },
-    "a container has no screen and no keyboard": {211: "virDomainScreenshot", 226: "virDomainSendKey"},
+    "a container has no screen and no keyboard": {
+        211: "virDomainScreenshot",
+        226: "virDomainSendKey",
+        249: "virDomainOpenGraphics",
+        343: "virDomainOpenGraphicsFD",
+    },
     "a container has no firmware and no sleep states": {
         210: "virDomainInjectNMI",
         261: "virDomainPMSuspendForDuration",
@@ -58,13 +98,18 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         371: "virDomainGetGuestVcpus",
         372: "virDomainSetGuestVcpus",
         418: "virDomainGetGuestInfo",
+        420: "virDomainAgentSetResponseTimeout",
+        424: "virDomainAuthorizedSSHKeysGet",
+        425: "virDomainAuthorizedSSHKeysSet",
     },
+    "a container has no channels": {296: "virDomainOpenChannel"},
     "devices of a running container cannot be changed yet; define it anew and start it again": {
         8: "virDomainAttachDevice",
         13: "virDomainDetachDevice",
         160: "virDomainAttachDeviceFlags",
         161: "virDomainDetachDeviceFlags",
         174: "virDomainUpdateDeviceFlags",
+        392: "virDomainDetachDeviceAlias",
     },
     "limits of a running container cannot be changed yet; define it anew and start it again": {
         26: "virDomainPinVcpu",
@@ -84,36 +129,58 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         279: "virDomainPinEmulator",
         280: "virDomainGetEmulatorPinInfo",
         351: "virDomainGetIOThreadInfo",
+        352: "virDomainPinIOThread",
         355: "virDomainAddIOThread",
+        356: "virDomainDelIOThread",
+        402: "virDomainSetIOThreadParams",
     },
     "a container's disks are files that are mounted, not devices of a machine": {
+        103: "virDomainBlockPeek",
         237: "virDomainBlockJobAbort",
-        238: "virDomainGetBlockJobInfo",
+        239: "virDomainBlockJobSetSpeed",
         240: "virDomainBlockPull",
         251: "virDomainBlockResize",
+        252: "virDomainSetBlockIoTune",
         253: "virDomainGetBlockIoTune",
-        263: "virDomainGetDiskErrors",
         266: "virDomainBlockRebase",
         290: "virDomainBlockCommit",
+        345: "virDomainBlockCopy",
         386: "virDomainSetBlockThreshold",
     },
+    "the host's own tools look into the memory of a container's processes": {104: "virDomainMemoryPeek"},
+    "a container's memory numbers are read whenever they are asked for": {308: "virDomainSetMemoryStatsPeriod"},
     "a container's memory comes from every node": {
         254: "virDomainSetNumaParameters",
         255: "virDomainGetNumaParameters",
     },
-    "an interface of a container has no bandwidth limits": {257: "virDomainGetInterfaceParameters"},
+    "an interface of a container has no bandwidth limits": {
+        256: "virDomainSetInterfaceParameters",
+        257: "virDomainGetInterfaceParameters",
+    },
+    "files are given to a container by their paths, not by descriptors": {
+        309: "virDomainCreateXMLWithFiles",
+        310: "virDomainCreateWithFiles",
+        443: "virDomainFDAssociate",
+    },
     "a container keeps its name; define it anew under the other one": {358: "virDomainRename"},
-    "the kernel keeps no such numbers for a container": {365: "virDomainGetPerfEvents"},
-    "libvirt's own daemon has the host's networks: virsh -c network:///system or qemu:///system": {
-        36: "virConnectListDefinedNetworks",
-        38: "virConnectListNetworks",
-        41: "virNetworkCreateXML",
-        42: "virNetworkDefineXML",
-        46: "virNetworkLookupByName",
-        47: "virNetworkLookupByUUID",
-        50: "virConnectNumOfDefinedNetworks",
-        52: "virConnectNumOfNetworks",
-        283: "virConnectListAllNetworks",
+    "what follows an end stands in the definition; define it anew": {390: "virDomainSetLifecycleAction"},
+    "the kernel keeps no such numbers for a container": {
+        365: "virDomainGetPerfEvents",
+        366: "virDomainSetPerfEvents",
+    },
+    "a container's memory is not encrypted": {
+        396: "virDomainGetLaunchSecurityInfo",
+        439: "virDomainSetLaunchSecurityState",
+    },
+    "a container runs on the host's own CPU; there is no model to choose": {
+        158: "virConnectCompareCPU",
+        162: "virConnectBaselineCPU",
+        393: "virConnectCompareHypervisorCPU",
+        394: "virConnectBaselineHypervisorCPU",
+    },
+    "a container's definition is libvirt's XML only": {
+        135: "virConnectDomainXMLFromNative",
+        136: "virConnectDomainXMLToNative",
     },
     "the pool 'images' is the directory of virtocid-image: it always runs, and there is no other": {
         75: "virConnectFindStoragePoolSources",
@@ -125,6 +192,7 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         81: "virStoragePoolDelete",
         82: "virStoragePoolUndefine",
         90: "virStoragePoolSetAutostart",
+        391: "virStoragePoolLookupByTargetPath",
     },
     "container images are imported by virtocid-image, and never change": {
         93: "virStorageVolCreateXML",
@@ -134,32 +202,15 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         259: "virStorageVolWipePattern",
         260: "virStorageVolResize",
     },
-    "libvirt's own daemon has the host's devices: virsh -c nodedev:///system or qemu:///system": {
-        111: "virNodeNumOfDevices",
-        112: "virNodeListDevices",
-        113: "virNodeDeviceLookupByName",
-        285: "virConnectListAllNodeDevices",
-    },
-    "libvirt's own daemon has the host's interfaces: virsh -c interface:///system or qemu:///system": {
-        126: "virConnectNumOfInterfaces",
-        127: "virConnectListInterfaces",
-        137: "virConnectNumOfDefinedInterfaces",
-        284: "virConnectListAllInterfaces",
-    },
-    "libvirt's own daemon manages the host: virsh -c qemu:///system": {
-        203: "virConnectGetSysinfo",
-        250: "virNodeSuspendForDuration",
-        289: "virNodeGetMemoryParameters",
-        340: "virNodeGetFreePages",
-        347: "virNodeAllocPages",
-        401: "virConnectListAllNWFilterBindings",
-    },
-    "a container's definition is libvirt's XML only": {
-        135: "virConnectDomainXMLFromNative",
-        136: "virConnectDomainXMLToNative",
-    },
 }
-_QEMU: Final = {1: "virDomainQemuMonitorCommand", 2: "virDomainQemuAttach", 3: "virDomainQemuAgentCommand"}
+_QEMU: Final = {
+    1: "virDomainQemuMonitorCommand",
+    2: "virDomainQemuAttach",
+    3: "virDomainQemuAgentCommand",
+    4: "virConnectDomainQemuMonitorEventRegister",
+    5: "virConnectDomainQemuMonitorEventDeregister",
+    7: "virDomainQemuMonitorCommandWithFiles",
+}
 _LXC: Final = {1: "virDomainLxcOpenNamespace"}
 
 
@@ -172,3 +223,4 @@ def refuse_the_rest(table: HandlerTable) -> None:
         table.refuse(number, function, "a container has no QEMU", program=QEMU_PROGRAM)
     for number, function in _LXC.items():
         table.refuse(number, function, "nsenter with the container's pid does it", program=LXC_PROGRAM)
+    refuse_foreign(table)
