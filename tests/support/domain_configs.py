@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.kept import Kept
+from covirt.virtocid.driver.domain_xml.model_restart import RestartPolicy, RestartSettings
 from covirt.virtocid.driver.domain_xml.parse_settings import CAPABILITIES
 
 _XML_CHARACTERS = st.characters(
@@ -139,6 +140,14 @@ LIMITS = st.builds(
     st.sampled_from(["NOFILE", "NPROC", "CORE", "MEMLOCK"]),
     st.tuples(*[st.integers(0, 2**63 - 1) | st.just(model.UNLIMITED)] * 2),
 )
+RESTARTS = st.builds(
+    RestartSettings,
+    policy=st.sampled_from(RestartPolicy),
+    delay_seconds=st.integers(100, 60_000).map(lambda value: value / 1000),
+    max_delay_seconds=st.integers(60, 86_400).map(float),
+    attempts=_optional(st.integers(1, 1000)),
+    reset_after_seconds=st.integers(0, 86_400_000).map(lambda value: value / 1000),
+)
 SETTINGS = st.builds(
     model.ContainerSettings,
     image=_optional(st.sampled_from(["web", "busybox-1.36", "/srv/images/web.raw"])),
@@ -164,6 +173,7 @@ SETTINGS = st.builds(
         search=_tuples(st.sampled_from(["example.org", "lan"])),
         options=_tuples(st.sampled_from(["ndots:2", "rotate"])),
     ),
+    restart=_optional(RESTARTS),
 )
 METADATA = _tuples(
     st.integers(0, 5).map(

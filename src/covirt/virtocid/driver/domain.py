@@ -9,13 +9,14 @@ libvirt: one job at a time, held while programs run; the lock below it is held f
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
 from covirt.common.stop_cause import StopCause
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.errors import DomainBusy, DomainIsNotRunning, DomainIsRunning, NoSuchDomain
+from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.run import Run
 from covirt.wire.constants import DomainState
 from covirt.wire.structs import RemoteDomain
@@ -33,6 +34,7 @@ class DomainFacts:
     autostart: bool = False
     run_number: int = 0  # of the last run
     last_stop: StopCause | None = None
+    restart: RestartState = field(default_factory=RestartState)
     run: Run | None = None
 
 

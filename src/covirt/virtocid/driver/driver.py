@@ -9,7 +9,7 @@ from uuid import UUID
 
 from covirt.oci import interface
 from covirt.oci.runtime import RuntimeInfo
-from covirt.virtocid.driver import node
+from covirt.virtocid.driver import node, restarts
 from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
 from covirt.virtocid.driver.console import Consoles
 from covirt.virtocid.driver.definitions import Definitions
@@ -57,6 +57,7 @@ class Driver:
         threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         services.namespaces.warm_up()
         self.recovery.run()
+        self.lifecycle.restarts.open()
         self._rotation.start()
         self._filter_watch.start()
 
@@ -64,6 +65,8 @@ class Driver:
         """Stop watching. Containers go on."""
         self._rotation.stop()
         self._filter_watch.stop()
+        self._services.timer.stop()
+        self.lifecycle.restarts.close()
         self._services.watcher.stop()
         self.lifecycle.close()
         self.image_pool.close()
@@ -98,7 +101,8 @@ class Driver:
             ("tainted: new privileges allowed", not settings.no_new_privileges),
             (f"tainted: more capabilities: {' '.join(settings.capabilities_add)}", bool(settings.capabilities_add)),
         ]
-        return tuple(text for text, true in words if true)
+        restart = restarts.message(domain)
+        return (*(text for text, true in words if true), *([restart] if restart else []))
 
     def capabilities_xml(self) -> str:
         shape = node.topology()

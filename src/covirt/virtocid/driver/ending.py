@@ -20,6 +20,8 @@ from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.monitor import RunEnd, log_tail, read_end
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.records import domain_record
+from covirt.virtocid.driver.restart_policy import RestartState
+from covirt.virtocid.driver.restarts import Restarts
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import clean_up
@@ -31,6 +33,13 @@ log = logging.getLogger(__name__)
 _LOG_TAIL_LINES: Final = 10
 _RESTARTS: Final = (UserRequest.REBOOT, UserRequest.RESET)
 _DESTROYS: Final = (UserRequest.DESTROY, UserRequest.DESTROY_GRACEFULLY, UserRequest.RESET)
+# What an end is that was asked for by a signal, when the container did end.
+_ASKED: Final = {
+    UserRequest.SHUTDOWN: StopKind.SHUTDOWN,
+    UserRequest.REBOOT: StopKind.SHUTDOWN,
+    UserRequest.HEALTH: StopKind.HEALTH,
+    **dict.fromkeys(_DESTROYS, StopKind.DESTROY),
+}
 
 Restart = Callable[[Domain, Run], None]
 
@@ -52,9 +61,10 @@ def now_text() -> str:
 class Endings:
     """Watches runs and handles their ends, several at a time."""
 
-    def __init__(self, services: Services, restart: Restart) -> None:
+    def __init__(self, services: Services, restart: Restart, restarts: Restarts) -> None:
         self._services = services
-        self._restart = restart
+        self._restart = restart  # for what a user asked for
+        self._restarts = restarts  # for what its policy says
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="virtocid-end")
 
     def close(self) -> None:
@@ -101,9 +111,12 @@ class Endings:
                 domain.end_told(present)
 
     def _handle(self, domain: Domain, run: Run) -> None:
-        cause = self._recorded_cause(domain, run) or self._cause(run)
+        cause, following = self._recorded_cause(domain, run), domain.facts.restart
+        if cause is None:
+            cause = self._cause(run)
+            following = self._restarts.after_end(domain, run, cause)
         restarts = run.request in _RESTARTS and not domain.gone
-        self._record(domain, run, cause)
+        self._record(domain, run, cause, following)
         self._clean_up(run)
         if restarts:
             log.info("Domain ended and starts again domain=%s uuid=%s cause=%s: %s", domain.name, domain.uuid,
@@ -132,6 +145,8 @@ class Endings:
         if outcome.shutdown_detail is not None:
             services.bus.lifecycle(dom, LifecycleEvent.SHUTDOWN, outcome.shutdown_detail)
         services.bus.lifecycle(dom, LifecycleEvent.STOPPED, outcome.stopped_detail)
+        services.counters.stops.add(cause.kind)
+        self._restarts.arm(domain)
 
     def _forget(self, domain: Domain) -> None:
         """A transient domain ends with its run."""
@@ -158,9 +173,9 @@ class Endings:
         tail = tuple(line.text.rstrip("\r") for line in log_tail(run.monitor_paths, _LOG_TAIL_LINES))
         return decide(run.request, end, oom=oom, tail=tail)
 
-    def _record(self, domain: Domain, run: Run, cause: StopCause) -> None:
+    def _record(self, domain: Domain, run: Run, cause: StopCause, following: RestartState) -> None:
         ending = replace(run, phase=RunPhase.STOPPING)
-        facts = domain.update(run=ending, last_stop=cause, run_number=run.run_number)
+        facts = domain.update(run=ending, last_stop=cause, run_number=run.run_number, restart=following)
         with logged_disk_errors(f"why {domain.name} ended"):
             if not facts.transient:
                 self._services.store.save(domain_record(domain))
@@ -181,7 +196,8 @@ class Endings:
         except (Error, OSError) as error:
             log.error("Domain could not be started again domain=%s: %s", domain.name, error)
             cause = StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error))
-            self._record(domain, replace(run, run_number=run.run_number + 1), cause)
+            following = self._restarts.after_failed_start(domain, cause, count=0)
+            self._record(domain, replace(run, run_number=run.run_number + 1), cause, following)
             self.finish(domain, cause)
         else:
             self._services.bus.metadata_change(domain.remote, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
@@ -196,7 +212,7 @@ def decide(request: UserRequest | None, end: RunEnd, *, oom: bool, tail: tuple[s
         destroyed = request in _DESTROYS
         if request is None or (cause.kind is StopKind.OOM and not destroyed):
             return cause
-        return replace(cause, kind=StopKind.DESTROY if destroyed else StopKind.SHUTDOWN)
+        return replace(cause, kind=_ASKED[request])
     if request in _DESTROYS:
         return StopCause(kind=StopKind.DESTROY, when=when, log_tail=tail)
     return StopCause(kind=StopKind.SUPERVISOR_LOST, when=when, log_tail=tail)

@@ -27,6 +27,8 @@ from covirt.virtocid.driver.errors import (
     StopTimedOut,
 )
 from covirt.virtocid.driver.records import domain_record
+from covirt.virtocid.driver.restart_policy import RestartState
+from covirt.virtocid.driver.restarts import Restarts
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import Starter
@@ -48,6 +50,8 @@ _CGROUP_KILL_SECONDS: Final = 45.0
 # virDomainProcessSignal has its own numbers: those of Linux up to 31, then real-time signals from 32 (= SIGRTMIN).
 _FIRST_REAL_TIME: Final = 32
 _LAST_SIGNAL: Final = 64
+# Requests after which it is to stay off.
+_STOPS: Final = (UserRequest.SHUTDOWN, UserRequest.DESTROY, UserRequest.DESTROY_GRACEFULLY)
 # A mistake in the request keeps its own error; whatever else goes wrong in a start is told as a failed start.
 _REQUEST_ERRORS: Final = (InvalidRequest, NotFound, Denied, Unsupported)
 
@@ -58,31 +62,40 @@ class Lifecycle:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._starter = Starter(services)
-        self.endings = Endings(services, self._start_again)
+        self.restarts = Restarts(services, self._start_by_policy)
+        self.endings = Endings(services, self._start_again, self.restarts)
 
     def close(self) -> None:
+        """Restarts must be closed first, and the services' timer and watcher stopped."""
         self.endings.close()
 
-    def start(self, domain: Domain, *, paused: bool, config: DomainConfig | None = None) -> None:
+    def start(
+        self, domain: Domain, *, paused: bool, config: DomainConfig | None = None, retried: bool = False
+    ) -> None:
         """Start a domain, for this run with ``config`` in place of its own.
 
+        ``retried``: nobody waits for the answer, so its restart policy takes care of a failure.
         Raises DomainIsRunning, StartFailed, and what a wrong definition raises.
         """
         with domain.job("start"):
-            self.start_within_job(domain, paused=paused, config=config or domain.next_config)
+            self.start_within_job(domain, paused=paused, config=config or domain.next_config, retried=retried)
 
-    def start_within_job(self, domain: Domain, *, paused: bool, config: DomainConfig) -> None:
-        """The same for a caller that holds the domain's job."""
+    def start_within_job(
+        self, domain: Domain, *, paused: bool, config: DomainConfig, retried: bool = False, count: int = 0
+    ) -> None:
+        """The same for a caller that holds the domain's job. ``count``: restarts by its policy, with this one."""
         domain.require_inactive()
         services = self._services
+        retried = retried or domain.facts.restart.due_seconds is not None  # it was to run anyway
         try:
             run = self._starter.start(domain, config, paused=paused, domain_id=services.domains.next_id())
         except (Error, OSError) as error:
-            self._start_failed(domain, error)
+            self._start_failed(domain, error, retried=retried, count=count)
             if isinstance(error, _REQUEST_ERRORS):
                 raise
             raise StartFailed(name=domain.name, reason=error) from error
         self._running(domain, run)
+        self._count_restarts(domain, count)
         log.info("Domain started domain=%s uuid=%s runtime=%s pid=%d", domain.name, domain.uuid, run.runtime,
                  run.container.pid if run.container else 0)  # fmt: skip
         services.bus.lifecycle(domain.remote, LifecycleEvent.STARTED, StartedDetail.BOOTED)
@@ -98,16 +111,36 @@ class Lifecycle:
                 self._services.store.mark_running(domain.uuid, run.boot_id)
         self.endings.register(run)
 
-    def _start_failed(self, domain: Domain, error: Exception) -> None:
+    def _count_restarts(self, domain: Domain, count: int) -> None:
+        """It runs. What was planned is on disk, and not true any more: a run counts more than it, so there it stays;
+        but a start by a user begins the count anew.
+        """
+        before = domain.facts.restart
+        if before == RestartState():
+            return
+        counted = replace(before, count=count, due_seconds=None, gave_up=False) if count else RestartState()
+        domain.update(restart=counted)
+        if not count and domain.persistent:
+            with logged_disk_errors(f"that {domain.name} was started"):
+                self._services.store.save(domain_record(domain))
+
+    def _start_by_policy(self, domain: Domain) -> None:
+        count = domain.facts.restart.count
+        self.start_within_job(domain, paused=False, config=domain.next_config, retried=True, count=count)
+
+    def _start_failed(self, domain: Domain, error: Exception, *, retried: bool, count: int) -> None:
         services = self._services
         cause = StopCause(kind=StopKind.START_FAILED, when=now_text(), message=str(error))
         log.warning("Domain could not be started domain=%s cause=%s: %s", domain.name, cause.kind, error)
-        domain.update(last_stop=cause, run_number=domain.facts.run_number + 1)
+        following = self.restarts.after_failed_start(domain, cause, count=count) if retried else RestartState()
+        domain.update(last_stop=cause, run_number=domain.facts.run_number + 1, restart=following)
         if domain.persistent:
             with logged_disk_errors(f"why {domain.name} did not start"):
                 services.store.save(domain_record(domain))
         services.bus.metadata_change(domain.remote, MetadataType.ELEMENT, STOP_CAUSE_NAMESPACE)
         services.bus.lifecycle(domain.remote, LifecycleEvent.STOPPED, StoppedDetail.FAILED)
+        services.counters.stops.add(cause.kind)
+        self.restarts.arm(domain)
 
     def _start_again(self, domain: Domain, run: Run) -> None:
         """After a reboot: the same domain id, so that clients see one domain that never went away."""
@@ -115,7 +148,7 @@ class Lifecycle:
         self._running(domain, again)
 
     def shutdown(self, domain: Domain) -> None:
-        """Send the stop signal and return; the end is told by an event."""
+        """Send the stop signal and return; the end is told by an event. Or cancel the restart that it waits for."""
         self._ask_to_stop(domain, UserRequest.SHUTDOWN, "shutdown")
 
     def reboot(self, domain: Domain) -> None:
@@ -126,14 +159,20 @@ class Lifecycle:
     def reset(self, domain: Domain) -> None:
         """End it at once and start it again; returns when it runs. Raises StartFailed."""
         run = self._kill(domain, UserRequest.RESET, "reset")
-        self._wait_for_kill(domain, run)
+        if run is not None:
+            self._wait_for_kill(domain, run)
         if domain.run is None:
             raise StartFailed(name=domain.name, reason=domain.last_stop_text)
 
     def destroy(self, domain: Domain, *, graceful: bool) -> None:
-        """End it and return when everything of it is gone. Raises StopTimedOut when a graceful end takes too long."""
+        """End it and return when everything of it is gone. Raises StopTimedOut when a graceful end takes too long.
+
+        While it waits for its restart, there is nothing to end but the waiting.
+        """
         if graceful:
             run = self._ask_to_stop(domain, UserRequest.DESTROY_GRACEFULLY, "destroy")
+            if run is None:
+                return
             seconds: float | None = run.config.settings.stop_timeout_seconds
             if seconds is None:
                 seconds = self._services.config.container.stop_timeout_seconds
@@ -142,7 +181,8 @@ class Lifecycle:
                 raise StopTimedOut(name=domain.name, seconds=seconds, signal=run.stop_signal or _DEFAULT_STOP_SIGNAL)
             return
         run = self._kill(domain, UserRequest.DESTROY, "destroy")
-        self._wait_for_kill(domain, run)
+        if run is not None:
+            self._wait_for_kill(domain, run)
 
     def ask_again(self, domain: Domain, request: UserRequest) -> None:
         """Repeat what was asked of a daemon that was killed, which may not have reached the container; waits not."""
@@ -190,8 +230,11 @@ class Lifecycle:
             run = domain.require_run()
             self._runtime(run).kill(run.container_id, number, all_processes=pid == -1)
 
-    def _ask_to_stop(self, domain: Domain, request: UserRequest, job: str) -> Run:
+    def _ask_to_stop(self, domain: Domain, request: UserRequest, job: str) -> Run | None:
+        """None when it was only waiting for its restart, and does not any more."""
         with domain.job(job):
+            if request in _STOPS and self.restarts.cancel(domain):
+                return None
             run = domain.require_run()
             if run.phase is RunPhase.CREATED:
                 return self._end(
@@ -201,8 +244,11 @@ class Lifecycle:
                 run = self._thaw(domain, run)
             return self._end(domain, run, request, signal_number(run.stop_signal or _DEFAULT_STOP_SIGNAL))
 
-    def _kill(self, domain: Domain, request: UserRequest, job: str) -> Run:
+    def _kill(self, domain: Domain, request: UserRequest, job: str) -> Run | None:
+        """As _ask_to_stop()."""
         with domain.job(job):
+            if request in _STOPS and self.restarts.cancel(domain):
+                return None
             run = domain.require_run()
             if run.paused and run.phase is not RunPhase.CREATED:
                 run = self._thaw(domain, run)

@@ -15,6 +15,8 @@ from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, MetadataElement
 from covirt.virtocid.driver.errors import BadArgument, DomainIsTransient, NoMetadata
+from covirt.virtocid.driver.restart_policy import RestartState
+from covirt.virtocid.driver.restarts import due_text
 from covirt.virtocid.driver.services import Services
 from covirt.wire.constants import MetadataType
 
@@ -93,12 +95,12 @@ def stop_cause_element(domain: Domain, *, secure: bool) -> MetadataElement | Non
     cause = domain.facts.last_stop
     if cause is None:
         return None
-    return MetadataElement(
-        uri=STOP_CAUSE_NAMESPACE, xml=_cause_text(cause if secure else replace(cause, log_tail=()))
-    )
+    told = cause if secure else replace(cause, log_tail=())
+    following = RestartState() if domain.active else domain.facts.restart
+    return MetadataElement(uri=STOP_CAUSE_NAMESPACE, xml=_cause_text(told, following))
 
 
-def _cause_text(cause: StopCause) -> str:
+def _cause_text(cause: StopCause, following: RestartState) -> str:
     element = etree.Element(_CAUSE_TAG, nsmap={"covirtstop": STOP_CAUSE_NAMESPACE})
     element.set("kind", cause.kind)
     element.set("when", cause.when)
@@ -107,6 +109,12 @@ def _cause_text(cause: StopCause) -> str:
     if cause.signal is not None:
         element.set("signal", str(cause.signal))
     element.set("message", _printable(cause.describe()))
+    due = due_text(following)
+    if due is not None:
+        element.set("restartsAt", due)
+        element.set("attempt", str(following.count))
+    if following.gave_up:
+        element.set("gaveUp", "yes")
     for line in cause.log_tail:
         etree.SubElement(element, _LOG_TAG).text = _printable(line)
     return etree.tostring(element, encoding="unicode")

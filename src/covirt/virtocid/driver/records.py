@@ -7,6 +7,7 @@ from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.id_pool import RANGE_SIZE
+from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.store import DomainRecord
 
 
@@ -21,11 +22,12 @@ def domain_record(domain: Domain) -> DomainRecord:
         autostart=facts.autostart,
         last_stop_cause=facts.last_stop.as_json() if facts.last_stop else None,
         run_number=facts.run_number,
+        restart=facts.restart.as_json(),
     )
 
 
 def domain_of(record: DomainRecord) -> Domain:
-    """Raises XmlError, InvalidXml, BadStopCause for a record that somebody edited."""
+    """Raises XmlError, InvalidXml, BadStopCause, BadRestartState for a record that somebody edited."""
     cause = StopCause.from_json(record.last_stop_cause) if record.last_stop_cause else None
     return Domain(
         record.uuid,
@@ -35,5 +37,6 @@ def domain_of(record: DomainRecord) -> Domain:
             autostart=record.autostart,
             run_number=record.run_number,
             last_stop=cause,
+            restart=RestartState.from_json(record.restart) if record.restart else RestartState(),
         ),
     )

@@ -56,7 +56,7 @@ class Recovery:
         for domain in self._services.domains.all():
             if domain.facts.autostart and not domain.active:
                 try:
-                    self._lifecycle.start(domain, paused=False)
+                    self._lifecycle.start(domain, paused=False, retried=True)
                 except Error as error:
                     log.error("Autostart failed domain=%s: %s", domain.name, error)
         write_atomic(marker, self._services.boot_id.encode(), durable=False)
@@ -152,7 +152,11 @@ class Recovery:
     def _undo(self, domain: Domain, run: Run) -> None:
         """Half made, or of another boot: remove what is left and say why it is not running."""
         cause = self._cause(domain, run)
-        domain.update(last_stop=cause, run_number=max(run.run_number, domain.facts.run_number))
+        following = domain.facts.restart
+        if cause.kind is StopKind.START_FAILED and following.due_seconds is None:
+            following = self._lifecycle.restarts.after_failed_start(domain, cause, count=following.count)
+        number = max(run.run_number, domain.facts.run_number)
+        domain.update(last_stop=cause, run_number=number, restart=following)
         if domain.persistent:
             self._services.store.save(domain_record(domain))
             self._services.store.clear_running(domain.uuid)

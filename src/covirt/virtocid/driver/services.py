@@ -27,6 +27,7 @@ from covirt.oci.shared_images import SharedImages
 from covirt.oci.supervisor import Supervisor, supervisor_for
 from covirt.virtocid.config import VirtocidConfig
 from covirt.virtocid.driver import node
+from covirt.virtocid.driver.counters import Counters
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, NoImage
@@ -34,6 +35,7 @@ from covirt.virtocid.driver.id_pool import IdPool
 from covirt.virtocid.driver.network import HostNetwork, Network
 from covirt.virtocid.driver.registry import Domains
 from covirt.virtocid.driver.store import DomainStore, RunStore
+from covirt.virtocid.driver.timer import Timer
 from covirt.virtocid.events import EventBus
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,8 @@ class Services:
     runs: RunStore
     domains: Domains = field(default_factory=Domains)
     boot_id: str = field(default_factory=boot_id)
+    timer: Timer = field(default_factory=Timer)
+    counters: Counters = field(default_factory=Counters)
 
     @property
     def left(self) -> RunStore:

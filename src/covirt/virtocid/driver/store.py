@@ -40,6 +40,7 @@ class DomainRecord:
     autostart: bool = False
     last_stop_cause: Mapping[str, Any] | None = None  # as common.stop_cause writes it
     run_number: int = 0  # of the last run, so that no container id comes twice
+    restart: Mapping[str, Any] | None = None  # as restart_policy writes it
 
 
 class RunPhase(StrEnum):
@@ -59,6 +60,7 @@ class UserRequest(StrEnum):
     DESTROY_GRACEFULLY = "destroy_gracefully"  # a destroy that never kills
     REBOOT = "reboot"  # a shutdown after which the domain starts again
     RESET = "reset"  # a destroy after which the domain starts again
+    HEALTH = "health"  # no user's: virtocid ends what its health check calls unhealthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,7 @@ class DomainStore:
                 "autostart": record.autostart,
                 "last_stop_cause": record.last_stop_cause,
                 "run_number": record.run_number,
+                "restart": record.restart,
             },
             version=_VERSION,
         )
@@ -317,6 +320,7 @@ def _domain_from_json(uuid: UUID, fields: _Fields) -> DomainRecord:
         autostart=fields.required("autostart", bool),
         last_stop_cause=fields.optional("last_stop_cause", dict),
         run_number=fields.required("run_number", int),
+        restart=fields.optional("restart", dict),
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from covirt.virtocid.driver.domain_xml.model_restart import RestartSettings
+
 UNLIMITED: Final = 2**64 - 1  # RLIM_INFINITY as the OCI runtime specification writes it
 UNCONFINED: Final = "unconfined"  # the value of ``seccomp`` that switches the filter off
 
@@ -57,3 +59,4 @@ class ContainerSettings:
     sysctls: tuple[tuple[str, str], ...] = ()
     shm_size_bytes: int | None = None
     dns: DnsSettings = DnsSettings()
+    restart: RestartSettings | None = None  # None: what <on_poweroff> and <on_crash> say

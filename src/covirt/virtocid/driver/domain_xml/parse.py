@@ -32,11 +32,7 @@ _CRASH: Final = values.choice(
     "destroy", "restart", "preserve", "rename-restart", "coredump-destroy", "coredump-restart"
 )
 # What is done as it is written; the rest is kept and reported.
-_ACTIONS: Final = {
-    "on_poweroff": {"destroy"},
-    "on_reboot": {"destroy", "restart"},
-    "on_crash": {"destroy"},
-}
+_ACTIONS: Final = {"destroy", "restart"}
 
 
 def parse_domain(xml: str, *, live: bool = False, image_required: bool = True) -> DomainConfig:
@@ -113,9 +109,9 @@ def _read_domain(node: Node, report: Report, *, live: bool) -> DomainConfig:
 
 
 def _action(node: Node, tag: str, read: Callable[[str], str]) -> str | None:
-    """What is to happen at an end. Whatever is written: only a reboot starts again, and nothing is preserved."""
+    """What is to happen at an end. Whatever is written: nothing is preserved, renamed or dumped."""
     action = node.child_text(tag, read)
-    if action is not None and action not in _ACTIONS[tag]:
+    if action is not None and action not in _ACTIONS:
         node.report_child(tag)
     return action
 

@@ -17,6 +17,7 @@ from covirt.virtocid.driver.domain_xml.model_settings import (
     RootLayer,
 )
 from covirt.virtocid.driver.domain_xml.node import Node, Value
+from covirt.virtocid.driver.domain_xml.parse_restart import read_restart
 from covirt.virtocid.driver.domain_xml.signals import signal_name
 
 CONTAINER_TAG: Final = f"{{{COVIRT_NAMESPACE}}}container"
@@ -66,6 +67,7 @@ def read_settings(node: Node) -> ContainerSettings:
         sysctls=_sysctls(node),
         shm_size_bytes=_shm(node),
         dns=_dns(node),
+        restart=read_restart(node.child(_tag("restart"))),
     )
     node.close()
     return settings

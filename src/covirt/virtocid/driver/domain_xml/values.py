@@ -40,6 +40,25 @@ def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return read
 
 
+def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
+    """A reader of seconds with at most three decimals, within bounds."""
+
+    def read(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", text):
+            raise ValueError(f"{text!r} is not a number of seconds such as 30 or 0.5")
+        value = float(text)
+        if not minimum <= value <= maximum:
+            raise ValueError(f"{text} is out of range, which is {seconds_text(minimum)} to {seconds_text(maximum)}")
+        return value
+
+    return read
+
+
+def seconds_text(value: float) -> str:
+    """What seconds() reads: ``30``, ``0.5``."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
 def choice(*values: str) -> Callable[[str], str]:
     """A reader that takes one of ``values`` and says them all otherwise."""
 

@@ -66,8 +66,8 @@ WITH_PEER = "<interface type='bridge'><source bridge='b'/><ip address='192.0.2.1
 @pytest.mark.parametrize(
     ("xml", "xpath"),
     [
-        ("<on_crash>restart</on_crash>", "/domain/on_crash"),
-        ("<on_poweroff>restart</on_poweroff>", "/domain/on_poweroff"),
+        ("<on_crash>coredump-restart</on_crash>", "/domain/on_crash"),
+        ("<on_poweroff>rename-restart</on_poweroff>", "/domain/on_poweroff"),
         ("<on_reboot>preserve</on_reboot>", "/domain/on_reboot"),
         ("<memtune><min_guarantee>4096</min_guarantee></memtune>", "/domain/memtune/min_guarantee"),
         ("<cputune><emulator_quota>5000</emulator_quota></cputune>", "/domain/cputune/emulator_quota"),
