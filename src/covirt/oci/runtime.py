@@ -12,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from covirt.common.process import Completed
+from covirt.common.errors import Error
+from covirt.common.process import Argument, Completed
 
 
 class ContainerStatus(StrEnum):
@@ -71,6 +72,12 @@ class RuntimeCommand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalSize:
+    rows: int = 24
+    columns: int = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecProcess:
     """A process to run inside a running container. ``capabilities`` in OCI's form; None gives it none."""
 
@@ -82,6 +89,9 @@ class ExecProcess:
     additional_gids: tuple[int, ...] = ()
     capabilities: Mapping[str, Any] | None = None
     no_new_privileges: bool = True
+    rlimits: tuple[Mapping[str, Any], ...] = ()
+    oom_score_adj: int | None = None
+    terminal: "TerminalSize | None" = None
 
     @classmethod
     def like(cls, process: Mapping[str, Any], arguments: Iterable[str]) -> "ExecProcess":
@@ -96,18 +106,27 @@ class ExecProcess:
             additional_gids=tuple(user.get("additionalGids", ())),
             capabilities=process.get("capabilities"),
             no_new_privileges=process.get("noNewPrivileges", True),
+            rlimits=tuple(process.get("rlimits", ())),
+            oom_score_adj=process.get("oomScoreAdj"),
         )
 
     def as_oci(self) -> dict[str, Any]:
         """The ``process`` object of the runtime-spec."""
+        optional: dict[str, Any] = {}
+        if self.terminal is not None:
+            optional["consoleSize"] = {"height": self.terminal.rows, "width": self.terminal.columns}
+        if self.oom_score_adj is not None:
+            optional["oomScoreAdj"] = self.oom_score_adj
         return {
-            "terminal": False,
+            "terminal": self.terminal is not None,
             "user": {"uid": self.uid, "gid": self.gid, "additionalGids": list(self.additional_gids)},
             "args": list(self.arguments),
             "env": [f"{name}={value}" for name, value in self.environment],
             "cwd": self.working_directory,
             "noNewPrivileges": self.no_new_privileges,
             "capabilities": dict(self.capabilities or {}),
+            "rlimits": [dict(each) for each in self.rlimits],
+            **optional,
         }
 
 
@@ -153,6 +172,16 @@ class Runtime(Protocol):
 
         Raises CommandTimeout after killing it, ContainerInWrongState when the container is not running.
         """
+
+    def exec_detached(
+        self, container_id: str, *, process_file: Path, pid_file: Path, log: Path, console_socket: Path | None
+    ) -> tuple[Argument, ...]:
+        """The command that starts the process of ``process_file`` on its own standard streams, or on a new terminal
+        whose descriptor it sends to ``console_socket``, and then ends. Errors go to ``log``. Raises CommandMissing.
+        """
+
+    def explain_exec(self, container_id: str, log: Path) -> Error:
+        """What the failure of that command means: ContainerMissing, ContainerInWrongState, RuntimeFailed."""
 
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         """Change limits of a live container. ``resources`` is OCI's LinuxResources; absent keys stay as they are.

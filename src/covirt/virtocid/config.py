@@ -96,6 +96,18 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecConfig:
+    """Processes that users start in running containers, by channel or guest agent."""
+
+    # How many may run at once in one container.
+    per_container: int = setting(16, check=between(1, 10_000))
+    # How many may run at once in all containers together.
+    in_all: int = setting(128, check=between(1, 10_000))
+    # How long the start of one may take before it is given up and ended.
+    start_seconds: float = setting(30.0, check=between(1, 600))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerConfig:
     """Defaults for containers whose XML does not say otherwise."""
 
@@ -139,6 +151,7 @@ class VirtocidConfig:
     slice: SliceConfig = field(default_factory=SliceConfig)
     log: LogConfig = field(default_factory=LogConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    exec: ExecConfig = field(default_factory=ExecConfig)
 
     @property
     def runtime_configs(self) -> tuple[RuntimeConfig, ...]:

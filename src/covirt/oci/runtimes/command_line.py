@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
@@ -157,6 +157,22 @@ class CommandLineRuntime:
                 self._explain("exec", container_id, message or completed.complaint)
         return completed
 
+    def exec_detached(
+        self, container_id: str, *, process_file: Path, pid_file: Path, log: Path, console_socket: Path | None
+    ) -> tuple[Argument, ...]:
+        command = self.command().with_log(log)
+        options: list[Argument] = ["--detach", "--process", process_file, "--pid-file", pid_file]
+        if console_socket is not None:
+            options += ["--console-socket", console_socket]
+        return (command.path, *command.arguments, "exec", *options, container_id)
+
+    def explain_exec(self, container_id: str, log: Path) -> Error:
+        message = runtime_message(log.read_text(errors="replace") if log.exists() else "")
+        try:
+            self._explain("exec", container_id, message or "it said nothing")
+        except Error as error:
+            return error
+
     def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
         document = {key: dict(value) for key, value in resources.items()}
         memory = document.get("memory", {})
@@ -185,7 +201,7 @@ class CommandLineRuntime:
             self._explain(operation, container_id, runtime_message(completed.complaint))
         return completed
 
-    def _explain(self, operation: str, container_id: str, message: str) -> None:
+    def _explain(self, operation: str, container_id: str, message: str) -> NoReturn:
         """Raise what a failure means. Programs word refusals differently, so the container's state decides."""
         state = self.state(container_id)
         wanted: Mapping[str, tuple[ContainerStatus, ...]] = {

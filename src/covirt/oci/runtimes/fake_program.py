@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import termios
 from typing import Any, NoReturn
@@ -109,8 +110,7 @@ def _create(options: Options, words: list[str]) -> None:
     pid = os.fork()
     if pid == 0:
         _wait_and_execute(container, config["process"], program, root, options.get("--console-socket"))
-    with open(options["--pid-file"], "w", encoding="ascii") as stream:
-        stream.write(str(pid))
+    _write_pid(options["--pid-file"], pid)
     container.save(
         {"id": container.id, "pid": pid, "born": _born(pid), "status": "created", "bundle": options["--bundle"]}
     )
@@ -133,8 +133,10 @@ def _wait_and_execute(
     os._exit(127)
 
 
-def _take_terminal(console: str) -> None:
+def _take_terminal(console: str, size: dict[str, int] | None = None) -> None:
     master, slave = os.openpty()
+    if size:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size["height"], size["width"], 0, 0))
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(console)
         rights = array.array("i", [master])
@@ -199,20 +201,46 @@ def _list(options: Options, _words: list[str]) -> None:
     json.dump([_Container(options, name).load() for name in names], sys.stdout)
 
 
-def _exec(options: Options, words: list[str]) -> NoReturn:
+def _exec(options: Options, words: list[str]) -> None:
     state = _Container(options, words[0]).expect("running")
     with open(os.path.join(state["bundle"], "config.json"), encoding="utf-8") as stream:
         root = os.path.join(state["bundle"], json.load(stream)["root"]["path"])
     with open(options["--process"], encoding="utf-8") as stream:
         process = json.load(stream)
-    program = os.path.join(root, process["args"][0].lstrip("/"))
-    if not os.access(program, os.X_OK):
-        raise Refusal(f"exec: {process['args'][0]!r}: no such file or directory")
-    with open(options["--pid-file"], "w", encoding="ascii") as stream:
-        stream.write(str(os.getpid()))
-    os.chdir(root)
-    environment = dict(entry.partition("=")[::2] for entry in process["env"])
-    os.execve(program, process["args"], environment)  # noqa: S606
+    program = _find_program(root, process)
+    directory = os.path.join(root, process["cwd"].lstrip("/"))
+    if not os.path.isdir(directory):
+        raise Refusal(f"chdir to cwd ({process['cwd']!r}): no such file or directory")
+    pid = os.fork() if "--detach" in options else 0
+    if pid == 0:
+        if "--detach" in options:
+            os.setsid()
+        else:
+            _write_pid(options["--pid-file"], os.getpid())
+        if process.get("terminal"):
+            _take_terminal(options["--console-socket"], process.get("consoleSize"))
+        os.chdir(directory)
+        environment = dict(entry.partition("=")[::2] for entry in process["env"])
+        os.execve(program, process["args"], environment)  # noqa: S606
+    _write_pid(options["--pid-file"], pid)
+
+
+def _find_program(root: str, process: dict[str, Any]) -> str:
+    """As execvpe does, below ``root``."""
+    name = process["args"][0]
+    path = dict(entry.partition("=")[::2] for entry in process["env"]).get("PATH", "/bin")
+    for directory in ("",) if "/" in name else path.split(":"):
+        program = os.path.join(root, directory.lstrip("/"), name.lstrip("/"))
+        if os.access(program, os.X_OK) and os.path.isfile(program):
+            return program
+        if os.path.exists(program):
+            raise Refusal(f"exec: {name!r}: permission denied")
+    raise Refusal(f"exec: {name!r}: no such file or directory")
+
+
+def _write_pid(path: str, pid: int) -> None:
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write(str(pid))
 
 
 def _update(options: Options, words: list[str]) -> None:

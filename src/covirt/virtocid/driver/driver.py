@@ -16,6 +16,7 @@ from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import Disk
+from covirt.virtocid.driver.executions import Executions
 from covirt.virtocid.driver.filter_watch import FilterWatch
 from covirt.virtocid.driver.image_pool import ImagePool
 from covirt.virtocid.driver.lifecycle import Lifecycle
@@ -39,6 +40,7 @@ class Driver:
         self.metadata = MetadataService(services, self.definitions)
         self.stats = Statistics(services.reader)
         self.consoles = Consoles()
+        self.executions = Executions(services)
         self.image_pool = ImagePool(
             services.images, services.root.images_dir, installation=f"{_host_uuid()}:{services.root.id}"
         )
@@ -63,6 +65,7 @@ class Driver:
 
     def close(self) -> None:
         """Stop watching. Containers go on."""
+        self.executions.close()
         self._rotation.stop()
         self._filter_watch.stop()
         self._services.timer.stop()

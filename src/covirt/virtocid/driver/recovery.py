@@ -16,6 +16,7 @@ from covirt.oci.processes import alive
 from covirt.oci.runtime import ContainerStatus
 from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.ending import Endings, now_text
+from covirt.virtocid.driver.executions import end_executions
 from covirt.virtocid.driver.lifecycle import Lifecycle
 from covirt.virtocid.driver.records import domain_of, domain_record
 from covirt.virtocid.driver.run import Run, run_of
@@ -109,6 +110,7 @@ class Recovery:
         domain = self._domain_of(run)
         if lives:
             run = self._as_it_is(run)
+            end_executions(run)
             domain.update(run=run, run_number=run.run_number)
             log.info("Domain found running domain=%s uuid=%s", domain.name, domain.uuid)
             self._endings.watch(domain, run)

@@ -72,6 +72,11 @@ class Run:
         return MonitorPaths(directory=self.directory / "monitor", bundle=self.bundle, log=self.log)
 
     @property
+    def executions(self) -> Path:
+        """Where processes that are started inside are written down."""
+        return self.directory / "exec"
+
+    @property
     def state(self) -> tuple[int, int]:
         """libvirt's state and reason."""
         if self.phase is RunPhase.STOPPING:

@@ -1,2 +1,0 @@
-# SPDX-FileCopyrightText: the covirt authors
-# SPDX-License-Identifier: Apache-2.0
