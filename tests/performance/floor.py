@@ -31,6 +31,7 @@ from covirt.oci.image.trailer import read_image
 from covirt.oci.namespaces import make_namespaces
 from covirt.oci.null_device import reclaim_null_device
 from covirt.oci.shared_images import SharedImages
+from covirt.oci.volume.disks import Disks
 from tests.performance.daemon import Host, remove_cgroups
 from tests.support.waiting import wait_until
 
@@ -117,7 +118,7 @@ def ready_floor(runtime: str, captured: Bundle, host: Host) -> Iterator[Floor]:
     """A bundle with everything mounted, and the cgroup's parent made, as a start of the daemon finds it."""
     root = host.daemon.root
     directory = root.path / "run/floor" / runtime
-    images = SharedImages(directory)
+    images, disks = SharedImages(directory), Disks(directory, root.state_dir)
     bundle = directory / "bundle"
     config = json.loads(captured.config.replace(str(captured.directory), str(bundle)))
     idmap = _idmap(config)
@@ -138,12 +139,13 @@ def ready_floor(runtime: str, captured: Bundle, host: Host) -> Iterator[Floor]:
                 hostname=config["hostname"],
             ),
             images=images,
+            disks=disks,
         )
         config["linux"]["cgroupsPath"] = f"/{_CGROUP}/{runtime}/container"
         (bundle / "config.json").write_text(json.dumps(config))
         yield Floor(runtime, directory)
     finally:
-        remove_bundle(bundle, images=images)
+        remove_bundle(bundle, images=images, disks=disks)
         remove_cgroups(_CGROUP)
 
 

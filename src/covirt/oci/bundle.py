@@ -9,42 +9,41 @@ mount table, also after a kill -9.
       config.json         0600: it holds the environment
       namespaces/         the user and the network namespace
       lower/              for the moment of mounting: the image with the container's ids
-      layer/              a tmpfs for the root layer, when it is not kept elsewhere
+      layer/              a tmpfs or a disk for the root layer, when it is not kept elsewhere
       rootfs/             the overlay
-      volumes/N/          directories of the host with the container's ids
+      volumes/N/          disks and directories of the host with the container's ids
       resolv.conf hosts hostname
 """
 
+import functools
 import json
 import logging
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import make_directory, remove_tree, write_atomic
 from covirt.common.undo import UndoStack, undo_on_failure
-from covirt.oci import mount, syscalls
+from covirt.oci import mount
 from covirt.oci.etc_files import hosts_text, resolv_conf_text, write_etc_files
-from covirt.oci.idmap import IdMap
-from covirt.oci.isolation_errors import (
-    IdMappedMountUnsupported,
-    MountFailed,
-    RootLayerOfAnother,
-    VolumeNotMappable,
-)
+from covirt.oci.idmap import IdMap, IdRange
+from covirt.oci.isolation_errors import RootLayerOfAnother
 from covirt.oci.mountinfo import mounts_below
-from covirt.oci.namespaces import Namespaces, remove_namespaces
+from covirt.oci.namespaces import Namespaces, make_namespaces, remove_namespaces
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.spec import Mount
+from covirt.oci.volume.disks import Disk, Disks
+from covirt.oci.volume.views import AnyVolume, mount_view
 
 log = logging.getLogger(__name__)
 
 _ROOTFS_IN_IMAGE: Final = "rootfs"
 _CONFIG: Final = "config.json"
+_HOST_ROOT_INSIDE: Final = 0xFFFF_0000  # beyond what a container has; only overlayfs' own files carry it
 _LAYER_IDS: Final = "ids"  # in a root layer, beside upper and work: host ids of the container's root
 
 
@@ -57,26 +56,14 @@ class RootLayer:
     """Where a container's changes to its image go.
 
     With a ``directory`` (on a real file system): kept there, or, when ``discarded``, emptied before the run and free
-    to be removed after it. Without one: in a tmpfs of ``tmpfs_size_bytes``, which counts as the container's memory.
+    to be removed after it. With a ``disk``: kept on that, with the ids of the image, and limited by its size. Without
+    either: in a tmpfs of ``tmpfs_size_bytes``, which counts as the container's memory.
     """
 
     directory: Path | None = None
+    disk: Disk | None = None
     discarded: bool = True
     tmpfs_size_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """A directory of the host, shown in the container. ``idmapped``: its ids are the container's (0 is its root).
-
-    ``source`` has no symbolic link in any part: one that is put there after the caller checked the path is refused,
-    not followed.
-    """
-
-    source: Path
-    destination: str
-    read_only: bool = False
-    idmapped: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +81,7 @@ class BundleRequest:
     nameservers: tuple[str, ...] = ()
     search_domains: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
-    volumes: tuple[Volume, ...] = ()
+    volumes: tuple[AnyVolume, ...] = ()
     # False leaves setuid programs working, see mount_overlay(); must be what the spec says.
     no_new_privileges: bool = True
 
@@ -124,17 +111,18 @@ class Bundles(Protocol):
 class MountedBundles:
     """Bundles on idmapped and overlay mounts, see prepare_bundle()."""
 
-    def __init__(self, images: SharedImages) -> None:
+    def __init__(self, images: SharedImages, disks: Disks) -> None:
         self._images = images
+        self._disks = disks
 
     def prepare_directory(self, directory: Path, idmap: IdMap) -> None:
         prepare_bundle_directory(directory, idmap)
 
     def prepare(self, request: BundleRequest) -> Bundle:
-        return prepare_bundle(request, images=self._images)
+        return prepare_bundle(request, images=self._images, disks=self._disks)
 
     def remove(self, directory: Path) -> None:
-        remove_bundle(directory, images=self._images)
+        remove_bundle(directory, images=self._images, disks=self._disks)
 
 
 def namespaces_directory(bundle: Path) -> Path:
@@ -150,19 +138,24 @@ def prepare_bundle_directory(directory: Path, idmap: IdMap) -> None:
     directory.chmod(0o710)
 
 
-def prepare_bundle(request: BundleRequest, *, images: SharedImages) -> Bundle:
+def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks) -> Bundle:
     """Mount the root file system and the volumes, and write the files for /etc; all undone when one fails.
 
     prepare_bundle_directory() and make_namespaces() come first, and are not undone here. Raises ForeignPath,
     ImageFileMissing, UnknownImageFormat, MountFailed, IdMappedMountUnsupported, UnsuitableRootLayer,
-    RootLayerOfAnother, VolumeNotMappable.
+    RootLayerOfAnother, and what mount_view() raises.
     """
     directory = request.directory
     mount.require_own(directory, images.run_dir)
     rootfs = directory / "rootfs"
     with undo_on_failure() as undo:
-        _mount_root(request, rootfs, images, undo)
-        volumes = tuple(_mount_volume(request, number, volume, undo) for number, volume in enumerate(request.volumes))
+        image_root = _mount_root(request, rootfs, images, disks, undo)
+        volumes = []
+        for number, volume in enumerate(request.volumes):
+            view = volume_view(directory, number)
+            undo.add(f"unmount {view}", functools.partial(mount.unmount, view))
+            namespace = request.namespaces.user
+            volumes.append(mount_view(volume, view, user_namespace=namespace, disks=disks, image_root=image_root))
         etc = write_etc_files(
             directory,
             {
@@ -174,12 +167,17 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages) -> Bundle:
     return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes))
 
 
+def volume_view(bundle: Path, name: object) -> Path:
+    """Where a bundle shows a volume, before it goes into the container."""
+    return bundle / "volumes" / str(name)
+
+
 def write_config(directory: Path, spec: Mapping[str, Any]) -> None:
     """Write config.json, readable by root only: the environment may hold secrets."""
     write_atomic(directory / _CONFIG, json.dumps(spec).encode(), mode=0o600, durable=False)
 
 
-def remove_bundle(directory: Path, *, images: SharedImages) -> None:
+def remove_bundle(directory: Path, *, images: SharedImages, disks: Disks) -> None:
     """Remove everything that a run mounted and wrote, whatever state it is in; absent is fine.
 
     A discarded root layer's directory is the caller's to remove. Raises ForeignPath, UnmountFailed; it may be called
@@ -192,6 +190,7 @@ def remove_bundle(directory: Path, *, images: SharedImages) -> None:
     if not mounts_below(directory):  # never reach into a volume that would not go away
         remove_tree(directory)
     images.release_unused()
+    disks.release_unused()
 
 
 def require_passable(directory: Path) -> None:
@@ -201,12 +200,13 @@ def require_passable(directory: Path) -> None:
             raise ImpassableDirectory(path=path)
 
 
-def _mount_root(request: BundleRequest, rootfs: Path, images: SharedImages, undo: UndoStack) -> None:
+def _mount_root(request: BundleRequest, rootfs: Path, images: SharedImages, disks: Disks, undo: UndoStack) -> Path:
+    """Mount the root file system; gives the image's own, which the overlay keeps mounted."""
     lower = request.directory / "lower"
     lower.mkdir(exist_ok=True)
     rootfs.mkdir(exist_ok=True)
     with images.hold(request.image, request.image_digest) as (image, label):
-        layer = _layer_directory(request, undo)
+        layer = _layer_directory(request, disks, undo)
         mount.clone_idmapped(image / _ROOTFS_IN_IMAGE, lower, request.namespaces.user, read_only=True)
         try:
             upper, work = _prepare_layer(layer, lower, request)
@@ -223,9 +223,10 @@ def _mount_root(request: BundleRequest, rootfs: Path, images: SharedImages, undo
         finally:
             # The overlay holds its own copy; without ours the mount table, which every start copies, stays shorter.
             mount.unmount(lower)
+        return image / _ROOTFS_IN_IMAGE
 
 
-def _layer_directory(request: BundleRequest, undo: UndoStack) -> Path:
+def _layer_directory(request: BundleRequest, disks: Disks, undo: UndoStack) -> Path:
     layer = request.root_layer
     if layer.directory is not None:
         if layer.discarded:
@@ -234,20 +235,42 @@ def _layer_directory(request: BundleRequest, undo: UndoStack) -> Path:
         return layer.directory
     directory = request.directory / "layer"
     directory.mkdir(mode=0o700, exist_ok=True)
-    mount.mount_tmpfs(directory, size_bytes=layer.tmpfs_size_bytes, mode=0o700)
     undo.add(f"unmount {directory}", lambda: mount.unmount(directory))
+    if layer.disk is not None:
+        _mount_layer_disk(layer.disk, directory, request, disks)
+    else:
+        mount.mount_tmpfs(directory, size_bytes=layer.tmpfs_size_bytes, mode=0o700)
     return directory
+
+
+def _mount_layer_disk(disk: Disk, directory: Path, request: BundleRequest, disks: Disks) -> None:
+    """The disk has the image's ids, so that it is good for any range of ids, on any host.
+
+    overlayfs works in it with the ids of the host's root, too, which the container's mapping does not have.
+    """
+    idmap, places = request.idmap, request.directory / "layer-namespaces"
+    extra = () if idmap.maps_host_root else (IdRange(inside=_HOST_ROOT_INSIDE, outside=0, count=1),)
+    wider = replace(idmap, more_uids=(*idmap.more_uids, *extra), more_gids=(*idmap.more_gids, *extra))
+    with disks.hold(disk) as top:
+        make_directory(top / "layer", mode=0o700)
+        try:
+            mount.clone_idmapped(top / "layer", directory, make_namespaces(wider, places).user, read_only=False)
+        finally:
+            remove_namespaces(places)
 
 
 def _prepare_layer(layer: Path, lower: Path, request: BundleRequest) -> tuple[Path, Path]:
     """The upper directory is what shows as / inside: it takes owner and mode of the image's root directory."""
     upper, work = layer / "upper", layer / "work"
     work.mkdir(mode=0o700, exist_ok=True)
+    on_disk = request.root_layer.disk is not None
     if upper.is_dir():
-        _require_same_ids(layer, upper, request.idmap)
+        if not on_disk:
+            _require_same_ids(layer, upper, request.idmap)
         return upper, work
     like = lower.stat()
-    write_atomic(layer / _LAYER_IDS, _ids_text(request.idmap).encode(), durable=not request.root_layer.discarded)
+    if not on_disk:
+        write_atomic(layer / _LAYER_IDS, _ids_text(request.idmap).encode(), durable=not request.root_layer.discarded)
     unfinished = layer / "upper.new"
     unfinished.mkdir(mode=0o700, exist_ok=True)
     os.chown(unfinished, like.st_uid, like.st_gid)
@@ -272,27 +295,3 @@ def _require_same_ids(layer: Path, upper: Path, idmap: IdMap) -> None:
 
 def _ids_text(idmap: IdMap) -> str:
     return f"{idmap.uid_first}:{idmap.gid_first}\n"
-
-
-def _mount_volume(request: BundleRequest, number: int, volume: Volume, undo: UndoStack) -> Mount:
-    target = request.directory / "volumes" / str(number)
-    make_directory(target)
-    try:
-        descriptor = syscalls.open_without_links(os.fspath(volume.source))
-    except OSError as error:
-        raise MountFailed(source=volume.source, target=volume.destination, reason=error.strerror) from error
-    try:
-        source = Path(f"/proc/self/fd/{descriptor}")
-        if volume.idmapped:
-            mount.clone_idmapped(source, target, request.namespaces.user, read_only=volume.read_only)
-        else:
-            mount.bind(source, target, read_only=volume.read_only)
-    except IdMappedMountUnsupported as error:
-        raise VolumeNotMappable(source=volume.source, reason=error.reason) from error
-    except MountFailed as error:
-        raise MountFailed(source=volume.source, target=volume.destination, reason=error.reason) from error
-    finally:
-        os.close(descriptor)
-    undo.add(f"unmount {target}", lambda: mount.unmount(target))
-    options = ("bind", "ro" if volume.read_only else "rw", "nosuid", "nodev")
-    return Mount(source=str(target), destination=volume.destination, options=options)

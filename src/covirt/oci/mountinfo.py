@@ -16,6 +16,7 @@ class MountEntry:
     """One line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
 
     mount_id: int
+    device: str  # "major:minor" of the file system: the same for all mounts of it
     target: str
     filesystem: str
     source: str
@@ -45,6 +46,7 @@ def parse_line(line: bytes) -> MountEntry:
     dash = words.index(b"-", 6)
     return MountEntry(
         mount_id=int(words[0]),
+        device=words[2].decode(),
         target=_text(words[4]),
         filesystem=_text(words[dash + 1]),
         source=_text(words[dash + 2]),

@@ -35,6 +35,7 @@ MOUNT_ATTR_IDMAP: Final = 0x100000
 
 RESOLVE_NO_MAGICLINKS: Final = 0x02
 RESOLVE_NO_SYMLINKS: Final = 0x04
+RESOLVE_BENEATH: Final = 0x08
 RESOLVE_IN_ROOT: Final = 0x10
 
 CLONE_NEWNS: Final = 0x00020000
@@ -143,6 +144,12 @@ def open_in_root(root: int, path: str, *, flags: int = os.O_RDONLY) -> int:
     if not flags & os.O_PATH:  # which openat2 refuses to combine with these
         flags |= os.O_NONBLOCK | os.O_NOCTTY
     return _openat2(root, path, _OpenHow(flags=flags | os.O_CLOEXEC, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS))
+
+
+def open_beneath(directory: int, path: str, *, flags: int = os.O_RDONLY) -> int:
+    """Open ``path`` below ``directory``; a link or ``..`` that would lead elsewhere is refused (ELOOP, EXDEV)."""
+    how = _OpenHow(flags=flags | os.O_CLOEXEC | os.O_NONBLOCK, resolve=RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+    return _openat2(directory, path, how)
 
 
 def open_without_links(path: str) -> int:

@@ -15,7 +15,6 @@ from covirt.oci.bundle import (
     Bundle,
     BundleRequest,
     RootLayer,
-    Volume,
     namespaces_directory,
     prepare_bundle,
     prepare_bundle_directory,
@@ -29,6 +28,8 @@ from covirt.oci.seccomp import load_profile
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.spec import Mount, SpecRequest, build_spec
 from covirt.oci.users import resolve_user
+from covirt.oci.volume.disks import Disks
+from covirt.oci.volume.views import AnyVolume
 from tests.support.oci_layout import unpack_busybox
 
 IDMAP: Final = IdMap(uid_first=1_000_000, gid_first=2_000_000, count=65_536)
@@ -75,13 +76,14 @@ class Boxes:
         self.run_dir = directory / "run"
         self.run_dir.mkdir(mode=0o711)
         self.images = SharedImages(self.run_dir)
+        self.disks = Disks(self.run_dir, directory / "lib")
 
     @contextmanager
     def bundle(
         self,
         *,
         layer: RootLayer | None = None,
-        volumes: tuple[Volume, ...] = (),
+        volumes: tuple[AnyVolume, ...] = (),
         no_new_privileges: bool = True,
         hostname: str = "box",
     ) -> Iterator[tuple[Bundle, Namespaces]]:
@@ -104,9 +106,9 @@ class Boxes:
         try:
             prepare_bundle_directory(directory, IDMAP)
             namespaces = make_namespaces(IDMAP, namespaces_directory(directory))
-            yield prepare_bundle(request, images=self.images), namespaces
+            yield prepare_bundle(request, images=self.images, disks=self.disks), namespaces
         finally:
-            remove_bundle(directory, images=self.images)
+            remove_bundle(directory, images=self.images, disks=self.disks)
 
     def spec_request(self, bundle: Bundle, namespaces: Namespaces, *arguments: str, user: str = "") -> SpecRequest:
         return SpecRequest(
@@ -128,7 +130,7 @@ class Boxes:
         *arguments: str,
         user: str = "",
         layer: RootLayer | None = None,
-        volumes: tuple[Volume, ...] = (),
+        volumes: tuple[AnyVolume, ...] = (),
         mounts: tuple[Mount, ...] = (),
         ready: Callable[[Bundle, Namespaces], None] = lambda _bundle, _namespaces: None,
         **changes: Any,

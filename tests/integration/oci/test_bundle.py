@@ -17,7 +17,6 @@ from covirt.oci.bundle import (
     BundleRequest,
     ImpassableDirectory,
     RootLayer,
-    Volume,
     namespaces_directory,
     prepare_bundle,
     prepare_bundle_directory,
@@ -36,6 +35,8 @@ from covirt.oci.isolation_errors import (
 from covirt.oci.mountinfo import mounts, mounts_below
 from covirt.oci.namespaces import make_namespaces
 from covirt.oci.shared_images import SharedImages
+from covirt.oci.volume.disks import Disks
+from covirt.oci.volume.views import Volume
 from tests.integration.oci.boxes import IDMAP, pack_image
 from tests.support.roots import new_directory
 
@@ -52,6 +53,10 @@ def image() -> Iterator[Path]:
 @pytest.fixture
 def images(open_dir: Path) -> SharedImages:
     return SharedImages(open_dir)
+
+
+def _disks(images: SharedImages) -> Disks:
+    return Disks(images.run_dir, images.run_dir / "state")
 
 
 def _request(images: SharedImages, image: Path, name: str = "one") -> BundleRequest:
@@ -75,7 +80,7 @@ def _request(images: SharedImages, image: Path, name: str = "one") -> BundleRequ
 def test_a_bundle_shows_the_image_with_the_containers_ids(images: SharedImages, image: Path) -> None:
     request = _request(images, image)
     try:
-        bundle = prepare_bundle(request, images=images)
+        bundle = prepare_bundle(request, images=images, disks=_disks(images))
         status = (bundle.rootfs / "www/index.html").stat()
         assert (status.st_uid, status.st_gid) == (IDMAP.uid_first + 101, IDMAP.gid_first + 102)
         root = bundle.rootfs.stat()
@@ -89,21 +94,21 @@ def test_a_bundle_shows_the_image_with_the_containers_ids(images: SharedImages, 
         assert stat.S_IMODE(config.stat().st_mode) == 0o600
         assert json.loads(config.read_text())["process"]["env"] == ["TOKEN=secret"]
     finally:
-        remove_bundle(request.directory, images=images)
-    remove_bundle(request.directory, images=images)
+        remove_bundle(request.directory, images=images, disks=_disks(images))
+    remove_bundle(request.directory, images=images, disks=_disks(images))
     assert not request.directory.exists()
     assert mounts_below(images.run_dir) == []
 
 
 def test_containers_of_an_image_share_one_mount(images: SharedImages, image: Path) -> None:
     first, second = _request(images, image, "one"), _request(images, image, "two")
-    prepare_bundle(first, images=images)
-    prepare_bundle(second, images=images)
+    prepare_bundle(first, images=images, disks=_disks(images))
+    prepare_bundle(second, images=images, disks=_disks(images))
     shared = [entry for entry in mounts() if entry.target.startswith(f"{images.run_dir}/images/")]
     assert len(shared) == 1
-    remove_bundle(first.directory, images=images)
+    remove_bundle(first.directory, images=images, disks=_disks(images))
     assert (Path(shared[0].target) / "image.json").exists()
-    remove_bundle(second.directory, images=images)
+    remove_bundle(second.directory, images=images, disks=_disks(images))
     assert mounts_below(images.run_dir) == []
 
 
@@ -111,14 +116,14 @@ def test_another_daemon_removes_what_a_killed_one_left(images: SharedImages, ima
     """Whole bundles, one cut short before its overlay, and a mounted image that nothing used yet."""
     whole, cut = _request(images, image, "whole"), _request(images, image, "cut")
     volume = Volume(source=images.run_dir, destination="/data")
-    prepare_bundle(replace(whole, volumes=(volume,)), images=images)
+    prepare_bundle(replace(whole, volumes=(volume,)), images=images, disks=_disks(images))
     with images.hold(image, DIGEST) as (shared, _):
         (cut.directory / "lower").mkdir()
         mount.clone_idmapped(shared / "rootfs", cut.directory / "lower", cut.namespaces.user, read_only=True)
         mount.mount_tmpfs(cut.directory / "lower", size_bytes=_MIB, mode=0o700)  # a second one on the same place
     successor = SharedImages(images.run_dir)
     for request in (cut, whole):
-        remove_bundle(request.directory, images=successor)
+        remove_bundle(request.directory, images=successor, disks=_disks(successor))
     assert mounts_below(images.run_dir) == []
     assert list((images.run_dir / "domains").iterdir()) == []
     assert list((images.run_dir / "images").iterdir()) == []
@@ -128,10 +133,10 @@ def test_a_failed_preparation_leaves_no_mount(images: SharedImages, image: Path)
     request = _request(images, image)
     absent = Volume(source=images.run_dir / "absent", destination="/data")
     with pytest.raises(MountFailed, match="absent"):
-        prepare_bundle(replace(request, volumes=(absent,)), images=images)
+        prepare_bundle(replace(request, volumes=(absent,)), images=images, disks=_disks(images))
     left = {Path(entry.target).name for entry in mounts_below(request.directory)}
     assert left == {"user", "network"}
-    remove_bundle(request.directory, images=images)
+    remove_bundle(request.directory, images=images, disks=_disks(images))
     assert mounts_below(images.run_dir) == []
 
 
@@ -141,9 +146,11 @@ def test_a_removed_bundle_never_takes_a_volumes_files_along(
     (disk_dir / "precious").write_text("data")
     request = _request(images, image)
     prepare_bundle(
-        replace(request, volumes=(Volume(source=disk_dir, destination="/data", idmapped=False),)), images=images
+        replace(request, volumes=(Volume(source=disk_dir, destination="/data", idmapped=False),)),
+        images=images,
+        disks=_disks(images),
     )
-    remove_bundle(request.directory, images=images)
+    remove_bundle(request.directory, images=images, disks=_disks(images))
     assert (disk_dir / "precious").read_text() == "data"
 
 
@@ -153,27 +160,27 @@ def test_a_volume_behind_a_link_is_refused(images: SharedImages, image: Path, di
     request = _request(images, image)
     volume = Volume(source=disk_dir / "link", destination="/data")
     with pytest.raises(MountFailed, match="/link on /data"):
-        prepare_bundle(replace(request, volumes=(volume,)), images=images)
-    remove_bundle(request.directory, images=images)
+        prepare_bundle(replace(request, volumes=(volume,)), images=images, disks=_disks(images))
+    remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 def test_a_kept_layer_survives_and_belongs_to_its_mapping(images: SharedImages, image: Path, disk_dir: Path) -> None:
     layer = RootLayer(directory=disk_dir / "a,layer:of\\one", discarded=False)
     request = replace(_request(images, image), root_layer=layer)
-    bundle = prepare_bundle(request, images=images)
+    bundle = prepare_bundle(request, images=images, disks=_disks(images))
     (bundle.rootfs / "kept").write_text("here")
-    remove_bundle(request.directory, images=images)
+    remove_bundle(request.directory, images=images, disks=_disks(images))
 
     request = replace(_request(images, image), root_layer=layer)
-    bundle = prepare_bundle(request, images=images)
+    bundle = prepare_bundle(request, images=images, disks=_disks(images))
     assert (bundle.rootfs / "kept").read_text() == "here"
-    remove_bundle(request.directory, images=images)
+    remove_bundle(request.directory, images=images, disks=_disks(images))
 
     request = replace(_request(images, image), root_layer=layer)
     other = replace(IDMAP, uid_first=IDMAP.uid_first + IDMAP.count)
     with pytest.raises(RootLayerOfAnother, match=f"{IDMAP.uid_first}:.*{other.uid_first}"):
-        prepare_bundle(replace(request, idmap=other), images=images)
-    remove_bundle(request.directory, images=images)
+        prepare_bundle(replace(request, idmap=other), images=images, disks=_disks(images))
+    remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -183,15 +190,15 @@ def test_a_container_may_give_its_root_directory_away(
     """``noted``: whether the layer was made by a version that notes the ids of a layer."""
     layer = RootLayer(directory=disk_dir / "layer", discarded=False)
     request = replace(_request(images, image), root_layer=layer)
-    bundle = prepare_bundle(request, images=images)
+    bundle = prepare_bundle(request, images=images, disks=_disks(images))
     os.chown(bundle.rootfs, IDMAP.host_uid(1), IDMAP.host_gid(1))
-    remove_bundle(request.directory, images=images)
+    remove_bundle(request.directory, images=images, disks=_disks(images))
     if not noted:
         (disk_dir / "layer/ids").unlink()
 
     request = replace(_request(images, image), root_layer=layer)
-    assert prepare_bundle(request, images=images).rootfs.stat().st_uid == IDMAP.host_uid(1)
-    remove_bundle(request.directory, images=images)
+    assert prepare_bundle(request, images=images, disks=_disks(images)).rootfs.stat().st_uid == IDMAP.host_uid(1)
+    remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 def test_a_layer_without_a_note_belongs_to_whom_its_files_belong(
@@ -200,28 +207,28 @@ def test_a_layer_without_a_note_belongs_to_whom_its_files_belong(
     request = replace(_request(images, image), root_layer=RootLayer(directory=disk_dir / "layer", discarded=False))
     (disk_dir / "layer/upper").mkdir(parents=True)
     with pytest.raises(RootLayerOfAnother, match="host id 0,"):
-        prepare_bundle(request, images=images)
-    remove_bundle(request.directory, images=images)
+        prepare_bundle(request, images=images, disks=_disks(images))
+    remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 def test_a_discarded_layer_starts_empty(images: SharedImages, image: Path, disk_dir: Path) -> None:
     layer = RootLayer(directory=disk_dir / "layer", discarded=True)
     for _ in range(2):
         request = replace(_request(images, image), root_layer=layer)
-        bundle = prepare_bundle(request, images=images)
+        bundle = prepare_bundle(request, images=images, disks=_disks(images))
         assert not (bundle.rootfs / "made").exists()
         (bundle.rootfs / "made").touch()
-        remove_bundle(request.directory, images=images)
+        remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 def test_a_tmpfs_layer_has_the_size_that_was_asked_for(images: SharedImages, image: Path) -> None:
     request = replace(_request(images, image), root_layer=RootLayer(tmpfs_size_bytes=_MIB))
-    bundle = prepare_bundle(request, images=images)
+    bundle = prepare_bundle(request, images=images, disks=_disks(images))
     try:
         with pytest.raises(OSError, match="No space left"):
             (bundle.rootfs / "big").write_bytes(bytes(2 * _MIB))
     finally:
-        remove_bundle(request.directory, images=images)
+        remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 def test_a_layer_on_overlayfs_is_refused_with_the_reason(images: SharedImages, image: Path, open_dir: Path) -> None:
@@ -234,9 +241,9 @@ def test_a_layer_on_overlayfs_is_refused_with_the_reason(images: SharedImages, i
     request = replace(_request(images, image), root_layer=layer)
     try:
         with pytest.raises(UnsuitableRootLayer, match="overlayfs"):
-            prepare_bundle(request, images=images)
+            prepare_bundle(request, images=images, disks=_disks(images))
     finally:
-        remove_bundle(request.directory, images=images)
+        remove_bundle(request.directory, images=images, disks=_disks(images))
         mount.unmount(over / "merged")
 
 
@@ -289,11 +296,11 @@ def test_only_our_own_directories_are_touched(images: SharedImages, image: Path,
             images.run_dir,
         ):
             with pytest.raises(ForeignPath):
-                prepare_bundle(replace(request, directory=foreign), images=images)
+                prepare_bundle(replace(request, directory=foreign), images=images, disks=_disks(images))
             with pytest.raises(ForeignPath):
-                remove_bundle(foreign, images=images)
+                remove_bundle(foreign, images=images, disks=_disks(images))
     finally:
-        remove_bundle(request.directory, images=images)
+        remove_bundle(request.directory, images=images, disks=_disks(images))
 
 
 def test_a_directory_that_no_mapped_user_passes_is_named(open_dir: Path) -> None:

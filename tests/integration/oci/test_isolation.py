@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from covirt.common.process import run, spawn
-from covirt.oci.bundle import RootLayer, Volume, write_config
+from covirt.oci.bundle import RootLayer, write_config
 from covirt.oci.capabilities import ALL_CAPABILITIES, DEFAULT_CAPABILITIES, capability_set
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.isolation_errors import NoSuchUser
@@ -28,6 +28,7 @@ from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.seccomp import load_profile
 from covirt.oci.spec import Mount, build_spec
 from covirt.oci.supervisor import PlainSupervisor
+from covirt.oci.volume.views import Volume
 from tests.integration.oci.boxes import IDMAP, Boxes, attempt_mounts, attempt_outside, pack_image
 from tests.support.roots import new_directory
 

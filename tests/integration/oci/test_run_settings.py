@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from covirt.oci.bundle import RootLayer
 from covirt.oci.limits import Rlimit
 from covirt.oci.resources import BlockIoLimit, Resources
+from covirt.oci.volume.disks import Disk
 from tests.integration.oci.boxes import Boxes, pack_image
 from tests.support.roots import new_directory
 
@@ -112,3 +114,20 @@ def test_a_disk_is_limited(boxes: Boxes) -> None:
     assert f"{major}:{minor}" in outcome.text
     assert str(5 * _MIB) in outcome.text
     assert "70" in outcome.text
+
+
+def test_a_root_layer_on_a_disk_is_kept_there_and_limited_by_it(boxes: Boxes) -> None:
+    """On the disk the files have the image's ids, so that a run with other ids, on another host, finds its own."""
+    path = boxes.directory / f"root-{boxes.runtime}.raw"
+    with path.open("wb") as stream:
+        stream.truncate(16 * _MIB)
+    layer = RootLayer(disk=Disk(path=path), discarded=False)
+    change = "rm -r /www && mkdir /www && echo mine > /www/mine && chown -R 101:102 /www"
+    first = boxes.run("/bin/sh", "-c", f"{change}; dd if=/dev/zero of=/big bs=1M", layer=layer)
+    assert "No space left" in first.text
+    again = boxes.run("/bin/sh", "-c", "rm /big && ls -ln /www && cat /www/mine", layer=layer)
+    assert again.status == 0
+    assert "101      102" in again.text
+    assert again.text.splitlines()[-1] == "mine"
+    with boxes.disks.hold(Disk(path=path)) as top:
+        assert (top / "layer/upper/www/mine").stat().st_uid == 101

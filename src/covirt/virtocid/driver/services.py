@@ -13,7 +13,7 @@ from uuid import UUID
 from covirt.common.errors import Denied, Error
 from covirt.common.root import Root, boot_id
 from covirt.common.units import KIB
-from covirt.oci.bundle import Bundles, MountedBundles, Volume
+from covirt.oci.bundle import Bundles, MountedBundles
 from covirt.oci.cgroup import CgroupReader
 from covirt.oci.cgroup_tree import SliceResources
 from covirt.oci.image.model import ContainerImage
@@ -25,6 +25,8 @@ from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.registry import Runtimes, load_runtimes
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.supervisor import Supervisor, supervisor_for
+from covirt.oci.volume.disks import Disks
+from covirt.oci.volume.views import Volume
 from covirt.virtocid.config import VirtocidConfig
 from covirt.virtocid.driver import node
 from covirt.virtocid.driver.counters import Counters
@@ -229,7 +231,7 @@ def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Service
             root, config.runtime_configs, timeout_seconds=config.container.runtime_timeout_seconds
         ),
         images=ImageStore(root),
-        bundles=MountedBundles(SharedImages(root.run_dir)),
+        bundles=MountedBundles(SharedImages(root.run_dir), Disks(root.run_dir, root.state_dir)),
         ids=IdPool(first=config.ids.first, ranges=config.ids.ranges, root_id=root.id),
         namespaces=NamespaceFactory(),
         supervisor=supervisor,
