@@ -4,7 +4,7 @@
 
 ``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS]``. Lines: ``ready``,
 ``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``control-error NAME``, ``metadata NAME TYPE URI``,
-``closed REASON``.
+``device-added NAME ALIAS``, ``device-removed NAME ALIAS``, ``device-removal-failed NAME ALIAS``, ``closed REASON``.
 """
 
 import os
@@ -47,6 +47,9 @@ def main() -> None:
     def metadata(_connection: Any, domain: Any, kind: int, nsuri: str | None, _opaque: Any) -> None:
         say("metadata", domain.name(), kind, nsuri)
 
+    def device(_connection: Any, domain: Any, alias: str, what: str) -> None:
+        say(f"device-{what}", domain.name(), alias)
+
     connection.registerCloseCallback(closed, None)
     if keepalive_seconds:
         connection.setKeepAlive(keepalive_seconds, 3)
@@ -54,6 +57,12 @@ def main() -> None:
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_CONTROL_ERROR, control_error, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata, None)
+    for event, what in (
+        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, "added"),
+        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, "removed"),
+        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, "removal-failed"),
+    ):
+        connection.domainEventRegisterAny(None, event, device, what)
     libvirt.virEventAddHandle(0, libvirt.VIR_EVENT_HANDLE_READABLE | libvirt.VIR_EVENT_HANDLE_HANGUP, ended, None)
     say("ready")
     while not over:

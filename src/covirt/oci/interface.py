@@ -133,6 +133,18 @@ def set_link(host_name: str, *, up: bool) -> None:
         host.link("set", index=index, state="up" if up else "down")
 
 
+def move_port(host_name: str, bridge: str) -> None:
+    """Let another bridge forward for the host end. Raises NoSuchBridge, InterfaceFailed."""
+    index = _index(host_name)
+    if index is None:
+        raise InterfaceFailed(name=host_name, step=f"moving it to {bridge}", reason="there is no such interface")
+    with _netlink() as host:
+        master = _bridge(host, bridge)["index"]
+        with _explained(host_name, f"moving it to {bridge}"):
+            if host.link("get", index=index)[0].get("master") != master:
+                host.link("set", index=index, master=master)
+
+
 def linux_bridges() -> tuple[str, ...]:
     """The names of the host's Linux bridges, sorted."""
     with _netlink() as host, explained("bridges", "listing"):

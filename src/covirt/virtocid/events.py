@@ -16,6 +16,7 @@ from uuid import UUID
 from covirt.wire import procedures as proc
 from covirt.wire.constants import EventId, LifecycleEvent, MetadataType
 from covirt.wire.framing import HEADER_BYTES, REMOTE_PROGRAM, Frame, FrameType
+from covirt.wire.procedures_devices import EVENT_DEVICE_REMOVAL_FAILED
 from covirt.wire.structs import RemoteDomain
 from covirt.wire.structs_events import (
     AgentLifecycleMsg,
@@ -127,6 +128,9 @@ class EventBus:
 
     def device_removed(self, dom: RemoteDomain, alias: str) -> None:
         self._device(EventId.DEVICE_REMOVED, proc.EVENT_DEVICE_REMOVED.number, dom, alias)
+
+    def device_removal_failed(self, dom: RemoteDomain, alias: str) -> None:
+        self._device(EventId.DEVICE_REMOVAL_FAILED, EVENT_DEVICE_REMOVAL_FAILED.number, dom, alias)
 
     def agent_lifecycle(self, dom: RemoteDomain, state: int, reason: int) -> None:
         self.publish(

@@ -38,7 +38,7 @@ class BalloonChangeMsg:
 
 @wire_struct
 class DeviceAliasMsg:
-    """Device added and removed."""
+    """Device added, removed, and not removed."""
 
     callback_id: I32
     dom: RemoteDomain

@@ -143,15 +143,20 @@ class Definitions:
         if config.unknown:
             places = ", ".join(f"{each.xpath} (line {each.line})" for each in config.unknown)
             log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, places)
+        return self.completed(
+            replace(config, metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE))
+        )
+
+    def completed(self, config: DomainConfig) -> DomainConfig:
+        """A definition with what its author left away, checked for everything that a start needs by name."""
         config = complete_definition(
-            replace(config, metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE)),
-            macs_in_use=self._macs_in_use(),
-            generated_name_prefix=self._services.root.id,
+            config, macs_in_use=self.macs_in_use(), generated_name_prefix=self._services.root.id
         )
         self._check(config)
         return config
 
-    def _macs_in_use(self) -> set[str]:
+    def macs_in_use(self) -> set[str]:
+        """The MAC addresses of all definitions."""
         configs = [domain.next_config for domain in self._services.domains.all()]
         return {interface.mac for config in configs for interface in config.interfaces if interface.mac}
 

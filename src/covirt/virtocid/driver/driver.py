@@ -13,6 +13,7 @@ from covirt.virtocid.driver import node, restarts
 from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
 from covirt.virtocid.driver.console import Consoles
 from covirt.virtocid.driver.definitions import Definitions
+from covirt.virtocid.driver.devices import Devices
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import Disk
@@ -38,6 +39,7 @@ class Driver:
         self.definitions = Definitions(services)
         self.lifecycle = Lifecycle(services)
         self.metadata = MetadataService(services, self.definitions)
+        self.devices = Devices(services, self.definitions)
         self.stats = Statistics(services.reader)
         self.consoles = Consoles()
         self.executions = Executions(services)

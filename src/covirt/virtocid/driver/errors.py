@@ -15,6 +15,13 @@ from covirt.common.errors import (
     Unsupported,
 )
 from covirt.oci.runtimes.errors import UnknownRuntime, UnusableRuntime
+from covirt.virtocid.driver.device_errors import (
+    DeviceBusy,
+    DeviceExists,
+    DeviceFixed,
+    NoSuchDevice,
+    SeveralDevices,
+)
 from covirt.virtocid.driver.domain_xml.errors import InvalidXml, XmlError
 from covirt.wire.constants import ErrorCode, ErrorDomain
 from covirt.wire.structs import RemoteError
@@ -195,6 +202,11 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (DomainExists, ErrorCode.OPERATION_FAILED),  # as libvirt's own drivers answer
     (UuidInUse, ErrorCode.OPERATION_FAILED),
     (ConsoleBusy, ErrorCode.OPERATION_FAILED),
+    (NoSuchDevice, ErrorCode.DEVICE_MISSING),  # Vdsm takes it for "unplugged already"
+    (DeviceExists, ErrorCode.OPERATION_FAILED),
+    (SeveralDevices, ErrorCode.OPERATION_FAILED),
+    (DeviceBusy, ErrorCode.OPERATION_FAILED),
+    (DeviceFixed, ErrorCode.OPERATION_UNSUPPORTED),  # as QEMU's driver for what it cannot change
     (StartFailed, ErrorCode.INTERNAL_ERROR),  # as libvirt answers for a guest that does not come up
     (DomainBusy, ErrorCode.OPERATION_TIMEOUT),
     (StopTimedOut, ErrorCode.OPERATION_TIMEOUT),

@@ -23,6 +23,7 @@ class FakeNetwork:
         self._names: dict[str, str] = {}  # host-side name -> owner
         self._owners: dict[str, str] = {}  # of what is plugged
         self.plugged: dict[str, str] = {}  # host-side name -> bridge
+        self.links: dict[str, bool] = {}  # host-side name -> up, where it was changed
 
     def bridge_of(self, interface: Interface) -> str:
         """Raises NoSuchNetwork."""
@@ -54,6 +55,10 @@ class FakeNetwork:
         with self._lock:
             self._names = {name: each for name, each in self._names.items() if each != owner}
 
+    def release_name(self, name: str) -> None:
+        with self._lock:
+            self._names = {each: owner for each, owner in self._names.items() if each != name}
+
     def adopt(self, runs: Iterable[Run]) -> None:
         with self._lock:
             for run in runs:
@@ -67,8 +72,7 @@ class FakeNetwork:
     def plug(self, run: Run, number: int) -> None:
         """Raises NoSuchBridge."""
         bridge = run.bridges[number]
-        if bridge not in self._bridges:
-            raise NoSuchBridge(bridge=bridge, bridges=", ".join(self._bridges) or "none at all")
+        self._require_bridge(bridge)
         with self._lock:
             self.plugged[run.interface_names[number]] = bridge
             self._owners[run.interface_names[number]] = run.container_id
@@ -78,3 +82,15 @@ class FakeNetwork:
         with self._lock:
             if self._owners.get(name) == run.container_id:
                 del self._owners[name], self.plugged[name]
+
+    def apply(self, run: Run, number: int) -> None:
+        """Raises NoSuchBridge."""
+        self._require_bridge(run.bridges[number])
+        name = run.interface_names[number]
+        with self._lock:
+            self.plugged[name] = run.bridges[number]
+            self.links[name] = run.config.interfaces[number].link_up
+
+    def _require_bridge(self, bridge: str) -> None:
+        if bridge not in self._bridges:
+            raise NoSuchBridge(bridge=bridge, bridges=", ".join(self._bridges) or "none at all")

@@ -13,7 +13,16 @@ from covirt.common.errors import Conflict
 from covirt.common.process import CommandMissing
 from covirt.common.root import Root
 from covirt.common.undo import undo_on_failure
-from covirt.oci.interface import VethRequest, free_host_name, linux_bridges, plug, require_absent, unplug
+from covirt.oci.interface import (
+    VethRequest,
+    free_host_name,
+    linux_bridges,
+    move_port,
+    plug,
+    require_absent,
+    set_link,
+    unplug,
+)
 from covirt.oci.isolation_errors import ForeignInterface, SpoofFilterFailed
 from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
@@ -50,6 +59,9 @@ class HostNetwork(Protocol):
     def release(self, owner: str) -> None:
         """The names that complete() gave this owner may be given out again."""
 
+    def release_name(self, name: str) -> None:
+        """The same of one name, whose interface is unplugged."""
+
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take over what an earlier daemon plugged for these runs."""
 
@@ -61,6 +73,9 @@ class HostNetwork(Protocol):
 
     def unplug(self, run: Run, number: int) -> None:
         """Disconnect and forget one interface of a run; absent, or another run's, is fine."""
+
+    def apply(self, run: Run, number: int) -> None:
+        """Make bridge, link and filter of a plugged interface what the run says; may be repeated."""
 
 
 class Network:
@@ -110,6 +125,11 @@ class Network:
         with self._lock:
             self._names = {name: each for name, each in self._names.items() if each != owner}
 
+    def release_name(self, name: str) -> None:
+        """The same of one name, whose interface is unplugged."""
+        with self._lock:
+            self._names = {each: owner for each, owner in self._names.items() if each != name}
+
     def adopt(self, runs: Iterable[Run]) -> None:
         """Take over what an earlier daemon plugged: names, and the filter as it must be now."""
         entries = []
@@ -132,19 +152,15 @@ class Network:
         name = interface.target or ""
         require_absent(name)  # or the filter would be put on an interface of somebody else
         with undo_on_failure() as undo:
-            if interface.filter_off:
-                log.warning("The spoof filter is off domain=%s interface=%s", run.config.name, name)
-            else:
-                entry = _entry(run, interface)
-                self._filter.allow(entry.host_name, entry.mac, entry.addresses, owner=entry.owner)
-                undo.add(f"remove the filter of {name}", lambda: self._filter.remove(name, owner=entry.owner))
+            self._set_filter(run, interface)
+            undo.add(f"remove the filter of {name}", lambda: self._filter.remove(name, owner=run.container_id))
             plug(
                 VethRequest(
                     bridge=run.bridges[number],
                     host_name=name,
                     mac=interface.mac or "",
                     owner=self._owner(run),
-                    guest_name=interface.guest_name or f"eth{number}",
+                    guest_name=interface.guest_actual or interface.guest_name or f"eth{number}",
                     mtu=interface.mtu,
                     addresses=tuple(address.cidr for address in interface.addresses),
                     routes=tuple(
@@ -167,6 +183,22 @@ class Network:
         except ForeignInterface:
             log.warning("An interface of somebody else is left alone domain=%s interface=%s", run.config.name, name)
         self._filter.remove(name, owner=run.container_id)
+
+    def apply(self, run: Run, number: int) -> None:
+        """Make bridge, link and filter of a plugged interface what the run says; may be repeated."""
+        interface = run.config.interfaces[number]
+        name = interface.target or ""
+        self._set_filter(run, interface)
+        move_port(name, run.bridges[number])
+        set_link(name, up=interface.link_up)
+
+    def _set_filter(self, run: Run, interface: Interface) -> None:
+        entry = _entry(run, interface)
+        if interface.filter_off:
+            log.warning("The spoof filter is off domain=%s interface=%s", run.config.name, entry.host_name)
+            self._filter.remove(entry.host_name, owner=entry.owner)
+        else:
+            self._filter.allow(entry.host_name, entry.mac, entry.addresses, owner=entry.owner)
 
     def _owner(self, run: Run) -> str:
         return f"{self._root.id}:{run.container_id}"

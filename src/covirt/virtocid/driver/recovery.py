@@ -14,7 +14,9 @@ from covirt.common.files import write_atomic
 from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.processes import alive
 from covirt.oci.runtime import ContainerStatus
+from covirt.virtocid.driver.devices import finish_change
 from covirt.virtocid.driver.domain import Domain, DomainFacts
+from covirt.virtocid.driver.domain_xml.run_names import without_run_names
 from covirt.virtocid.driver.ending import Endings, now_text
 from covirt.virtocid.driver.executions import end_executions
 from covirt.virtocid.driver.lifecycle import Lifecycle
@@ -109,7 +111,7 @@ class Recovery:
         """Adopt or undo a run; one that ended by itself is returned, to be handled with others at once."""
         domain = self._domain_of(run)
         if lives:
-            run = self._as_it_is(run)
+            run = finish_change(self._services, domain, self._as_it_is(run))
             end_executions(run)
             domain.update(run=run, run_number=run.run_number)
             log.info("Domain found running domain=%s uuid=%s", domain.name, domain.uuid)
@@ -184,7 +186,12 @@ class Recovery:
         if domain is None:
             domain = Domain(
                 run.uuid,
-                DomainFacts(config=run.config, first_id=run.first_id, transient=True, run_number=run.run_number - 1),
+                DomainFacts(
+                    config=without_run_names(run.config),
+                    first_id=run.first_id,
+                    transient=True,
+                    run_number=run.run_number - 1,
+                ),
             )
             services.ids.reserve(run.uuid, run.first_id)
             services.domains.add(domain)

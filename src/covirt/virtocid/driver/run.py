@@ -13,8 +13,9 @@ from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, LiveState
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
+from covirt.virtocid.driver.domain_xml.run_names import with_run_names
 from covirt.virtocid.driver.id_pool import RANGE_SIZE
-from covirt.virtocid.driver.store import RunPhase, RunRecord, UserRequest
+from covirt.virtocid.driver.store import DeviceChange, HotMount, RunPhase, RunRecord, UserRequest
 from covirt.wire.constants import DomainState, PausedReason, RunningReason, ShutdownReason
 
 BUNDLE: Final = "bundle"
@@ -50,6 +51,8 @@ class Run:
     stop_signal: str | None = None  # the XML's or the image's, which may be out of reach when it is needed
     paused: bool = False
     resumed: bool = False
+    device_change: DeviceChange | None = None
+    hot_mounts: tuple[HotMount, ...] = ()
 
     @property
     def container_id(self) -> str:
@@ -96,6 +99,10 @@ class Run:
             runtime=self.runtime,
         )
 
+    @property
+    def user_namespace(self) -> Path:
+        return namespaces_directory(self.bundle) / "user"
+
     def with_config(self, config: DomainConfig) -> "Run":
         return replace(self, config=config, xml=format_domain(config, secure=True))
 
@@ -125,6 +132,8 @@ class Run:
             paused=self.paused,
             resumed=self.resumed,
             persistent=self.persistent,
+            device_change=self.device_change,
+            hot_mounts=self.hot_mounts,
         )
 
 
@@ -136,7 +145,7 @@ def run_of(record: RunRecord, directory: Path) -> Run:
         domain_id=record.domain_id,
         run_number=record.run_number,
         runtime=record.runtime,
-        config=parse_domain(record.xml, image_required=False),
+        config=with_run_names(parse_domain(record.xml, live=True, image_required=False)),
         xml=record.xml,
         first_id=record.id_range[0] if record.id_range else 0,
         persistent=record.persistent,
@@ -154,4 +163,6 @@ def run_of(record: RunRecord, directory: Path) -> Run:
         stop_signal=record.stop_signal,
         paused=record.paused,
         resumed=record.resumed,
+        device_change=record.device_change,
+        hot_mounts=record.hot_mounts,
     )

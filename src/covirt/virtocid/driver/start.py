@@ -43,6 +43,7 @@ from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.domain_xml.run_names import with_run_names
 from covirt.virtocid.driver.plan import Places, Plan, id_map
 from covirt.virtocid.driver.run import BUNDLE, Run, run_of
 from covirt.virtocid.driver.services import Services
@@ -113,7 +114,7 @@ class Starter:
         log_path = services.console_log(domain.uuid, config, persistent=domain.persistent)
         number = domain.facts.run_number + 1
         container_id = f"{domain.uuid}-{number}"
-        config = services.network.complete(config, owner=container_id)
+        config = with_run_names(services.network.complete(config, owner=container_id))
         undo.add("release interface names", lambda: services.network.release(container_id))
         run = Run(
             uuid=domain.uuid,

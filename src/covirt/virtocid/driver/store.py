@@ -9,7 +9,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -63,6 +63,32 @@ class UserRequest(StrEnum):
     HEALTH = "health"  # no user's: virtocid ends what its health check calls unhealthy
 
 
+class DeviceStep(StrEnum):
+    """What is being done to one device of a run; on disk before it is done."""
+
+    ATTACHING = "attaching"
+    DETACHING = "detaching"
+    UPDATING = "updating"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceChange:
+    """A change under way. ``configured``: the domain's definition is changed with it."""
+
+    step: DeviceStep
+    alias: str
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotMount:
+    """What was mounted into a running container, and the directories that were ``made`` for it, outermost first."""
+
+    alias: str
+    mount_id: int  # the kernel's, as in mountinfo
+    made: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One run of a domain, as far as it must be found again by the next daemon of this boot."""
@@ -89,6 +115,8 @@ class RunRecord:
     paused: bool = False
     resumed: bool = False  # it was paused before, which is a reason of libvirt's
     persistent: bool = True  # False: the domain ends with this run
+    device_change: DeviceChange | None = None
+    hot_mounts: tuple[HotMount, ...] = ()
 
     @property
     def container_id(self) -> str:
@@ -223,6 +251,8 @@ class RunStore:
         for name in ("process", "monitor"):
             identity: ProcessIdentity | None = value[name]
             value[name] = identity and {"pid": identity.pid, "start_time": identity.start_time}
+        value["device_change"] = record.device_change and asdict(record.device_change)
+        value["hot_mounts"] = [asdict(each) for each in record.hot_mounts]
         self.make_directory(record.uuid)
         write_json(self.directory(record.uuid) / "run.json", value, version=_VERSION, durable=False)
 
@@ -303,11 +333,20 @@ class _Fields:
             raise BrokenFile(path=self._path, reason=f"{name} is {value!r}")
         return tuple(value)
 
-    def process(self, name: str) -> ProcessIdentity | None:
+    def objects(self, name: str) -> tuple["_Fields", ...]:
+        value = self.optional(name, list) or []
+        if not all(isinstance(item, dict) for item in value):
+            raise BrokenFile(path=self._path, reason=f"{name} is {value!r}")
+        return tuple(_Fields(self._path, item) for item in value)
+
+    def section(self, name: str) -> "_Fields | None":
         value = self.optional(name, dict)
-        if value is None:
+        return None if value is None else _Fields(self._path, value)
+
+    def process(self, name: str) -> ProcessIdentity | None:
+        fields = self.section(name)
+        if fields is None:
             return None
-        fields = _Fields(self._path, value)
         return ProcessIdentity(pid=fields.required("pid", int), start_time=fields.required("start_time", int))
 
 
@@ -349,4 +388,24 @@ def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
         paused=bool(fields.optional("paused", bool)),
         resumed=bool(fields.optional("resumed", bool)),
         persistent=fields.required("persistent", bool),
+        device_change=_device_change(fields),
+        hot_mounts=tuple(map(_hot_mount, fields.objects("hot_mounts"))),
+    )
+
+
+def _device_change(fields: _Fields) -> DeviceChange | None:
+    change = fields.section("device_change")
+    step = change.member("step", DeviceStep) if change else None
+    if change is None or step is None:
+        return None
+    return DeviceChange(
+        step=step, alias=change.required("alias", str), configured=change.required("configured", bool)
+    )
+
+
+def _hot_mount(fields: _Fields) -> HotMount:
+    return HotMount(
+        alias=fields.required("alias", str),
+        mount_id=fields.required("mount_id", int),
+        made=tuple(name or "" for name in fields.texts("made")),
     )

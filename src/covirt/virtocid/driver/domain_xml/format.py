@@ -22,6 +22,7 @@ from covirt.virtocid.driver.domain_xml.format_tuning import (
     write_memory_tune,
 )
 from covirt.virtocid.driver.domain_xml.model import DOMAIN_TYPE, DomainConfig, LiveState, ProcessConfig
+from covirt.virtocid.driver.domain_xml.run_names import with_run_names
 
 
 def format_domain(config: DomainConfig, *, live: LiveState | None = None, secure: bool) -> str:
@@ -40,24 +41,16 @@ def format_domain(config: DomainConfig, *, live: LiveState | None = None, secure
 def with_live_state(config: DomainConfig, live: LiveState) -> DomainConfig:
     """The configuration as it runs: host-side names, terminal, resolved runtime, and an alias for every device."""
     names = dict(enumerate(live.interface_names))
+    config = with_run_names(config)
     return replace(
         config,
         settings=replace(config.settings, runtime=live.runtime or config.settings.runtime),
-        disks=tuple(replace(disk, alias=disk.alias or f"disk{index}") for index, disk in enumerate(config.disks)),
-        filesystems=tuple(
-            replace(filesystem, alias=filesystem.alias or f"fs{index}")
-            for index, filesystem in enumerate(config.filesystems)
-        ),
         interfaces=tuple(
-            replace(interface, alias=interface.alias or f"net{index}", target=names.get(index, interface.target))
+            replace(interface, target=names.get(index, interface.target))
             for index, interface in enumerate(config.interfaces)
         ),
         consoles=tuple(
-            replace(
-                console,
-                alias=console.alias or f"console{index}",
-                path=live.console_path if index == 0 else None,
-            )
+            replace(console, path=live.console_path if index == 0 else None)
             for index, console in enumerate(config.consoles)
         ),
     )

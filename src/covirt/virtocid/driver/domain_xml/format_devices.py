@@ -89,7 +89,7 @@ def write_interface(interface: Interface, *, bridge: str | None = None) -> etree
                 for item in interface.routes
             ),
             make("target", dev=interface.target) if interface.target else None,
-            make("guest", dev=interface.guest_name) if interface.guest_name else None,
+            _guest(interface),
             make("model", type=interface.model) if interface.model else None,
             None if interface.link_up else make("link", state="down"),
             make("mtu", size=interface.mtu) if interface.mtu else None,
@@ -99,6 +99,12 @@ def write_interface(interface: Interface, *, bridge: str | None = None) -> etree
         trustGuestRxFilters="yes" if interface.filter_off else None,
     )
     return put_back(element, interface.kept)
+
+
+def _guest(interface: Interface) -> etree._Element | None:
+    if interface.guest_name is None and interface.guest_actual is None:
+        return None
+    return make("guest", dev=interface.guest_name, actual=interface.guest_actual)
 
 
 def _interface_source(interface: Interface, bridge: str | None) -> etree._Element:

@@ -104,6 +104,7 @@ class Interface:
     routes: tuple[Route, ...] = ()
     link_up: bool = True
     guest_name: str | None = None
+    guest_actual: str | None = None  # its name inside for one run, chosen when there is no guest_name
     mtu: int | None = None
     filter_off: bool = False  # trustGuestRxFilters='yes': the container may use any MAC and IP address
     alias: str | None = None

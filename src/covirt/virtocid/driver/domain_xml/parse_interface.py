@@ -30,6 +30,7 @@ def read_interface(node: Node, *, live: bool) -> Interface:
         raise node.invalid(f"<source {kind}=…> is missing")
     if kind is InterfaceType.NETWORK:
         source.drop("bridge", "portid")  # where libvirt, or a run of ours, plugged it in last
+    guest_name, guest_actual = _guest_names(node)
     return Interface(
         type=kind,
         source=source.required(kind, values.interface_name if kind is InterfaceType.BRIDGE else values.not_empty),
@@ -39,7 +40,8 @@ def read_interface(node: Node, *, live: bool) -> Interface:
         addresses=tuple(_address(child) for child in node.children("ip")),
         routes=tuple(_route(child) for child in node.children("route")),
         link_up=_link_up(node),
-        guest_name=_guest_name(node),
+        guest_name=guest_name,
+        guest_actual=guest_actual if live else None,
         mtu=_mtu(node),
         filter_off=bool(node.attribute("trustGuestRxFilters", values.yes_no)),
         alias=read_alias(node, live=live),
@@ -56,12 +58,12 @@ def _link_up(node: Node) -> bool:
     return _child_attribute(node, "link", "state", values.choice("up", "down")) != "down"
 
 
-def _guest_name(node: Node) -> str | None:
+def _guest_names(node: Node) -> tuple[str | None, str | None]:
     guest = node.child("guest")
     if guest is None:
-        return None
-    guest.drop("actual")
-    return guest.attribute("dev", values.interface_name)
+        return None, None
+    actual = guest.attribute("actual", values.interface_name)
+    return guest.attribute("dev", values.interface_name), actual
 
 
 def _mtu(node: Node) -> int | None:

@@ -232,7 +232,7 @@ class StatsHandlers:
             raise NotSupported(what="addresses by ARP", reason="its addresses are known without; use --source lease")
         named = args.source == _SOURCE_AGENT
         interfaces = []
-        for number, (interface, name) in enumerate(zip(run.config.interfaces, run.interface_names, strict=False)):
+        for interface, name in zip(run.config.interfaces, run.interface_names, strict=False):
             addresses = tuple(
                 d.DomainIpAddr(
                     type=0 if address.family == "ipv4" else 1,
@@ -241,8 +241,6 @@ class StatsHandlers:
                 )
                 for address in interface.addresses
             )
-            inside = interface.guest_name or f"eth{number}"
-            interfaces.append(
-                d.DomainInterface(name=inside if named else name, hwaddr=interface.mac, addrs=addresses)
-            )
+            inside = interface.guest_actual if named else name
+            interfaces.append(d.DomainInterface(name=inside or name, hwaddr=interface.mac, addrs=addresses))
         return d.DomainInterfaceAddressesRet(ifaces=tuple(interfaces))

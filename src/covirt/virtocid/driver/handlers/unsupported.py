@@ -103,14 +103,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         425: "virDomainAuthorizedSSHKeysSet",
     },
     "a container has no channels": {296: "virDomainOpenChannel"},
-    "devices of a running container cannot be changed yet; define it anew and start it again": {
-        8: "virDomainAttachDevice",
-        13: "virDomainDetachDevice",
-        160: "virDomainAttachDeviceFlags",
-        161: "virDomainDetachDeviceFlags",
-        174: "virDomainUpdateDeviceFlags",
-        392: "virDomainDetachDeviceAlias",
-    },
     "limits of a running container cannot be changed yet; define it anew and start it again": {
         26: "virDomainPinVcpu",
         30: "virDomainSetMaxMemory",

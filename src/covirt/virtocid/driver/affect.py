@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a change affects, by libvirt's flags: the running domain, its definition, or both."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.errors import DomainIsTransient
+
+AFFECT_LIVE: Final = 1  # VIR_DOMAIN_AFFECT_*
+AFFECT_CONFIG: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affected:
+    """At least one is true."""
+
+    live: bool
+    stored: bool
+
+
+def affected_by(flags: int, domain: Domain) -> Affected:
+    """Without flags, the present state: the run if there is one, else the definition. The caller holds the job.
+
+    Raises DomainIsNotRunning, DomainIsTransient.
+    """
+    live, stored = bool(flags & AFFECT_LIVE), bool(flags & AFFECT_CONFIG)
+    if not live and not stored:
+        live = domain.active
+        stored = not live
+    if live:
+        domain.require_run()
+    if stored and not domain.persistent:
+        raise DomainIsTransient(name=domain.name)
+    return Affected(live=live, stored=stored)
