@@ -19,6 +19,18 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
+def register_devices(connection: Any) -> None:
+    def device(_connection: Any, domain: Any, alias: str, what: str) -> None:
+        say(f"device-{what}", domain.name(), alias)
+
+    for event, what in (
+        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, "added"),
+        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, "removed"),
+        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, "removal-failed"),
+    ):
+        connection.domainEventRegisterAny(None, event, device, what)
+
+
 def main() -> None:
     uri, keepalive_seconds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
@@ -47,9 +59,6 @@ def main() -> None:
     def metadata(_connection: Any, domain: Any, kind: int, nsuri: str | None, _opaque: Any) -> None:
         say("metadata", domain.name(), kind, nsuri)
 
-    def device(_connection: Any, domain: Any, alias: str, what: str) -> None:
-        say(f"device-{what}", domain.name(), alias)
-
     connection.registerCloseCallback(closed, None)
     if keepalive_seconds:
         connection.setKeepAlive(keepalive_seconds, 3)
@@ -57,12 +66,7 @@ def main() -> None:
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, reboot, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_CONTROL_ERROR, control_error, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata, None)
-    for event, what in (
-        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, "added"),
-        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, "removed"),
-        (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, "removal-failed"),
-    ):
-        connection.domainEventRegisterAny(None, event, device, what)
+    register_devices(connection)
     libvirt.virEventAddHandle(0, libvirt.VIR_EVENT_HANDLE_READABLE | libvirt.VIR_EVENT_HANDLE_HANGUP, ended, None)
     say("ready")
     while not over:

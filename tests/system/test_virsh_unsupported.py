@@ -23,7 +23,6 @@ _COMMANDS = {
     "domfsinfo web": "no guest agent",
     "domtime web": "no guest agent",
     "guestinfo web": "no guest agent",
-    "attach-disk web /tmp/never vdb": "start it again",
     "setmem web 32M --live": "start it again",
     "setvcpus web 2": "start it again",
     "schedinfo web --set cpu_shares=5": "start it again",

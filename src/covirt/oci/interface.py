@@ -140,7 +140,7 @@ def move_port(host_name: str, bridge: str) -> None:
         raise InterfaceFailed(name=host_name, step=f"moving it to {bridge}", reason="there is no such interface")
     with _netlink() as host:
         master = _bridge(host, bridge)["index"]
-        with _explained(host_name, f"moving it to {bridge}"):
+        with explained(host_name, f"moving it to {bridge}"):
             if host.link("get", index=index)[0].get("master") != master:
                 host.link("set", index=index, master=master)
 

@@ -48,6 +48,10 @@ def part_for(services: Services, device: Device) -> HotPart:
 
 
 def _reason(device: Device) -> str:
-    if isinstance(device, Console):
-        return "its terminal is made when it starts; change the definition, and start it again"
-    return "its image is mounted when it starts; change the definition (--config), and start it again"
+    match device:
+        case Console():
+            return "its terminal is made when it starts; change the definition, and start it again"
+        case Disk(device=DiskDevice.CDROM):
+            return "its image is mounted when it starts; change the definition (--config), and start it again"
+        case _:
+            return "it is mounted when the container starts; change the definition (--config), and start it again"
