@@ -13,3 +13,10 @@ def readable_within(descriptor: int | IO[bytes], seconds: float) -> bool:
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(math.ceil(max(0.0, seconds) * 1000)))
+
+
+def writable_within(descriptor: int, seconds: float) -> bool:
+    """Wait until something can be written, or nobody reads any more; False when the time is up first."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLOUT)
+    return bool(poller.poll(math.ceil(max(0.0, seconds) * 1000)))
