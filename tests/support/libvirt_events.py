@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stock client with an event loop, as a process of its own: prints what it hears, a line a fact, until stdin ends.
 
-``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS]``. Lines: ``ready``,
+``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS [agent]]``. Lines: ``ready``,
 ``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``control-error NAME``, ``metadata NAME TYPE URI``,
-``device-added NAME ALIAS``, ``device-removed NAME ALIAS``, ``device-removal-failed NAME ALIAS``, ``closed REASON``.
+``device-added NAME ALIAS``, ``device-removed NAME ALIAS``, ``device-removal-failed NAME ALIAS``, ``closed REASON``,
+and where it is asked for ``agent NAME STATE REASON``.
 """
 
 import os
@@ -60,6 +61,7 @@ def main() -> None:
         say("metadata", domain.name(), kind, nsuri)
 
     connection.registerCloseCallback(closed, None)
+    register_more(connection, sys.argv[3:])
     if keepalive_seconds:
         connection.setKeepAlive(keepalive_seconds, 3)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle, None)
@@ -71,6 +73,14 @@ def main() -> None:
     say("ready")
     while not over:
         libvirt.virEventRunDefaultImpl()
+
+
+def register_more(connection: "libvirt.virConnect", words: list[str]) -> None:
+    def agent(_connection: Any, domain: Any, state: int, reason: int, _opaque: Any) -> None:
+        say("agent", domain.name(), state, reason)
+
+    if "agent" in words:
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, agent, None)
 
 
 if __name__ == "__main__":

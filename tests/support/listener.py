@@ -31,9 +31,10 @@ class Listener:
 
 
 @contextmanager
-def listening(virtocid: Virtocid, *, readonly: bool = False) -> Iterator[Listener]:
-    """Registered at the daemon from here on."""
+def listening(virtocid: Virtocid, *, readonly: bool = False, agent: bool = False) -> Iterator[Listener]:
+    """Registered at the daemon from here on; with ``agent`` also for the guest agent's coming and going."""
     argv = [sys.executable, "-m", "tests.support.libvirt_events", virtocid.readonly_uri if readonly else virtocid.uri]
+    argv += ["0", "agent"] if agent else []
     with spawn(argv, stdin=PIPE, stdout=PIPE, stderr=DEVNULL) as child:
         listener = Listener(child)
         assert listener.line() == "ready"

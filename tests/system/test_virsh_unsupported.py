@@ -19,10 +19,12 @@ _COMMANDS = {
     "send-key web KEY_A": "no keyboard",
     "inject-nmi web": "no firmware",
     "dompmsuspend web mem": "sleep states",
-    "domhostname web": "no guest agent",
-    "domfsinfo web": "no guest agent",
-    "domtime web": "no guest agent",
-    "guestinfo web": "no guest agent",
+    "domtime web --now": "the clock of a container is the host's",
+    "domfsfreeze web": "suspend the domain",
+    "domfstrim web": "suspend the domain",
+    "set-user-password web root x": "its image's",
+    "get-user-sshkeys web root": "its image's",
+    "guestvcpus web --disable 0": "virsh setvcpus",
     "setmem web 32M --live": "start it again",
     "setvcpus web 2": "start it again",
     "schedinfo web --set cpu_shares=5": "start it again",
@@ -64,10 +66,10 @@ def test_logged_once(virtocid: Virtocid) -> None:
     assert "virDomainManagedSave" in virtocid.log
 
 
-def test_ways_to_stop_that_need_an_agent(virtocid: Virtocid) -> None:
+def test_ways_to_stop_that_need_a_channel(virtocid: Virtocid) -> None:
     virtocid.run("web")
     for command in ("shutdown", "reboot"):
-        assert "by guest agent is not supported" in virtocid.refusal(command, "web", "--mode", "agent")
+        assert "by a paravirtual channel is not supported" in virtocid.refusal(command, "web", "--mode", "paravirt")
     assert virtocid.state("web") == "running (booted)"
     virtocid.virsh("shutdown", "web", "--mode", "acpi,signal")
     virtocid.wait_for_state("web", "shut off (shutdown)")

@@ -42,6 +42,7 @@ class ErrorCode(IntEnum):
     NO_DOMAIN_METADATA = 80
     OVERFLOW = 82
     OPERATION_UNSUPPORTED = 84
+    AGENT_UNRESPONSIVE = 86
     RESOURCE_BUSY = 87
     ACCESS_DENIED = 88
     XML_INVALID_SCHEMA = 92
@@ -318,6 +319,21 @@ class UndefineFlag(IntFlag):
     CHECKPOINTS_METADATA = 16
     TPM = 32
     KEEP_TPM = 64
+
+
+class AgentState(IntEnum):
+    """virConnectDomainEventAgentLifecycleState."""
+
+    CONNECTED = 1
+    DISCONNECTED = 2
+
+
+class AgentReason(IntEnum):
+    """virConnectDomainEventAgentLifecycleReason."""
+
+    UNKNOWN = 0
+    DOMAIN_STARTED = 1
+    CHANNEL = 2
 
 
 class ShutdownFlag(IntFlag):

@@ -10,6 +10,7 @@ from uuid import UUID
 from covirt.oci import interface
 from covirt.oci.runtime import RuntimeInfo
 from covirt.virtocid.driver import node, restarts
+from covirt.virtocid.driver.agent.service import Agent
 from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
 from covirt.virtocid.driver.console import Consoles
 from covirt.virtocid.driver.definitions import Definitions
@@ -40,6 +41,8 @@ class Driver:
         self.lifecycle = Lifecycle(services)
         self.metadata = MetadataService(services, self.definitions)
         self.devices = Devices(services, self.definitions)
+        self.agent = Agent(services, self.lifecycle)
+        self.lifecycle.endings.before_clean_up.append(self.agent.forget)
         self.stats = Statistics(services.reader)
         self.consoles = Consoles()
         self.executions = Executions(services)
@@ -74,6 +77,7 @@ class Driver:
         self.lifecycle.restarts.close()
         self._services.watcher.stop()
         self.lifecycle.close()
+        self.agent.close()
         self.image_pool.close()
         self._services.namespaces.close()
 

@@ -26,7 +26,7 @@ from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import clean_up
 from covirt.virtocid.driver.store import RunPhase, UserRequest
-from covirt.wire.constants import LifecycleEvent, MetadataType
+from covirt.wire.constants import AgentReason, AgentState, LifecycleEvent, MetadataType
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,8 @@ class Endings:
         self._services = services
         self._restart = restart  # for what a user asked for
         self._restarts = restarts  # for what its policy says
+        # What others have in a container, or of it, ends before its places are removed. They do not raise.
+        self.before_clean_up: list[Callable[[Run], None]] = []
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="virtocid-end")
 
     def close(self) -> None:
@@ -117,6 +119,9 @@ class Endings:
             following = self._restarts.after_end(domain, run, cause)
         restarts = run.request in _RESTARTS and not domain.gone
         self._record(domain, run, cause, following)
+        self._services.bus.agent_lifecycle(domain.remote, AgentState.DISCONNECTED, AgentReason.CHANNEL)
+        for step in self.before_clean_up:
+            step(run)
         self._clean_up(run)
         if restarts:
             log.info("Domain ended and starts again domain=%s uuid=%s cause=%s: %s", domain.name, domain.uuid,

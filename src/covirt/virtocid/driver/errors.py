@@ -15,6 +15,7 @@ from covirt.common.errors import (
     Unsupported,
 )
 from covirt.oci.runtimes.errors import UnknownRuntime, UnusableRuntime
+from covirt.virtocid.driver.agent.errors import AgentCommandFailed, AgentUnresponsive, BadAgentJson
 from covirt.virtocid.driver.device_errors import (
     DeviceBusy,
     DeviceExists,
@@ -211,6 +212,9 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (DomainBusy, ErrorCode.OPERATION_TIMEOUT),
     (StopTimedOut, ErrorCode.OPERATION_TIMEOUT),
     (EndTimedOut, ErrorCode.OPERATION_TIMEOUT),
+    (AgentUnresponsive, ErrorCode.AGENT_UNRESPONSIVE),
+    (AgentCommandFailed, ErrorCode.INTERNAL_ERROR),  # as libvirt answers for every agent that says no
+    (BadAgentJson, ErrorCode.INTERNAL_ERROR),
     (UnusableRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (UnknownRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (NoSuchStatistics, ErrorCode.ARGUMENT_UNSUPPORTED),  # "not supported" would mean that there are no statistics

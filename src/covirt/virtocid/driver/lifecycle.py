@@ -34,6 +34,8 @@ from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import Starter
 from covirt.virtocid.driver.store import RunPhase, UserRequest
 from covirt.wire.constants import (
+    AgentReason,
+    AgentState,
     LifecycleEvent,
     MetadataType,
     ResumedDetail,
@@ -99,6 +101,8 @@ class Lifecycle:
         log.info("Domain started domain=%s uuid=%s runtime=%s pid=%d", domain.name, domain.uuid, run.runtime,
                  run.container.pid if run.container else 0)  # fmt: skip
         services.bus.lifecycle(domain.remote, LifecycleEvent.STARTED, StartedDetail.BOOTED)
+        if not paused:
+            self._agent_answers(domain)
         if paused:
             services.bus.lifecycle(domain.remote, LifecycleEvent.SUSPENDED, SuspendedDetail.PAUSED)
 
@@ -146,6 +150,11 @@ class Lifecycle:
         """After a reboot: the same domain id, so that clients see one domain that never went away."""
         again = self._starter.start(domain, domain.next_config, paused=False, domain_id=run.domain_id)
         self._running(domain, again)
+        self._agent_answers(domain)
+
+    def _agent_answers(self, domain: Domain) -> None:
+        """virtocid is every container's guest agent: it is there as soon as the container runs."""
+        self._services.bus.agent_lifecycle(domain.remote, AgentState.CONNECTED, AgentReason.CHANNEL)
 
     def shutdown(self, domain: Domain) -> None:
         """Send the stop signal and return; the end is told by an event. Or cancel the restart that it waits for."""
@@ -214,6 +223,8 @@ class Lifecycle:
                 raise DomainIsNotPaused(name=domain.name)
             self._thaw(domain, run)
             self._services.bus.lifecycle(domain.remote, LifecycleEvent.RESUMED, ResumedDetail.UNPAUSED)
+            if run.phase is RunPhase.CREATED:
+                self._agent_answers(domain)
 
     def signal(self, domain: Domain, *, pid: int, libvirt_signal: int) -> None:
         """Signal the first process; others are not known by pid here. Raises NotSupported, BadArgument."""

@@ -15,9 +15,9 @@ from covirt.wire import structs_domain as d
 _START_PAUSED, _START_AUTODESTROY, _START_BYPASS_CACHE, _START_FORCE_BOOT, _START_VALIDATE = 1, 2, 4, 8, 16
 _START_RESET_NVRAM = 32
 _DESTROY_GRACEFUL, _DESTROY_REMOVE_LOGS = 1, 2  # VIR_DOMAIN_DESTROY_*; there are no logs of a daemon to remove
-# VIR_DOMAIN_SHUTDOWN_* and VIR_DOMAIN_REBOOT_*: a container has a stop signal, which is what ACPI, an init and a
-# signal have in common; it has no guest agent and no paravirtual channel.
-_SHUTDOWN_AGENT, _SHUTDOWN_PARAVIRT = 2, 16
+# VIR_DOMAIN_SHUTDOWN_* and VIR_DOMAIN_REBOOT_*: a container has a stop signal, which is what ACPI, a guest agent, an
+# init and a signal have in common; it has no paravirtual channel.
+_SHUTDOWN_PARAVIRT = 16
 _SHUTDOWN_KNOWN = 1 | 2 | 4 | 8 | 16
 # VIR_DOMAIN_UNDEFINE_*: none of these things exists for a container, so there is nothing to refuse either.
 _UNDEFINE_KNOWN = 1 | 2 | 4 | 8 | 16 | 32 | 64
@@ -80,7 +80,7 @@ class LifecycleHandlers:
         self._driver.lifecycle.shutdown(self._domain(args.dom))
 
     def shutdown_flags(self, _ctx: Context, args: s.DomainFlagsArgs) -> None:
-        _refuse_agent_only(args.flags, "shutdown")
+        _refuse_paravirt_only(args.flags, "shutdown")
         self._driver.lifecycle.shutdown(self._domain(args.dom))
 
     def destroy(self, _ctx: Context, args: s.DomainArgs) -> None:
@@ -92,7 +92,7 @@ class LifecycleHandlers:
         self._driver.lifecycle.destroy(self._domain(args.dom), graceful=graceful)
 
     def reboot(self, _ctx: Context, args: s.DomainFlagsArgs) -> None:
-        _refuse_agent_only(args.flags, "reboot")
+        _refuse_paravirt_only(args.flags, "reboot")
         self._driver.lifecycle.reboot(self._domain(args.dom))
 
     def reset(self, _ctx: Context, args: s.DomainFlagsArgs) -> None:
@@ -123,10 +123,10 @@ def _paused(flags: int) -> bool:
     return bool(flags & _START_PAUSED)
 
 
-def _refuse_agent_only(flags: int, what: str) -> None:
+def _refuse_paravirt_only(flags: int, what: str) -> None:
     """As libvirt does, several ways may be asked for and one that works is taken."""
     refuse_unknown(flags, _SHUTDOWN_KNOWN, f"virDomain{what.capitalize()}")
-    if flags and not flags & ~(_SHUTDOWN_AGENT | _SHUTDOWN_PARAVIRT):
+    if flags == _SHUTDOWN_PARAVIRT:
         raise NotSupported(
-            what=f"{what} by guest agent", reason="it has none; leave --mode away to use its stop signal"
+            what=f"{what} by a paravirtual channel", reason="it has none; leave --mode away to use its stop signal"
         )

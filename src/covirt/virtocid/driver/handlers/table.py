@@ -5,6 +5,7 @@
 from covirt.virtocid.dispatch import HandlerTable
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.handlers.absent import AbsentHandlers
+from covirt.virtocid.driver.handlers.agent import AgentHandlers
 from covirt.virtocid.driver.handlers.connection import ConnectionHandlers
 from covirt.virtocid.driver.handlers.console import ConsoleHandlers
 from covirt.virtocid.driver.handlers.devices import DeviceHandlers
@@ -27,6 +28,7 @@ _GROUPS = (
     StorageHandlers,
     AbsentHandlers,
     DeviceHandlers,
+    AgentHandlers,
 )
 
 

@@ -86,22 +86,18 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         261: "virDomainPMSuspendForDuration",
         267: "virDomainPMWakeup",
     },
-    "a container has no guest agent": {
-        277: "virDomainGetHostname",
-        294: "virDomainFSTrim",
-        335: "virDomainFSFreeze",
-        336: "virDomainFSThaw",
-        337: "virDomainGetTime",
-        338: "virDomainSetTime",
-        349: "virDomainGetFSInfo",
+    "the clock of a container is the host's": {338: "virDomainSetTime"},
+    "the accounts of a container are its image's; guest-exec can change them": {
         357: "virDomainSetUserPassword",
-        371: "virDomainGetGuestVcpus",
-        372: "virDomainSetGuestVcpus",
-        418: "virDomainGetGuestInfo",
-        420: "virDomainAgentSetResponseTimeout",
         424: "virDomainAuthorizedSSHKeysGet",
         425: "virDomainAuthorizedSSHKeysSet",
     },
+    "the file systems of a container are the host's; suspend the domain to hold it still": {
+        294: "virDomainFSTrim",
+        335: "virDomainFSFreeze",
+        336: "virDomainFSThaw",
+    },
+    "the CPUs of a container are counted by virsh setvcpus": {372: "virDomainSetGuestVcpus"},
     "a container has no channels": {296: "virDomainOpenChannel"},
     "limits of a running container cannot be changed yet; define it anew and start it again": {
         26: "virDomainPinVcpu",
@@ -198,7 +194,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
 _QEMU: Final = {
     1: "virDomainQemuMonitorCommand",
     2: "virDomainQemuAttach",
-    3: "virDomainQemuAgentCommand",
     4: "virConnectDomainQemuMonitorEventRegister",
     5: "virConnectDomainQemuMonitorEventDeregister",
     7: "virDomainQemuMonitorCommandWithFiles",
