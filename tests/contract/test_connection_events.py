@@ -3,6 +3,7 @@
 """Any connection: what clients hear of a domain's life, in which order, and with which details."""
 
 from collections.abc import Callable
+from typing import Final
 
 import libvirt
 
@@ -18,6 +19,8 @@ DESTROYED = (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_
 UUID_ONE = "11111111-2222-4333-8444-555555555555"
 
 Listen = Callable[..., Listener]
+
+_EVENTS_OF_9_0: Final = 27  # VIR_DOMAIN_EVENT_ID_LAST
 
 
 def test_a_whole_life_in_order(client: Client, listen: Listen) -> None:
@@ -107,3 +110,14 @@ def test_a_refused_change_is_not_told(client: Client, listen: Listen) -> None:
         raise AssertionError("it was not refused")
     domain.undefine()
     listener.expect(lifecycle("one", *UNDEFINED))
+
+
+def test_every_event_there_is_can_be_asked_for(client: Client) -> None:
+    """Of all domains and of one, as Vdsm does with eleven of them, whether it can happen here or not."""
+    domain = client.define("one")
+    register, deregister = client.connection.domainEventRegisterAny, client.connection.domainEventDeregisterAny
+    events = range(_EVENTS_OF_9_0)
+    callbacks = [register(of, event, lambda *_facts: None, event) for of in (None, domain) for event in events]
+    assert len(set(callbacks)) == 2 * len(events)
+    for callback in callbacks:
+        deregister(callback)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any connection: title, description and elements of a user's own, for the present run and for the next."""
 
+import re
 from collections.abc import Callable
 
 import libvirt
@@ -62,6 +63,45 @@ def test_an_element_is_kept_under_its_namespace(client: Client) -> None:
     assert canonical(domain.metadata(ELEMENT, URI)) == canonical("<app size='4'/>")
     with refused(libvirt.VIR_ERR_NO_DOMAIN_METADATA):
         domain.metadata(ELEMENT, f"{URI}/other")
+
+
+@pytest.mark.parametrize(
+    ("written", "answered"),
+    [
+        ("<vm/>", "<vm/>"),
+        ("<vm><a>1</a><b type='int'>2</b></vm>", '<vm>\n  <a>1</a>\n  <b type="int">2</b>\n</vm>'),
+        (
+            '<vm y="a\'b"><e>&lt;&amp;&gt; ü "q" \'r\'</e></vm>',
+            '<vm y="a\'b">\n  <e>&lt;&amp;&gt; ü "q" \'r\'</e>\n</vm>',
+        ),
+        ("<vm><a><b/></a><!-- why --></vm>", "<vm>\n  <a>\n    <b/>\n  </a>\n  <!-- why -->\n</vm>"),
+        (
+            "<vm xmlns:other='urn:o'><other:a other:b='1'/><c/></vm>",
+            '<vm xmlns:other="urn:o">\n  <other:a other:b="1"/>\n  <c/>\n</vm>',
+        ),
+        ("<vm>text<a/>mixed</vm>", "<vm>text<a/>mixed</vm>"),
+        ("<?xml version='1.0'?>\n<vm><a/></vm>", "<vm>\n  <a/>\n</vm>"),
+        ("<vm a='1&#10;2'>x&#13;y</vm>", '<vm a="1&#10;2">x&#13;y</vm>'),
+    ],
+)
+def test_an_element_is_answered_to_the_byte(client: Client, written: str, answered: str) -> None:
+    domain = client.define("one")
+    domain.setMetadata(ELEMENT, written, "ovirt-vm", "http://ovirt.org/vm/1.0")
+    assert domain.metadata(ELEMENT, "http://ovirt.org/vm/1.0") == answered
+
+
+def test_a_definitions_elements_are_answered_to_the_byte(client: Client) -> None:
+    """With prefixes declared further out, as oVirt's engine does."""
+    xml = client.implementation.xml("one").replace("<domain ", "<domain xmlns:o='urn:o' xmlns:p='urn:p' ")
+    element = "<o:vm><o:a p:b='1'>x</o:a>\n\n<!-- why --><p:c/></o:vm>"
+    if "<metadata>" in xml:
+        xml = xml.replace("</metadata>", f"{element}</metadata>")
+    else:
+        xml = xml.replace("<memory", f"<metadata>{element}</metadata><memory", 1)
+    domain = client.connection.defineXML(xml)
+    answer = domain.metadata(ELEMENT, "urn:o")
+    assert re.sub(r' xmlns:p="urn:p"', "", answer) == ('<vm>\n  <a p:b="1">x</a>\n  <!-- why -->\n  <p:c/>\n</vm>')
+    assert 'xmlns:p="urn:p"' in answer
 
 
 def test_elements_of_others_stay(client: Client) -> None:

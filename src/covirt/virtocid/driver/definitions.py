@@ -64,7 +64,8 @@ class Definitions:
             raise UuidInUse(uuid=config.uuid, name=domain.name)
         with domain.job("define"), self._lock:
             detail = DefinedDetail.UPDATED if domain.persistent else DefinedDetail.ADDED
-            self._services.images.hold(self._services.image_of(config), domain.uuid)
+            if not config.is_placeholder:
+                self._services.images.hold(self._services.image_of(config), domain.uuid)
             if domain.run is not None and not domain.persistent:
                 run = replace(domain.run, persistent=True)
                 self._services.runs.save(run.record)
@@ -140,9 +141,7 @@ class Definitions:
 
     def _read(self, xml: str) -> DomainConfig:
         config = parse_domain(xml)
-        if config.unknown:
-            places = ", ".join(f"{each.xpath} (line {each.line})" for each in config.unknown)
-            log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, places)
+        _log_what_has_no_effect(config)
         return self.completed(
             replace(config, metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE))
         )
@@ -165,11 +164,12 @@ class Definitions:
         services = self._services
         _refuse_later_parts(config)
         services.runtime_of(config)
-        image = services.image_of(config)
+        image = services.image_of(config) if not config.is_placeholder else None
         services.console_log(config.uuid, config, persistent=True)
         services.volumes(config)
         require_own_names(config, (domain.next_config for domain in services.domains.all()))
-        Plan(config=config, image=image, defaults=services.config.container).check()
+        if image is not None:
+            Plan(config=config, image=image, defaults=services.config.container).check()
         if config.idmap is not None:
             services.ids.require_apart(config.uuid, id_map(config, services.config.ids.first))
         for interface in config.interfaces:
@@ -183,7 +183,8 @@ class Definitions:
         with undo_on_failure() as undo:
             first_id = services.ids.take(config.uuid)
             undo.add("free ids", lambda: services.ids.free(config.uuid))
-            services.images.hold(services.image_of(config), config.uuid)
+            if not config.is_placeholder:
+                services.images.hold(services.image_of(config), config.uuid)
             undo.add("release image", lambda: services.images.release(None, config.uuid))
             domain = Domain(config.uuid, DomainFacts(config=config, first_id=first_id, transient=not persistent))
             if persistent:
@@ -196,6 +197,16 @@ class Definitions:
         services.domains.remove(domain)
         services.ids.free(domain.uuid)
         services.images.release(None, domain.uuid)
+
+
+def _log_what_has_no_effect(config: DomainConfig) -> None:
+    """One line a definition: Vdsm's have dozens of such elements, and define twice at every start."""
+    places = [f"{each.xpath} (line {each.line})" for each in config.unknown]
+    if places or config.machine_devices:
+        elements = ", ".join((*places, *config.machine_devices))
+        log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, elements)
+    if config.is_placeholder:
+        log.info("A placeholder was defined: it names no container image, and cannot start domain=%s", config.name)
 
 
 def _refuse_later_parts(config: DomainConfig) -> None:

@@ -105,6 +105,7 @@ class Driver:
         """What virsh dominfo shows below the facts."""
         settings = domain.config.settings
         words = [
+            ("a placeholder: it names no container image, and cannot start", domain.next_config.is_placeholder),
             ("tainted: host ids chosen by <idmap>", domain.config.idmap is not None),
             ("tainted: no system call filter", settings.seccomp == "unconfined"),
             ("tainted: new privileges allowed", not settings.no_new_privileges),

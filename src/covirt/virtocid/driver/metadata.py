@@ -4,14 +4,16 @@
 
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from lxml import etree
 
 from covirt.common.dialect import COVIRT_NAMESPACE, OVIRT_CONTAINER_NAMESPACE
 from covirt.virtocid.driver.domain_xml import values
-from covirt.virtocid.driver.domain_xml.document import fragment_text, read_document, read_fragment, write_document
+from covirt.virtocid.driver.domain_xml.document import fragment_text, read_document, read_fragment, write_fragment
 from covirt.virtocid.driver.domain_xml.errors import XmlError
 from covirt.virtocid.driver.domain_xml.format_metadata import settings_text
 from covirt.virtocid.driver.domain_xml.model import ContainerSettings, DomainConfig, MetadataElement
@@ -46,7 +48,7 @@ def get_element(config: DomainConfig, uri: str) -> str:
         text = element.xml if element else None
     if text is None:
         raise NoMetadata(what=f"element of the namespace {uri}")
-    return write_document(_rebuilt(read_fragment(text), {f"{{{uri}}}": ""})).rstrip("\n")
+    return write_fragment(_rebuilt(read_fragment(text), {f"{{{uri}}}": ""}, without=uri))
 
 
 def with_title(config: DomainConfig, title: str | None) -> DomainConfig:
@@ -108,18 +110,26 @@ def _in_namespace(element: etree._Element, *, uri: str, key: str | None) -> etre
         raise XmlError(reason=f"the element {name} is in the namespace {present}, not in {uri}")
     if key is None or not _PREFIX.fullmatch(key):
         raise BadArgument(what=f"{key!r} cannot be a namespace prefix")
-    return _rebuilt(element, {"": f"{{{uri}}}"}, nsmap={key: uri})
+    return _rebuilt(element, {"": f"{{{uri}}}"}, more={key: uri})
 
 
 def _rebuilt(
-    element: etree._Element, spaces: Mapping[str, str], nsmap: dict[str, str] | None = None
+    element: etree._Element,
+    spaces: Mapping[str, str],
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
+    without: str = "",
 ) -> etree._Element:
-    """A copy with namespaces exchanged, both as ``{uri}`` or empty, and without declarations nobody uses."""
+    """A copy with namespaces exchanged, both as ``{uri}`` or empty; prefixes of all others stay what they are."""
+    if isinstance(element, etree._Comment):
+        return copy(element)
     brace, _, name = str(element.tag).rpartition("}")
     space = f"{brace}}}" if brace else ""
+    prefixes = {prefix: uri for prefix, uri in element.nsmap.items() if uri != without}
+    nsmap: Any = prefixes | dict(more)  # the stubs know no default namespace, whose prefix is None
     copied = etree.Element(spaces.get(space, space) + name, nsmap=nsmap)
     for attribute, value in element.attrib.items():
         copied.set(attribute, value)
     copied.text, copied.tail = element.text, element.tail
-    copied.extend([_rebuilt(child, spaces, nsmap) for child in element])
+    copied.extend([_rebuilt(child, spaces, more=more, without=without) for child in element])
     return copied

@@ -142,13 +142,14 @@ class Services:
 
     def _images_of(self, domain: Domain, trusted: dict[str, Path | None]) -> tuple[Path, ...] | None:
         """None when that cannot be told without packing a foreign image anew. ``trusted`` remembers, by image."""
-        name = domain.next_config.image or ""
+        in_use = () if domain.run is None else (Path(domain.run.image_path),)
+        name = domain.next_config.image
+        if name is None:
+            return in_use
         if name not in trusted:
             trusted[name] = self._trusted_path(name)
         path = trusted[name]
-        if path is None:
-            return None
-        return (path, *([Path(domain.run.image_path)] if domain.run else []))
+        return None if path is None else (path, *in_use)
 
     def _trusted_path(self, image: str) -> Path | None:
         try:

@@ -49,7 +49,7 @@ def test_an_element_without_namespace_goes_into_the_one_named() -> None:
     config = put(domain(), "<vm><a type='int'>1</a><b/></vm>")
     assert config.metadata[0].xml.startswith(f'<vm:vm xmlns:vm="{OVIRT_VM_NAMESPACE}"><vm:a type="int">1</vm:a>')
     # libvirt's answer has no namespace: Vdsm reads it so.
-    assert metadata.get_element(config, OVIRT_VM_NAMESPACE) == "<vm>\n  <a type='int'>1</a>\n  <b/>\n</vm>"
+    assert metadata.get_element(config, OVIRT_VM_NAMESPACE) == '<vm>\n  <a type="int">1</a>\n  <b/>\n</vm>'
 
 
 def test_an_element_in_its_namespace_stays_as_it_is() -> None:

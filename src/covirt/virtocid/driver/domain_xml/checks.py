@@ -50,7 +50,8 @@ def _check_root(node: Node, devices: Node, config: DomainConfig, *, image_requir
     if config.image_filesystem is not None and (disk is not None or config.settings.image is not None):
         raise devices.invalid("two images are named: one for <filesystem> with <target dir='/'>, and another one")
     _check_templates(devices, config)
-    if image_required and config.image is None and config.root_filesystem is None:
+    names_devices = devices is not node and devices.has_elements
+    if image_required and config.is_placeholder and names_devices:
         raise node.invalid(
             "the container has no root file system; name its image with <disk device='cdrom'>, with "
             "<filesystem type='template'> and <target dir='/'>, or with <covirt:image> in <metadata>"

@@ -11,6 +11,7 @@ from typing import Final
 
 from lxml import etree
 
+from covirt.common.dialect import COVIRT_NAMESPACE, OVIRT_CONTAINER_NAMESPACE, OVIRT_DRIVE_MAP_NAMESPACE
 from covirt.virtocid.driver.domain_xml.errors import XmlError
 
 MAX_BYTES: Final = 4 * 1024 * 1024  # the longest string of libvirt's wire protocol (REMOTE_STRING_MAX)
@@ -22,12 +23,19 @@ _TAG: Final = re.compile(r"<[^<>]+>")
 _VALUE: Final = re.compile(r'="([^"]*)"')
 _XML_SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
 _INDENT: Final = "  "
+# Elements of metadata that are read, where a comment would stand among what is read.
+_READ_HERE: Final = (
+    f"{{{COVIRT_NAMESPACE}}}",
+    f"{{{OVIRT_CONTAINER_NAMESPACE}}}",
+    f"{{{OVIRT_DRIVE_MAP_NAMESPACE}}}",
+)
 
 
 def read_document(xml: str) -> etree._Element:
-    """The root element, without comments, processing instructions and white space between elements.
+    """The root element, without processing instructions and white space between elements.
 
-    Raises XmlError.
+    Comments stay only where another program's words are kept as they are: inside the elements of <metadata>, and
+    when the root is such an element. Raises XmlError.
     """
     data = _encode(xml)
     _refuse_doctype(data)
@@ -39,7 +47,6 @@ def read_document(xml: str) -> etree._Element:
         dtd_validation=False,
         huge_tree=False,
         recover=False,
-        remove_comments=True,
         remove_pis=True,
         collect_ids=False,
     )
@@ -49,8 +56,36 @@ def read_document(xml: str) -> etree._Element:
         raise XmlError(reason=str(error) or "it is empty") from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise XmlError(reason="a DOCTYPE is not allowed")
+    _drop_comments(root)
     _tidy(root)
     return root
+
+
+def _drop_comments(root: etree._Element) -> None:
+    for comment in list(root.iter(etree.Comment)):
+        if not _is_of_others(comment, root):
+            _remove(comment)
+
+
+def _is_of_others(comment: etree._Element, root: etree._Element) -> bool:
+    """Whether it stands in an element of metadata that nobody here reads."""
+    path = [comment, *comment.iterancestors()]
+    if root.tag == "domain":
+        path = path[:-2] if len(path) > 2 and path[-2].tag == "metadata" else []
+    return len(path) > 1 and not str(path[-1].tag).startswith(_READ_HERE)
+
+
+def _remove(comment: etree._Element) -> None:
+    """Take it out and leave the text behind it."""
+    parent, before = comment.getparent(), comment.getprevious()
+    if parent is None:
+        return
+    if before is not None:
+        before.tail = (before.tail or "") + (comment.tail or "")
+    else:
+        parent.text = (parent.text or "") + (comment.tail or "")
+    comment.tail = None
+    parent.remove(comment)
 
 
 def _encode(xml: str) -> bytes:
@@ -83,6 +118,8 @@ def _tidy(root: etree._Element) -> None:
             raise XmlError(reason=f"elements are nested deeper than {MAX_DEPTH} (line {element.sourceline})")
         if count > MAX_ELEMENTS:
             raise XmlError(reason=f"it has more than {MAX_ELEMENTS} elements")
+        if isinstance(element, etree._Comment):
+            continue
         if not isinstance(element.tag, str):
             raise XmlError(reason=f"an entity is not allowed (line {element.sourceline})")
         pending.extend((child, depth + 1) for child in element)
@@ -128,6 +165,12 @@ def write_document(root: etree._Element) -> str:
     _indent(root, "\n")
     text = etree.tostring(root, encoding="unicode", with_tail=False)
     return _TAG.sub(_single_quoted, text) + "\n"
+
+
+def write_fragment(root: etree._Element) -> str:
+    """The text of one element of metadata as libvirt answers with it: two spaces a level, double quotes."""
+    _indent(root, "\n")
+    return etree.tostring(root, encoding="unicode", with_tail=False)
 
 
 def _single_quoted(tag: re.Match[str]) -> str:

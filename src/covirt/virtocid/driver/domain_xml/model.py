@@ -106,6 +106,12 @@ class DomainConfig:
     ovirt: OvirtContainer | None = field(default=None, compare=False)  # read from ``metadata``
     kept: Kept = NOTHING_KEPT
     unknown: tuple[UnknownElement, ...] = field(default=(), compare=False)
+    machine_devices: tuple[str, ...] = field(default=(), compare=False)  # tags of those in ``kept``
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it names nothing to run: it holds name and UUID until the real definition comes."""
+        return self.image is None and self.root_filesystem is None
 
     @property
     def image_disk(self) -> Disk | None:

@@ -5,6 +5,7 @@
 Every value that is refused is refused here, so every refusal names line and XPath.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar, cast
 
@@ -27,10 +28,22 @@ class Report:
 
     def __init__(self) -> None:
         self._unknown: list[UnknownElement] = []
+        self._machine_devices: Counter[str] = Counter()
 
     def add(self, element: etree._Element, attribute: str = "") -> None:
         if len(self._unknown) < _MAX_REPORTED:
             self._unknown.append(UnknownElement(xpath=xpath_of(element) + attribute, line=line_of(element)))
+
+    def add_machine_device(self, tag: str) -> None:
+        """A device that only a machine has."""
+        self._machine_devices[tag] += 1
+
+    @property
+    def machine_devices(self) -> tuple[str, ...]:
+        """Their tags, with how many there are of each if more than one."""
+        return tuple(
+            tag if count == 1 else f"{tag} ({count})" for tag, count in sorted(self._machine_devices.items())
+        )
 
     @property
     def unknown(self) -> tuple[UnknownElement, ...]:
@@ -131,6 +144,10 @@ class Node:
         node = self.child(tag)
         return None if node is None else node.text(read)
 
+    @property
+    def has_elements(self) -> bool:
+        return len(self._element) > 0
+
     def flag(self, tag: str) -> bool:
         """Whether there is a child with this tag, as in <readonly/>."""
         return self.child(tag) is not None
@@ -170,6 +187,8 @@ class Node:
             if element.tag not in self._taken:
                 if element.tag not in harmless:
                     self._report.add(element)
+                elif self.tag == "devices":
+                    self._report.add_machine_device(str(element.tag))
                 yield fragment_text(element)
 
     def report(self, attribute: str = "") -> None:

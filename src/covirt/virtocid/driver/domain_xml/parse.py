@@ -24,6 +24,9 @@ from covirt.virtocid.driver.domain_xml.parse_tuning import (
 
 Device = Disk | Filesystem | Interface | Console
 
+# What a management program writes that knows machines only; whatever comes over this connection is a container.
+DOMAIN_TYPES: Final = (DOMAIN_TYPE, "kvm", "qemu")
+_MACHINE_OS: Final = "hvm"
 # Below this a runtime's own helper does not survive inside the container's cgroup (runc refuses less than 6 MiB).
 MIN_MEMORY_KIB: Final = 6 * 1024
 _MAX_VCPUS: Final = 4096
@@ -36,16 +39,19 @@ _ACTIONS: Final = {"destroy", "restart"}
 
 
 def parse_domain(xml: str, *, live: bool = False, image_required: bool = True) -> DomainConfig:
-    """Read ``<domain type='oci'>``. ``live`` also reads what belongs to one run (terminal paths, aliases).
+    """Read ``<domain>``, also one that was written for a machine.
 
-    ``image_required=False`` accepts a domain without a root file system, as Vdsm defines one before the real one.
+    ``live`` also reads what belongs to one run (terminal paths, aliases).
+
+    A domain without a root file system is accepted if it names no devices, as Vdsm defines one before the real one,
+    and with ``image_required=False`` in any case.
     Raises XmlError (not readable) and InvalidXml (field ``xpath``, ``line``, ``reason``).
     """
     report = Report()
     node = Node(read_document(xml), report)
     if node.tag != "domain":
         raise node.invalid("the root element must be <domain>")
-    node.required("type", values.choice(DOMAIN_TYPE))
+    node.required("type", values.choice(*DOMAIN_TYPES))
     node.drop("id")
     config = _read_domain(node, report, live=live)
     check_domain(node, config, image_required=image_required)
@@ -105,6 +111,7 @@ def _read_domain(node: Node, report: Report, *, live: bool) -> DomainConfig:
         ovirt=metadata.ovirt,
         kept=node.kept(),
         unknown=report.unknown,
+        machine_devices=report.machine_devices,
     )
 
 
@@ -154,7 +161,7 @@ def _process(node: Node) -> tuple[ProcessConfig, str | None]:
         return ProcessConfig(), None
     kind = child.child("type")
     if kind is not None:
-        kind.text(values.choice("exe"))
+        kind.text(values.choice("exe", _MACHINE_OS))
     process = ProcessConfig(
         init=child.child_text("init", values.not_empty),
         arguments=tuple(argument.text(str) for argument in child.children("initarg")),

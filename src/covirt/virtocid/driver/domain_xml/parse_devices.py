@@ -55,10 +55,11 @@ def read_disk(node: Node, *, live: bool) -> Disk:
 
 def _disk_source(node: Node, attribute: str, *, needed: bool) -> str | None:
     child = node.child("source")
-    path = child.attribute(attribute, values.absolute_path) if child else None
-    if path is None and needed:
+    # Vdsm writes an empty drive as <source file=''/>.
+    path = child.attribute(attribute, lambda text: values.absolute_path(text) if text else "") if child else None
+    if not path and needed:
         raise node.invalid(f"<source {attribute}=…> is missing")
-    return path
+    return path or None
 
 
 def _disk_format(node: Node) -> str | None:

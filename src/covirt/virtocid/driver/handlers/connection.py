@@ -6,6 +6,7 @@ from typing import Final
 
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver import node
+from covirt.virtocid.driver.domain_xml.parse import DOMAIN_TYPES
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import BadArgument
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
@@ -51,7 +52,7 @@ class ConnectionHandlers:
         return s.CapabilitiesRet(capabilities=self._driver.capabilities_xml())
 
     def domain_capabilities(self, _ctx: Context, args: c.ConnectGetDomainCapabilitiesArgs) -> s.CapabilitiesRet:
-        if args.virttype not in (None, "oci"):
+        if args.virttype not in (None, *DOMAIN_TYPES):
             raise BadArgument(
                 what=f"virtualization type '{args.virttype}' is unknown here; this connection has 'oci'"
             )

@@ -50,6 +50,13 @@ def test_what_clients_write_for_machines_is_not_reported() -> None:
     assert unknown("ovirt") == ["/domain/devices/interface/bandwidth"]
 
 
+def test_devices_that_only_machines_have_are_named_once() -> None:
+    devices = parse_domain(read("ovirt")).machine_devices
+    assert devices == ("channel", "controller", "graphics", "input", "memballoon", "rng", "video")
+    twice = read("ovirt").replace("<memballoon", "<sound model='ich6'/><sound model='ich6'/><memballoon")
+    assert "sound (2)" in parse_domain(twice).machine_devices
+
+
 def test_what_would_have_an_effect_elsewhere_is_reported() -> None:
     assert unknown("libvirt-lxc") == [
         "/domain/devices/interface[1]/ip[2]/@peer",

@@ -5,7 +5,7 @@
 import pytest
 
 from covirt.common.errors import InvalidRequest
-from covirt.virtocid.driver.domain_xml import InvalidXml, parse_device, parse_domain
+from covirt.virtocid.driver.domain_xml import InvalidXml, format_domain, parse_device, parse_domain
 
 NAMESPACE = "https://covirt.org/xmlns/container/1.0"
 
@@ -256,8 +256,8 @@ def test_settings(content: str, xpath: str, reason: str) -> None:
     [
         ("<pool/>", "must be <domain>"),
         ("<domain><name>x</name></domain>", "type is missing"),
-        ("<domain type='kvm'/>", "not one of oci"),
-        (domain(settings=""), "no root file system"),
+        ("<domain type='xen'/>", "not one of oci"),
+        (domain(settings="", devices="<console type='pty'/>"), "no root file system"),
         (domain(top="<metadata><a/></metadata>"), "more than one <metadata>"),
     ],
 )
@@ -276,7 +276,22 @@ def test_metadata_has_one_element_per_namespace() -> None:
 
 
 def test_a_domain_without_image_is_accepted_where_it_may_come_later() -> None:
-    assert parse_domain(domain(settings=""), image_required=False).image is None
+    with_console = domain(settings="", devices="<console type='pty'/>")
+    assert parse_domain(with_console, image_required=False).image is None
+    assert parse_domain(domain(settings="")).is_placeholder
+
+
+@pytest.mark.parametrize("kind", ["qemu", "kvm"])
+def test_a_machine_is_a_container_here_if_it_names_an_image(kind: str) -> None:
+    def machine(**parts: str) -> str:
+        text = domain(**parts).replace("type='oci'", f"type='{kind}'")
+        return text.replace("<type>exe</type>", "<type machine='q35'>hvm</type><boot dev='hd'/>")
+
+    assert parse_domain(machine()).image == "web"
+    assert "<domain type='oci'>" in format_domain(parse_domain(machine()), secure=True)
+    assert parse_domain(machine(settings="")).is_placeholder
+    refused = refusal(machine(settings="", devices="<emulator>/usr/bin/qemu-system-x86_64</emulator>"))
+    assert "no root file system" in str(refused)
 
 
 def test_a_device_by_itself() -> None:

@@ -40,6 +40,9 @@ def validate(xml: str, schema: str) -> None:
     for element in root.iter("domain"):
         if element.get("type") == "oci":
             element.set("type", "lxc")
+        for kind in element.iterfind("os/type[@machine]"):  # written for a machine, and kept
+            element.set("type", "kvm")
+            kind.text = "hvm"
     for element in root.findall(f"{{{COVIRT_NAMESPACE}}}*"):
         root.remove(element)
     relaxng = etree.RelaxNG(etree.parse(str(_SCHEMAS / schema)))
