@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from covirt.common.errors import Unavailable
 from covirt.oci.cgroup_layout import CgroupLayout
+from covirt.oci.resources import BlockIoLimit
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class SliceResources:
     cpu_quota_us: int | None = None
     cpu_period_us: int = 100_000
     pids_limit: int | None = None
+    block_io_limits: tuple[BlockIoLimit, ...] = ()  # a device that is not among them has none
 
 
 def cpu_weight(shares: int) -> int:
@@ -164,6 +166,25 @@ class CgroupTree:
                 _write(f"{mount}{path}/{name}", value)
             except FileNotFoundError as error:
                 log.warning("Limit not set cgroup=%s file=%s value=%s: %s", path, name, value, error.strerror)
+        self._limit_disks(path, resources.block_io_limits)
+
+    def _limit_disks(self, path: str, limits: tuple[BlockIoLimit, ...]) -> None:
+        """Each line that is written stands for one device; what an earlier configuration had is taken back."""
+        mount = self._mounts[0] if self.layout.version == 2 else self.layout.hierarchies.get("blkio")
+        words = _v2_disk_lines(limits) if self.layout.version == 2 else _v1_disk_lines(limits)
+        nothing = _V2_NO_DISK_LIMIT if self.layout.version == 2 else "0"
+        for name, lines in words.items():
+            try:
+                if mount is None:
+                    raise FileNotFoundError(errno.ENOENT, "the controller is not mounted")
+                present = {line.split()[0] for line in _read(f"{mount}{path}/{name}").splitlines() if line.strip()}
+                for device in present - lines.keys():
+                    _write(f"{mount}{path}/{name}", f"{device} {nothing}")
+                for device, value in lines.items():
+                    _write(f"{mount}{path}/{name}", f"{device} {value}")
+            except OSError as error:
+                if lines:
+                    log.warning("Limit not set cgroup=%s file=%s value=%s: %s", path, name, lines, error.strerror)
 
     def exists(self, path: str) -> bool:
         return any(os.path.isdir(f"{mount}{path}") for mount in self._everywhere)
@@ -237,6 +258,34 @@ def _v2_limits(resources: SliceResources) -> _Limits:
         ("cpu", "cpu.max", f"{quota} {resources.cpu_period_us}"),
         ("pids", "pids.max", pids),
     ]
+
+
+_V2_NO_DISK_LIMIT: Final = "rbps=max wbps=max riops=max wiops=max"
+
+
+def _v1_disk_lines(limits: tuple[BlockIoLimit, ...]) -> dict[str, dict[str, str]]:
+    def lines(value_of: Callable[[BlockIoLimit], int | None]) -> dict[str, str]:
+        return {f"{limit.major}:{limit.minor}": str(value_of(limit)) for limit in limits if value_of(limit)}
+
+    return {
+        "blkio.throttle.read_bps_device": lines(lambda limit: limit.read_bytes_per_second),
+        "blkio.throttle.write_bps_device": lines(lambda limit: limit.write_bytes_per_second),
+        "blkio.throttle.read_iops_device": lines(lambda limit: limit.read_operations_per_second),
+        "blkio.throttle.write_iops_device": lines(lambda limit: limit.write_operations_per_second),
+    }
+
+
+def _v2_disk_lines(limits: tuple[BlockIoLimit, ...]) -> dict[str, dict[str, str]]:
+    def words(limit: BlockIoLimit) -> str:
+        values = {
+            "rbps": limit.read_bytes_per_second,
+            "wbps": limit.write_bytes_per_second,
+            "riops": limit.read_operations_per_second,
+            "wiops": limit.write_operations_per_second,
+        }
+        return " ".join(f"{name}={value or 'max'}" for name, value in values.items())
+
+    return {"io.max": {f"{limit.major}:{limit.minor}": words(limit) for limit in limits}}
 
 
 def _enable_controllers(directory: str) -> None:

@@ -18,6 +18,7 @@ from covirt.common.readable import readable_within
 from covirt.common.undo import undo_on_failure
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.cgroup_tree import CgroupTree, SliceResources, cpu_weight
+from covirt.oci.resources import BlockIoLimit
 
 log = logging.getLogger(__name__)
 
@@ -316,4 +317,22 @@ def _slice_settings(resources: SliceResources, *, version: int) -> list[str]:
     if resources.cpu_shares is not None:
         weight = cpu_weight(resources.cpu_shares)
         settings.append(f"CPUWeight={weight}" if version == 2 else f"CPUShares={resources.cpu_shares}")
+    return [*settings, *_disk_settings(resources.block_io_limits, version=version)]
+
+
+def _disk_settings(limits: tuple[BlockIoLimit, ...], *, version: int) -> list[str]:
+    """An empty value first takes back what was set before. On v1 systemd has old words, and none for operations."""
+    settings = []
+    if version == 2:
+        settings = ["IOReadBandwidthMax=", "IOWriteBandwidthMax=", "IOReadIOPSMax=", "IOWriteIOPSMax="]
+    for limit in limits:
+        values = {
+            "IOReadBandwidthMax" if version == 2 else "BlockIOReadBandwidth": limit.read_bytes_per_second,
+            "IOWriteBandwidthMax" if version == 2 else "BlockIOWriteBandwidth": limit.write_bytes_per_second,
+        }
+        if version == 2:
+            values["IOReadIOPSMax"] = limit.read_operations_per_second
+            values["IOWriteIOPSMax"] = limit.write_operations_per_second
+        device = f"/dev/block/{limit.major}:{limit.minor}"
+        settings += [f"{word}={device} {value}" for word, value in values.items() if value]
     return settings

@@ -70,17 +70,35 @@ class IdConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SliceConfig:
-    """What all containers together may use, so that machines and agents keep their share. Absent: no limit."""
+class SliceDisk:
+    """What all containers together may do to one whole disk of the host, per second. Absent: no limit."""
 
-    # Memory in percent of the host's. The rest stays for virtual machines and the agents.
-    memory_percent: int | None = setting(None, check=between(1, 100))
-    # CPU in percent of all the host's CPUs.
+    read_bytes_sec: int | None = setting(None, check=between(4096, _NO_LIMIT_BYTES))
+    write_bytes_sec: int | None = setting(None, check=between(4096, _NO_LIMIT_BYTES))
+    read_iops_sec: int | None = setting(None, check=between(1, 4_294_967_295))
+    write_iops_sec: int | None = setting(None, check=between(1, 4_294_967_295))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceConfig:
+    """What all containers together may use, so that machines and agents keep their share."""
+
+    # Memory in percent of the host's: a container that wants more is ended by the kernel, and no virtual machine.
+    memory_percent: int = setting(90, check=between(1, 100))
+    # CPU in percent of all the host's CPUs. Absent: no limit but the weight below.
     cpu_percent: int | None = setting(None, check=between(1, 100))
-    # Weight against the slices beside it: 1024 is one share, as for each of them.
+    # Weight against the slices beside it: 1024 is one share, as for each of them. Absent: 1024, so that when CPUs are
+    # short all containers together get as much as one virtual machine (systemd) or as all of them (without).
     cpu_shares: int | None = setting(None, check=between(2, 262_144))
-    # Processes and threads of all containers together.
+    # Processes and threads of all containers together. Absent: half of the process ids the kernel has.
     pids_limit: int | None = setting(None, check=between(1, 4_194_304))
+    # Disks by their path: [slice.disks."/dev/sda"]. With cgroup version 1 only direct and synchronous writes count.
+    disks: Mapping[str, SliceDisk] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        for path in self.disks:
+            if not path.startswith("/dev/"):
+                raise ValueError(f"names disks by their path below /dev, and has {path!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.cgroup_tree import CgroupTree, SliceResources, cpu_weight
+from covirt.oci.resources import BlockIoLimit
 from covirt.oci.supervisor import PlainSupervisor, ScopeNotStarted, SystemdSupervisor, slice_path
 from tests.support.programs import fake_program, prepend_path
 
@@ -119,6 +120,17 @@ def test_limits_of_the_slice_reach_systemd(programs: Path, tree: Path) -> None:
     assert (tree / "call").read_text().split() == [
         *("set-property", "--runtime", "machine-covirt.slice"),
         *("MemoryMax=1073741824", "TasksMax=9", "CPUQuota=150%", "CPUWeight=1"),
+        *("IOReadBandwidthMax=", "IOWriteBandwidthMax=", "IOReadIOPSMax=", "IOWriteIOPSMax="),
+    ]
+
+
+def test_disks_of_the_slice_reach_systemd(programs: Path, tree: Path) -> None:
+    fake_program(programs, "systemctl", f'printf "%s\\n" "$@" > {tree}/call')
+    disk = BlockIoLimit(major=8, minor=16, write_bytes_per_second=1000, read_operations_per_second=7)
+    SystemdSupervisor("abcdef", v2(tree)).limit_slice(SliceResources(block_io_limits=(disk,)))
+    assert (tree / "call").read_text().splitlines()[-2:] == [
+        "IOWriteBandwidthMax=/dev/block/8:16 1000",
+        "IOReadIOPSMax=/dev/block/8:16 7",
     ]
 
 
@@ -148,6 +160,21 @@ def test_the_slice_has_limits_on_v2(tree: Path) -> None:
     assert read["cpu.max"] == "50000 100000"
     assert read["cpu.weight"] == "100"
     assert read["pids.max"] == "max"
+
+
+def test_a_disk_of_an_earlier_configuration_is_freed_on_v2(tree: Path) -> None:
+    make_v2_group(tree / "covirt-abcdef")
+    for name in ("memory.max", "cpu.max", "cpu.weight", "pids.max"):
+        (tree / "covirt-abcdef" / name).touch()
+    limits = tree / "covirt-abcdef/io.max"
+    limits.write_text("8:16 rbps=max wbps=1000 riops=max wiops=max\n")
+    supervisor = PlainSupervisor("abcdef", v2(tree))
+    supervisor.limit_slice(SliceResources())
+    assert limits.read_text().startswith("8:16 rbps=max wbps=max riops=max wiops=max")
+    supervisor.limit_slice(
+        SliceResources(block_io_limits=(BlockIoLimit(major=8, minor=16, read_bytes_per_second=5),))
+    )
+    assert limits.read_text().startswith("8:16 rbps=5 wbps=max riops=max wiops=max")
 
 
 def test_a_limit_without_its_controller_is_told(tree: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -61,9 +61,10 @@ class Driver:
         """Recover what an earlier daemon left; after this clients may come."""
         services = self._services
         services.limit_slice()
-        threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         services.namespaces.warm_up()
         self.recovery.run()
+        # Only now: an import takes the interpreter's lock from the recovery, for which clients wait.
+        threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
         self.lifecycle.restarts.open()
         self._rotation.start()
         self._filter_watch.start()

@@ -12,10 +12,8 @@ from uuid import UUID
 
 from covirt.common.errors import Denied, Error
 from covirt.common.root import Root, boot_id
-from covirt.common.units import KIB
 from covirt.oci.bundle import Bundles, MountedBundles
 from covirt.oci.cgroup import CgroupReader
-from covirt.oci.cgroup_tree import SliceResources
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.image.store import ImageStore
 from covirt.oci.monitor import ConmonMonitor, Monitor
@@ -28,7 +26,6 @@ from covirt.oci.supervisor import Supervisor, supervisor_for
 from covirt.oci.volume.disks import Disks
 from covirt.oci.volume.views import Volume
 from covirt.virtocid.config import VirtocidConfig
-from covirt.virtocid.driver import node
 from covirt.virtocid.driver.counters import Counters
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
@@ -36,6 +33,7 @@ from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, No
 from covirt.virtocid.driver.id_pool import IdPool
 from covirt.virtocid.driver.network import HostNetwork, Network
 from covirt.virtocid.driver.registry import Domains
+from covirt.virtocid.driver.slice_limits import slice_resources
 from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.driver.timer import Timer
 from covirt.virtocid.events import EventBus
@@ -43,7 +41,6 @@ from covirt.virtocid.events import EventBus
 log = logging.getLogger(__name__)
 
 _WRITABLE: Final = ":rw"  # ends an entry of allowed_directories
-_PERIOD_US: Final = 100_000  # the kernel's own cpu.cfs_period_us
 
 
 class DirectoryReadOnly(Denied):
@@ -91,17 +88,7 @@ class Services:
 
     def limit_slice(self) -> None:
         """Bound what all containers together may use, as configured; what an earlier configuration set is undone."""
-        limits = self.config.slice
-        share = limits.memory_percent
-        self.supervisor.limit_slice(
-            SliceResources(
-                memory_limit_bytes=None if share is None else node.topology().memory_kib * KIB * share // 100,
-                cpu_shares=limits.cpu_shares,
-                cpu_quota_us=None if limits.cpu_percent is None else _quota_us(limits.cpu_percent),
-                cpu_period_us=_PERIOD_US,
-                pids_limit=limits.pids_limit,
-            )
-        )
+        self.supervisor.limit_slice(slice_resources(self.config.slice))
 
     def runtime_of(self, config: DomainConfig) -> Runtime:
         """Raises UnknownRuntime, UnusableRuntime."""
@@ -210,11 +197,6 @@ def _require_root_owned(path: Path, top: Path) -> None:
             raise LogRedirectable(path=path, directory=directory)
         if directory == top:
             return
-
-
-def _quota_us(percent: int) -> int:
-    """Of the time of all CPUs in one period."""
-    return _PERIOD_US * len(node.online_cpus()) * percent // 100
 
 
 def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Services:
