@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from covirt.common.errors import Error
+from covirt.oci.execution import ExecRequest, Execution
+from covirt.oci.execution_errors import CommandNotFound
 from covirt.oci.fake_inside import FakeInside
 from covirt.virtocid.driver.agent.service import BLOCK, Agent
 from covirt.virtocid.driver.domain import Domain
@@ -32,6 +34,8 @@ _SEEDS: Final[tuple[dict[str, Any], ...]] = (
     {"execute": "guest-get-timezone"},
     {"execute": "guest-get-fsinfo"},
     {"execute": "guest-shutdown", "arguments": {"mode": "reboot"}},
+    {"execute": "guest-exec", "arguments": {"path": "true", "arg": ["a"], "env": ["A=b"], "capture-output": True}},
+    {"execute": "guest-exec-status", "arguments": {"pid": 7}},
     {"execute": "guest-file-open", "arguments": {"path": "/a", "mode": "w+"}},
     {"execute": "guest-file-read", "arguments": {"handle": 1000, "count": 10}},
     {"execute": "guest-file-write", "arguments": {"handle": 1000, "buf-b64": "AAAA", "count": 3}},
@@ -53,6 +57,11 @@ class _Power:
     def shutdown(self, domain: Domain) -> None: ...
 
     def reboot(self, domain: Domain) -> None: ...
+
+
+def _start_nothing(_domain: Domain, request: ExecRequest) -> Execution:
+    """A fake container's processes are the host's, and the programs asked for are anything."""
+    raise CommandNotFound(command=request.arguments[0], message="nothing is there")
 
 
 def one_input(agent: Agent, domain: Domain, data: bytes) -> None:
@@ -97,7 +106,7 @@ def _fake_agent() -> Iterator[tuple[Agent, Domain]]:
         (files / "etc").mkdir()
         (files / "etc/os-release").write_text("ID=fake\n")
         with fake_host(root) as host:
-            agent = Agent(host.services, _Power(), FakeInside(files).start)
+            agent = Agent(host.services, _Power(), _start_nothing, FakeInside(files).start)
             try:
                 yield agent, host.run()
             finally:

@@ -41,11 +41,11 @@ class Driver:
         self.lifecycle = Lifecycle(services)
         self.metadata = MetadataService(services, self.definitions)
         self.devices = Devices(services, self.definitions)
-        self.agent = Agent(services, self.lifecycle)
+        self.executions = Executions(services)
+        self.agent = Agent(services, self.lifecycle, self.executions.start)
         self.lifecycle.endings.before_clean_up.append(self.agent.forget)
         self.stats = Statistics(services.reader)
         self.consoles = Consoles()
-        self.executions = Executions(services)
         self.image_pool = ImagePool(
             services.images, services.root.images_dir, installation=f"{_host_uuid()}:{services.root.id}"
         )
@@ -71,6 +71,7 @@ class Driver:
 
     def close(self) -> None:
         """Stop watching. Containers go on."""
+        self.agent.close()
         self.executions.close()
         self._rotation.stop()
         self._filter_watch.stop()
@@ -78,7 +79,6 @@ class Driver:
         self.lifecycle.restarts.close()
         self._services.watcher.stop()
         self.lifecycle.close()
-        self.agent.close()
         self.image_pool.close()
         self._services.namespaces.close()
 

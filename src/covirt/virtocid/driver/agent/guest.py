@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from covirt.common.errors import Error
 from covirt.oci.inside import Inside, InsideTarget, InsideTimeout, InsideUnreachable
+from covirt.virtocid.driver.agent.captured import Processes
 from covirt.virtocid.driver.agent.errors import AgentUnresponsive, refused
 from covirt.virtocid.driver.run import Run
 
@@ -30,6 +31,7 @@ class GuestRun:
     def __init__(self, run: Run, cgroup_files: tuple[str, ...], open_inside: OpenInside) -> None:
         self.run = run
         self.handles: set[int] = set()
+        self.processes = Processes()
         self._cgroup_files = cgroup_files
         self._open_inside = open_inside
         self._inside: Inside | None = None
@@ -67,6 +69,7 @@ class GuestRun:
         inside = self._inside
         if inside is not None:
             inside.kill()
+        self.processes.close()
         with self._turn:
             self._drop()
 

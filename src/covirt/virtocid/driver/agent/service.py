@@ -18,6 +18,7 @@ from covirt.virtocid.driver.agent.errors import (
     BadAgentTimeout,
     Refused,
 )
+from covirt.virtocid.driver.agent.execution import StartProcess
 from covirt.virtocid.driver.agent.guest import GuestRun, OpenInside
 from covirt.virtocid.driver.agent.power import Power
 from covirt.virtocid.driver.agent.table import REFUSED, all_commands
@@ -39,10 +40,16 @@ _UNKNOWN: Final = "<unknown>"
 class Agent:
     """One for all domains. Thread-safe."""
 
-    def __init__(self, services: Services, power: Power, open_inside: OpenInside = open_inside) -> None:
+    def __init__(
+        self,
+        services: Services,
+        power: Power,
+        start_process: StartProcess,
+        open_inside: OpenInside = open_inside,
+    ) -> None:
         self._services = services
         self._open_inside = open_inside
-        self._commands = all_commands(power)
+        self._commands = all_commands(power, start_process)
         self._lock = threading.Lock()
         self._guests: dict[UUID, GuestRun] = {}
         self._timeouts: dict[UUID, int] = {}

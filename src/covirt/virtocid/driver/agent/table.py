@@ -9,6 +9,7 @@ import covirt
 from covirt.virtocid.driver.agent import files, filesystems, information, network
 from covirt.virtocid.driver.agent.arguments import Arguments
 from covirt.virtocid.driver.agent.command import Call, Command, Commands, Json
+from covirt.virtocid.driver.agent.execution import StartProcess, execution_commands
 from covirt.virtocid.driver.agent.power import Power, power_commands
 
 _CLOCK: Final = "the clock of a container is the host's"
@@ -33,12 +34,13 @@ REFUSED: Final[Mapping[str, str]] = {
 }
 
 
-def all_commands(power: Power) -> Commands:
+def all_commands(power: Power, start_process: StartProcess) -> Commands:
     commands: dict[str, Command] = {
         **information.COMMANDS,
         **filesystems.COMMANDS,
         **network.COMMANDS,
         **files.COMMANDS,
+        **execution_commands(start_process),
         **power_commands(power),
     }
 

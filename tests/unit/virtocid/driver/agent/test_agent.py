@@ -38,7 +38,7 @@ class Box:
 @pytest.fixture
 def box(host: FakeHost, tmp_path: Path) -> Iterator[Box]:
     inside = FakeInside(tmp_path)
-    agent = Agent(host.services, host.driver.lifecycle, inside.start)
+    agent = Agent(host.services, host.driver.lifecycle, host.driver.executions.start, inside.start)
     host.driver.lifecycle.endings.before_clean_up.append(agent.forget)
     yield Box(host, agent, inside)
     agent.close()
