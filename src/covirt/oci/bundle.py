@@ -15,6 +15,7 @@ mount table, also after a kill -9.
       resolv.conf hosts hostname
 """
 
+import contextlib
 import functools
 import json
 import logging
@@ -107,6 +108,15 @@ class Bundles(Protocol):
     def remove(self, directory: Path) -> None:
         """Remove it, whatever state it is in; absent is fine. May be called again after a failure."""
 
+    def add_volume(self, directory: Path, name: str, volume: AnyVolume, image: tuple[Path, str] | None) -> None:
+        """Show one volume more, at volume_view(), while the container runs.
+
+        ``image``, its image's file and digest, fills a volume that is new; None where nothing is filled.
+        """
+
+    def remove_volume(self, directory: Path, name: str) -> None:
+        """Let a volume go that the container has no more; absent is fine."""
+
 
 class MountedBundles:
     """Bundles on idmapped and overlay mounts, see prepare_bundle()."""
@@ -123,6 +133,24 @@ class MountedBundles:
 
     def remove(self, directory: Path) -> None:
         remove_bundle(directory, images=self._images, disks=self._disks)
+
+    def add_volume(self, directory: Path, name: str, volume: AnyVolume, image: tuple[Path, str] | None) -> None:
+        """Raises what mount_view() raises."""
+        mount.require_own(directory, self._images.run_dir)
+        namespace = namespaces_directory(directory) / "user"
+        with contextlib.ExitStack() as held:
+            root = held.enter_context(self._images.hold(*image))[0] / _ROOTFS_IN_IMAGE if image else None
+            view = volume_view(directory, name)
+            mount_view(volume, view, user_namespace=namespace, disks=self._disks, image_root=root)
+
+    def remove_volume(self, directory: Path, name: str) -> None:
+        """Raises UnmountFailed."""
+        view = volume_view(directory, name)
+        while mount.unmount(view):
+            pass
+        with contextlib.suppress(FileNotFoundError):
+            view.rmdir()
+        self._disks.release_unused()
 
 
 def namespaces_directory(bundle: Path) -> Path:

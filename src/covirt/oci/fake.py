@@ -17,6 +17,7 @@ from covirt.oci.idmap import IdMap
 from covirt.oci.isolation_errors import ImageFileMissing
 from covirt.oci.monitor import CREATE_SECONDS, ConmonMonitor
 from covirt.oci.namespaces import Namespaces
+from covirt.oci.volume.views import AnyVolume
 
 
 def fake_monitor(*, timeout_seconds: float = CREATE_SECONDS) -> ConmonMonitor:
@@ -43,6 +44,12 @@ class FakeBundles:
 
     def remove(self, directory: Path) -> None:
         remove_tree(directory)
+
+    def add_volume(self, directory: Path, name: str, volume: AnyVolume, image: tuple[Path, str] | None) -> None:
+        """Nothing is shown."""
+
+    def remove_volume(self, directory: Path, name: str) -> None:
+        """Nothing was."""
 
 
 class FakeNamespaces:

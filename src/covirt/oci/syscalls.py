@@ -7,11 +7,16 @@ linux/mount.h, linux/openat2.h and sched.h. Every function raises OSError with t
 """
 
 import ctypes
+import errno
 import os
+from collections.abc import Mapping
 from typing import Final
 
 _OPEN_TREE: Final = 428
 _MOVE_MOUNT: Final = 429
+_FSOPEN: Final = 430
+_FSCONFIG: Final = 431
+_FSMOUNT: Final = 432
 _OPENAT2: Final = 437
 _MOUNT_SETATTR: Final = 442
 
@@ -19,6 +24,11 @@ AT_FDCWD: Final = -100
 AT_EMPTY_PATH: Final = 0x1000
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
+_MOVE_MOUNT_T_EMPTY_PATH: Final = 0x40
+_FSOPEN_CLOEXEC: Final = 1
+_FSMOUNT_CLOEXEC: Final = 1
+_FSCONFIG_SET_STRING: Final = 1
+_FSCONFIG_CMD_CREATE: Final = 6
 
 MS_RDONLY: Final = 1
 MS_NOSUID: Final = 2
@@ -38,6 +48,7 @@ RESOLVE_NO_SYMLINKS: Final = 0x04
 RESOLVE_BENEATH: Final = 0x08
 RESOLVE_IN_ROOT: Final = 0x10
 
+CLONE_FS: Final = 0x00000200
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWUTS: Final = 0x04000000
 CLONE_NEWIPC: Final = 0x08000000
@@ -45,7 +56,8 @@ CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
 
-_MS_REC_PRIVATE: Final = 0x4000 | 0x40000
+_MS_PRIVATE: Final = 0x40000
+_MS_REC_PRIVATE: Final = 0x4000 | _MS_PRIVATE
 _AT_RECURSIVE: Final = 0x8000
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -103,9 +115,14 @@ def clone_mount(source: str) -> int:
     )
 
 
-def change_mount(descriptor: int, *, attributes: int, user_namespace: int | None = None) -> None:
-    """Set MOUNT_ATTR_* on a detached mount; with ``user_namespace`` (a descriptor) also map its ids."""
-    change = _MountAttr(attr_set=attributes)
+def change_mount(
+    descriptor: int, *, attributes: int = 0, user_namespace: int | None = None, private: bool = False
+) -> None:
+    """Set MOUNT_ATTR_* on a detached mount; with ``user_namespace`` (a descriptor) also map its ids.
+
+    ``private``: what is mounted below it or below the mount that it is a copy of does not spread to the other.
+    """
+    change = _MountAttr(attr_set=attributes, propagation=_MS_PRIVATE if private else 0)
     if user_namespace is not None:
         change.attr_set |= MOUNT_ATTR_IDMAP
         change.userns_fd = user_namespace
@@ -134,6 +151,46 @@ def attach_mount(descriptor: int, target: str) -> None:
         ),
         target,
     )
+
+
+def attach_mount_on(descriptor: int, directory: int) -> None:
+    """Give a detached mount its place on an open directory of the calling thread's mount namespace."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
+    _checked(
+        _libc.syscall(
+            _MOVE_MOUNT, ctypes.c_long(descriptor), b"", ctypes.c_long(directory), b"", ctypes.c_ulong(flags)
+        )
+    )
+
+
+def detached_tmpfs(options: Mapping[str, str], *, attributes: int) -> int:
+    """A descriptor of a new tmpfs that is mounted nowhere yet."""
+    context = _checked(_libc.syscall(_FSOPEN, b"tmpfs", ctypes.c_ulong(_FSOPEN_CLOEXEC)))
+    try:
+        for name, value in options.items():
+            _configure(context, _FSCONFIG_SET_STRING, name.encode(), value.encode())
+        _configure(context, _FSCONFIG_CMD_CREATE, None, None)
+        return _checked(
+            _libc.syscall(
+                _FSMOUNT, ctypes.c_long(context), ctypes.c_ulong(_FSMOUNT_CLOEXEC), ctypes.c_ulong(attributes)
+            )
+        )
+    finally:
+        os.close(context)
+
+
+def _configure(context: int, command: int, key: bytes | None, value: bytes | None) -> None:
+    arguments = (ctypes.c_long(context), ctypes.c_ulong(command), key, value, ctypes.c_long(0))
+    _checked(_libc.syscall(_FSCONFIG, *arguments))
+
+
+def act_as_user(uid: int, gid: int) -> None:
+    """Be this user towards files, without any right of root, for the calling thread alone: one that ends soon."""
+    _libc.setfsgid(ctypes.c_uint(gid))
+    _libc.setfsuid(ctypes.c_uint(uid))
+    # These calls answer with what was before, right or wrong; asking for an impossible id changes nothing and tells.
+    if _libc.setfsgid(ctypes.c_uint(-1)) != gid or _libc.setfsuid(ctypes.c_uint(-1)) != uid:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def open_in_root(root: int, path: str, *, flags: int = os.O_RDONLY) -> int:
@@ -175,7 +232,7 @@ def filesystem_type(path: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    """unshare(2); with CLONE_NEWUSER only in a process that has one thread."""
+    """unshare(2) for the calling thread; with CLONE_NEWUSER only in a process that has one thread."""
     _checked(_libc.unshare(ctypes.c_int(flags)))
 
 

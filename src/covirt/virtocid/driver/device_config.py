@@ -104,7 +104,7 @@ def _same(present: Device, wanted: Device) -> bool:
         case Disk(), Disk():
             return present.target == wanted.target
         case Filesystem(), Filesystem():
-            return _plain(present.target) == _plain(wanted.target)
+            return plain_directory(present.target) == plain_directory(wanted.target)
         case Interface(), Interface():
             return _same_interface(present, wanted)
         case Console(), Console():
@@ -125,7 +125,7 @@ def _collides(present: Device, new: Device) -> bool:
         case Disk(), Disk():
             return present.target == new.target
         case Filesystem(), Filesystem():
-            return _plain(present.target) == _plain(new.target)
+            return plain_directory(present.target) == plain_directory(new.target)
         case Interface(), Interface():
             return any(
                 mine is not None and mine in theirs
@@ -138,5 +138,6 @@ def _collides(present: Device, new: Device) -> bool:
     return False
 
 
-def _plain(directory: str) -> str:
+def plain_directory(directory: str) -> str:
+    """A path without needless slashes."""
     return normpath(f"/{directory.lstrip('/')}")

@@ -7,9 +7,10 @@ from typing import Any, Final, Protocol
 
 from covirt.virtocid.driver.device_config import words_for
 from covirt.virtocid.driver.device_errors import DeviceFixed
-from covirt.virtocid.driver.domain_xml.model_devices import Console, Disk, DiskDevice, Interface
+from covirt.virtocid.driver.domain_xml.model_devices import Console, Disk, DiskDevice, Filesystem, Interface
 from covirt.virtocid.driver.domain_xml.parse import Device
 from covirt.virtocid.driver.hot_interfaces import HotInterfaces
+from covirt.virtocid.driver.hot_mounts import HotMounts
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 
@@ -36,7 +37,10 @@ class HotPart(Protocol):
         """Make what is there what the run says; may be repeated."""
 
 
-_PARTS: Final[Mapping[type, Callable[[Services], HotPart]]] = {Interface: HotInterfaces}
+_PARTS: Final[Mapping[type, Callable[[Services], HotPart]]] = {
+    Interface: HotInterfaces,
+    Filesystem: HotMounts,
+}
 
 
 def part_for(services: Services, device: Device) -> HotPart:

@@ -85,7 +85,8 @@ class HotMount:
     """What was mounted into a running container, and the directories that were ``made`` for it, outermost first."""
 
     alias: str
-    mount_id: int  # the kernel's, as in mountinfo
+    view: str  # the name of the volume's view in the bundle
+    mount_id: int = 0  # the kernel's, as in mountinfo; 0 as long as there is nothing inside
     made: tuple[str, ...] = ()
 
 
@@ -406,6 +407,7 @@ def _device_change(fields: _Fields) -> DeviceChange | None:
 def _hot_mount(fields: _Fields) -> HotMount:
     return HotMount(
         alias=fields.required("alias", str),
+        view=fields.required("view", str),
         mount_id=fields.required("mount_id", int),
         made=tuple(name or "" for name in fields.texts("made")),
     )
