@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,24 @@ class TestHostile:
         inside(virtocid, "rm -r /a; mv /b /a")
         detach(virtocid, directory(shown, "/a/data"))
         assert "/a/data" not in targets(virtocid)
+
+    def test_places_that_change_all_the_time(self, virtocid: Virtocid, shown: Path) -> None:
+        """Attached or refused, but never anywhere outside, and never left behind."""
+        virtocid.run("web", OBEDIENT)
+        before = traces_of_runs(virtocid.root)
+        turning = "while :; do mkdir -p /a/x /c; mv /a /b; ln -s /c /a; rm -f /a; rm -rf /b 2>/dev/null; done"
+        inside(virtocid, f"({turning}) > /dev/null 2>&1 &")
+        with virtocid.connect() as connection:
+            domain = connection.lookupByName("web")
+            for _ in range(20):
+                with suppress(libvirt.libvirtError):
+                    domain.attachDevice(directory(shown / "inner", "/a/x"))
+            ours = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(shown) in line]
+            assert all(str(virtocid.root.run_dir) in line for line in ours)
+        inside(virtocid, "kill %1; kill $(ps | grep 'mkdir -p' | cut -c1-6); true")
+        virtocid.virsh("destroy", "web")
+        virtocid.virsh("start", "web")
+        assert len(traces_of_runs(virtocid.root)) == len(before)
 
     def test_rights_to_mount(self, virtocid: Virtocid, shown: Path) -> None:
         """A mount made before the container's first process is locked; one that comes later is not."""

@@ -12,8 +12,11 @@ import pytest
 from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
 from covirt.virtocid.driver.store import (
+    DeviceChange,
+    DeviceStep,
     DomainRecord,
     DomainStore,
+    HotMount,
     RunPhase,
     RunRecord,
     RunStore,
@@ -52,6 +55,8 @@ def run(uuid: UUID = FIRST) -> RunRecord:
         started_at=1.5,
         user_request=UserRequest.SHUTDOWN,
         paused=True,
+        device_change=DeviceChange(step=DeviceStep.DETACHING, alias="fs0", configured=True),
+        hot_mounts=(HotMount(alias="fs0", view="hot0", mount_id=71, made=("/srv", "/srv/data")),),
     )
 
 
