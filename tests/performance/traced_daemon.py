@@ -46,7 +46,7 @@ _STEPS: Final = (
     "covirt.virtocid.driver.network:plug",
     "covirt.oci.interface:_bridge",
     "covirt.oci.interface:_make_pair",
-    "covirt.oci.interface:_in_namespace",
+    "covirt.oci.interface:in_network_namespace",
     "covirt.oci.interface:_configure",
     "covirt.oci.interface:_activate",
     "covirt.oci.runtimes.command_line:CommandLineRuntime.start",
