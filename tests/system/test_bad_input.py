@@ -35,7 +35,7 @@ _DEFINITIONS = {
     "a bomb": (_BOMB, "DOCTYPE"),
     "an external entity": (_FILE, "DOCTYPE"),
     "a DOCTYPE alone": ("<!DOCTYPE domain>" + _GOOD, "DOCTYPE"),
-    "another type": (changed("type='oci'", "type='kvm'"), "/domain/@type"),
+    "another type": (changed("type='oci'", "type='xen'"), "/domain/@type"),
     "no name": (changed("<name>web</name>", ""), "name"),
     "a name with a slash": (changed("<name>web", "<name>../web"), "/domain/name"),
     "a broken UUID": (changed("<name>", "<uuid>1234</uuid><name>"), "/domain/uuid"),

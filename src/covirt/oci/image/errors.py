@@ -14,6 +14,10 @@ class UnknownSourceScheme(InvalidRequest):
     )
 
 
+class SourceWithoutScheme(InvalidRequest):
+    template = "{source}: the source has no scheme; write docker://{source} for an image of a registry"
+
+
 class BadSource(InvalidRequest):
     template = "{source}: not a valid source: {reason}"
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from covirt.oci.image.errors import BadImageName, BadSource, UnknownSourceScheme
+from covirt.oci.image.errors import BadImageName, BadSource, SourceWithoutScheme, UnknownSourceScheme
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _USER_INFO: Final = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@\"']*@")
@@ -58,11 +58,14 @@ def check_name(name: str) -> str:
 
 
 def parse_source(text: str) -> Source:
-    """Read SOURCE of ``virtocid-image import``. Raises UnknownSourceScheme, BadSource."""
+    """Read SOURCE of ``virtocid-image import``. Raises UnknownSourceScheme, SourceWithoutScheme, BadSource."""
     prefix, colon, rest = text.partition(":")
     try:
         scheme = Scheme(prefix)
     except ValueError:
+        # "docker-daemon:x" is a scheme, and not a repository with a tag.
+        if ("/" in text or not colon) and _REGISTRY_REFERENCE.fullmatch(text):
+            raise SourceWithoutScheme(source=text) from None
         raise UnknownSourceScheme(source=scrub(text), scheme=prefix if colon else "") from None
     if "\0" in text or "\n" in text:
         raise BadSource(source=repr(text), reason="it holds a control character")

@@ -178,11 +178,13 @@ class ImageStore:
         log.info("Image adopted path=%s name=%s", path, name)
         return read_image(target, name=name)
 
-    def hold(self, image: ContainerImage, uuid: uuids.UUID | str) -> None:
-        """Mark the image as used by this domain. Again is fine. Raises NoSuchImage."""
+    def hold(self, image: ContainerImage, uuid: uuids.UUID | str, *, domain: str = "") -> None:
+        """Mark the image as used by this domain, whose name is for people. Again is fine. Raises NoSuchImage."""
         make_directory(self._images)
         with locked(self._images / ".lock"):
-            self._mark(self.file_digest(image), str(uuids.UUID(str(uuid))))
+            mark = self._mark(self.file_digest(image), str(uuids.UUID(str(uuid))))
+            if domain:
+                mark.write_text(domain)
 
     def release(self, image: ContainerImage | None, uuid: uuids.UUID | str) -> None:
         """Take the mark back; without an image (its file is gone), take all marks of this domain back."""
@@ -240,10 +242,12 @@ class ImageStore:
         _require_programs("mkfs.erofs" if filesystem == "erofs" else "mke2fs")
         return filesystem
 
-    def _mark(self, file_digest: str, uuid: str) -> None:
+    def _mark(self, file_digest: str, uuid: str) -> Path:
         directory = self._users / file_digest.removeprefix("sha256:")
         make_directory(directory)
-        (directory / uuid).touch(mode=0o600)
+        mark = directory / uuid
+        mark.touch(mode=0o600)
+        return mark
 
     def _marked(self) -> tuple[Path, ...]:
         return tuple(self._users.iterdir()) if self._users.is_dir() else ()
@@ -261,7 +265,12 @@ class ImageStore:
         except (NotAnImage, ImageDamaged):
             return  # nothing can run from it
         if users:
-            raise ImageInUse(name=name, users=", ".join(users))
+            raise ImageInUse(name=name, users=", ".join(map(self._named, users)))
+
+    def _named(self, uuid: str) -> str:
+        """A user by its domain's name, where a mark tells it."""
+        names = (mark.read_text(errors="replace") for mark in self._users.glob(f"*/{uuid}"))
+        return next((f"{name} ({uuid})" for name in names if name), uuid)
 
     def _publish(self, path: Path, target: Path, name: str, file_digest: str) -> None:
         make_directory(self._images)

@@ -65,7 +65,7 @@ class Definitions:
         with domain.job("define"), self._lock:
             detail = DefinedDetail.UPDATED if domain.persistent else DefinedDetail.ADDED
             if not config.is_placeholder:
-                self._services.images.hold(self._services.image_of(config), domain.uuid)
+                self._services.images.hold(self._services.image_of(config), domain.uuid, domain=config.name)
             if domain.run is not None and not domain.persistent:
                 run = replace(domain.run, persistent=True)
                 self._services.runs.save(run.record)
@@ -106,7 +106,7 @@ class Definitions:
             raise UuidInUse(uuid=config.uuid, name=domain.name)
         with domain.job("create"):
             domain.require_inactive()
-            self._services.images.hold(self._services.image_of(config), domain.uuid)
+            self._services.images.hold(self._services.image_of(config), domain.uuid, domain=config.name)
             start(domain, config)
         return domain
 
@@ -184,7 +184,7 @@ class Definitions:
             first_id = services.ids.take(config.uuid)
             undo.add("free ids", lambda: services.ids.free(config.uuid))
             if not config.is_placeholder:
-                services.images.hold(services.image_of(config), config.uuid)
+                services.images.hold(services.image_of(config), config.uuid, domain=config.name)
             undo.add("release image", lambda: services.images.release(None, config.uuid))
             domain = Domain(config.uuid, DomainFacts(config=config, first_id=first_id, transient=not persistent))
             if persistent:

@@ -109,7 +109,9 @@ class TestFailures:
         ("source", "words"),
         [
             ("ftp://x/y", "the scheme 'ftp' is not known"),
-            ("busybox", "the scheme '' is not known"),
+            ("busybox", "write docker://busybox"),
+            ("docker.io/library/busybox:1", "write docker://docker.io/library/busybox:1 for an image of a registry"),
+            ("UPPER", "the scheme '' is not known"),
             ("docker://UPPER/case", "not a valid source"),
             ("docker://someone:secret@host/x", "credentials do not belong here"),
             ("oci:", "write oci:PATH"),

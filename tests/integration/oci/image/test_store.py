@@ -90,6 +90,9 @@ class TestUsers:
         store.release(image, _OTHER)
         with pytest.raises(errors.ImageInUse, match=rf"'box' is used by {_DOMAIN}"):
             store.remove("box")
+        store.hold(image, _DOMAIN, domain="web")
+        with pytest.raises(errors.ImageInUse, match=rf"'box' is used by web \({_DOMAIN}\)"):
+            store.remove("box")
         assert store.find("box") == image
         store.release(image, _DOMAIN)
         store.release(image, _DOMAIN)

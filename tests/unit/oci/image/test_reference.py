@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covirt.common.errors import Error
-from covirt.oci.image.errors import BadSource, UnknownSourceScheme
+from covirt.oci.image.errors import BadSource, SourceWithoutScheme, UnknownSourceScheme
 from covirt.oci.image.reference import Scheme, check_name, parse_source, scrub
 
 _DIGEST = f"sha256:{'a' * 64}"
@@ -47,10 +47,16 @@ def test_a_relative_path_becomes_absolute(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.parametrize(
-    "text", ["", "busybox", "/a/path", "ftp://x", "dir:/x", "docker-daemon:x", "containers-storage:x"]
+    "text", ["", "UPPER", "/a/path", "ftp://x", "dir:/x", "docker-daemon:x", "containers-storage:x"]
 )
 def test_other_schemes_are_unknown(text: str) -> None:
     with pytest.raises(UnknownSourceScheme, match=r"is not known; write one of docker://"):
+        parse_source(text)
+
+
+@pytest.mark.parametrize("text", ["busybox", "docker.io/library/busybox", "host:5000/box:tag"])
+def test_a_registry_needs_its_scheme(text: str) -> None:
+    with pytest.raises(SourceWithoutScheme, match=f"write docker://{text} "):
         parse_source(text)
 
 

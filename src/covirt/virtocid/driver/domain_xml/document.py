@@ -52,8 +52,10 @@ def read_document(xml: str) -> etree._Element:
     )
     try:
         root = etree.fromstring(data, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise XmlError(reason=str(error) or "it is empty") from error
+    except etree.XMLSyntaxError as error:
+        raise XmlError(reason=error.msg or "it is empty") from error
+    except ValueError as error:
+        raise XmlError(reason=str(error)) from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise XmlError(reason="a DOCTYPE is not allowed")
     _drop_comments(root)

@@ -5,7 +5,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from covirt.common.dialect import OVIRT_CONTAINER_NAMESPACE
+from covirt.common.dialect import COVIRT_NAMESPACE, OVIRT_CONTAINER_NAMESPACE
 from covirt.virtocid.driver.domain_xml import values
 from covirt.virtocid.driver.domain_xml.document import fragment_text
 from covirt.virtocid.driver.domain_xml.model import MetadataElement, OvirtContainer
@@ -14,6 +14,7 @@ from covirt.virtocid.driver.domain_xml.node import Node, Report
 from covirt.virtocid.driver.domain_xml.parse_settings import CONTAINER_TAG, read_settings
 
 _OVIRT_TAG: Final = f"{{{OVIRT_CONTAINER_NAMESPACE}}}"
+_OUR_NAMESPACES: Final = COVIRT_NAMESPACE.rpartition("/")[0]  # any version of the settings
 _DOCKER: Final = "docker"
 
 
@@ -34,6 +35,8 @@ def read_metadata(node: Node | None, report: Report) -> Metadata:
         uri, _, _ = child.tag.removeprefix("{").rpartition("}")
         if not uri:
             raise child.invalid("an element of <metadata> needs a namespace of its own")
+        if uri.startswith(_OUR_NAMESPACES) and uri != COVIRT_NAMESPACE:
+            raise child.invalid(f"the namespace {uri} is not known here; this virtocid knows {COVIRT_NAMESPACE}")
         if uri in elements or (child.tag == CONTAINER_TAG and seen_container):
             raise child.invalid(f"there are two elements of the namespace {uri}")
         if child.tag == CONTAINER_TAG:

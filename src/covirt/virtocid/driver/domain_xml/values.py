@@ -168,8 +168,13 @@ def absolute_path(text: str) -> str:
 
 def container_image(text: str) -> str:
     """A path of an image file, or a name in the image store."""
-    if "/" in text:
+    if text.startswith("/"):
         return absolute_path(text)
+    if "/" in text or ":" in text:
+        raise ValueError(
+            f"{text!r} is neither an absolute path nor the name of an imported container image; an image of a "
+            "registry is imported first (virtocid-image import docker://… --name NAME) and then called NAME"
+        )
     if not _STORE_NAME.fullmatch(text):
         raise ValueError(f"{text!r} is neither an absolute path nor the name of an imported container image")
     return text

@@ -191,7 +191,9 @@ DEVICES = [
 ]
 SETTINGS = [
     ("<c:imagee>web</c:imagee>", "/c:imagee", "<imagee> means nothing here"),
-    ("<c:image>images/web</c:image>", "/c:image", "not an absolute path"),
+    ("<c:image>images/web</c:image>", "/c:image", "neither an absolute path nor the name"),
+    ("<c:image>docker://docker.io/web:1</c:image>", "/c:image", "virtocid-image import docker://"),
+    ("<c:image>web:1</c:image>", "/c:image", "virtocid-image import docker://"),
     ("<c:image>-rf</c:image>", "/c:image", "neither an absolute path nor the name"),
     ("<c:stop signal='SIGFOO'/>", "/c:stop/@signal", "not a signal"),
     ("<c:stop signal='0'/>", "/c:stop/@signal", "not a signal"),
@@ -263,6 +265,11 @@ def test_settings(content: str, xpath: str, reason: str) -> None:
 )
 def test_whole_documents(xml: str, reason: str) -> None:
     assert reason in str(refusal(xml))
+
+
+def test_settings_of_another_release_are_not_overlooked() -> None:
+    xml = domain().replace(NAMESPACE, "https://covirt.org/xmlns/container/2.0")
+    assert f"this virtocid knows {NAMESPACE}" in str(refusal(xml))
 
 
 def test_metadata_needs_namespaces() -> None:
