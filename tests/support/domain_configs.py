@@ -99,34 +99,48 @@ INTERFACES = st.builds(
     alias=_optional(WORDS.map("ua-{}".format)),
     kept=KEPT,
 )
+DISK_MOUNTS = st.builds(
+    model.DiskMount, target=_INNER_PATHS, subpath=_optional(st.sampled_from(["shop", "a b/c", "x/y/z"]))
+)
 DISKS = st.builds(
     model.Disk,
     device=st.just(model.DiskDevice.DISK),
-    type=st.sampled_from(model.DiskType),
+    type=st.sampled_from(["file", "block"]).map(model.DiskType),
     source=PATHS,
     target=WORDS,
     bus=_optional(WORDS),
     format=st.sampled_from([None, "raw"]),
     readonly=st.booleans(),
     shareable=st.booleans(),
+    mount=_optional(DISK_MOUNTS),
     alias=_optional(WORDS.map("ua-{}".format)),
     kept=KEPT,
 )
-FILESYSTEMS = st.builds(
-    model.Filesystem,
-    type=st.sampled_from(["mount", "bind", "file", "block"]).map(model.FilesystemType),
-    source=PATHS,
-    target=_INNER_PATHS,
-    readonly=st.booleans(),
-    alias=_optional(WORDS.map("ua-{}".format)),
-    kept=KEPT,
-) | st.builds(
-    model.Filesystem,
-    type=st.just(model.FilesystemType.RAM),
-    source=st.none(),
-    target=_INNER_PATHS,
-    readonly=st.booleans(),
-    size_bytes=SIZES,
+FILESYSTEMS = (
+    st.builds(
+        model.Filesystem,
+        type=st.sampled_from(["mount", "bind", "file", "block"]).map(model.FilesystemType),
+        source=PATHS,
+        target=_INNER_PATHS,
+        readonly=st.booleans(),
+        alias=_optional(WORDS.map("ua-{}".format)),
+        kept=KEPT,
+    )
+    | st.builds(
+        model.Filesystem,
+        type=st.just(model.FilesystemType.MOUNT),
+        source=PATHS,
+        target=_INNER_PATHS,
+        access=_optional(st.sampled_from(model.AccessMode)),
+    )
+    | st.builds(
+        model.Filesystem,
+        type=st.just(model.FilesystemType.RAM),
+        source=st.none(),
+        target=_INNER_PATHS,
+        readonly=st.booleans(),
+        size_bytes=SIZES,
+    )
 )
 CONSOLES = st.builds(
     model.Console,
@@ -163,7 +177,12 @@ SETTINGS = st.builds(
     seccomp=st.sampled_from([None, "unconfined", "/etc/profile.json"]),
     no_new_privileges=st.booleans(),
     readonly_root=st.booleans(),
-    root_layer=_optional(st.sampled_from(model.RootLayer)),
+    root_layer=st.sampled_from([None, model.RootLayer.KEPT]),
+    root_disk=_optional(WORDS),
+    volumes=_tuples(st.builds(model.VolumeMapping, disk=WORDS, mount=DISK_MOUNTS), by=lambda item: item.disk),
+    discarded_volumes=_tuples(
+        st.builds(model.DiscardedVolume, target=_INNER_PATHS, size_bytes=_optional(st.integers(1, 2**50)))
+    ),
     rlimits=_tuples(LIMITS, by=lambda limit: limit.name),
     sysctls=_tuples(st.sampled_from([("net.ipv4.ip_forward", "1"), ("kernel.shmmax", " 5 ")]), by=str),
     shm_size_bytes=_optional(st.integers(1, 2**50)),

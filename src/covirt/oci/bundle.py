@@ -180,7 +180,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
         image_root = _mount_root(request, rootfs, images, disks, undo)
         volumes = []
         for number, volume in enumerate(request.volumes):
-            view = volume_view(directory, number)
+            view = volume_view(directory, volume.name or number)
             undo.add(f"unmount {view}", functools.partial(mount.unmount, view))
             namespace = request.namespaces.user
             volumes.append(mount_view(volume, view, user_namespace=namespace, disks=disks, image_root=image_root))

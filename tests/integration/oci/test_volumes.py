@@ -404,9 +404,9 @@ def test_a_subpath_stays_inside(disks: Disks, disk_dir: Path) -> None:
         (data / "up").symlink_to("..")
         (data / "file").write_text("no directory")
         for bad in ("etc", "up", "etc/ssl", "file", "..", "a/../../b"):
-            with pytest.raises(NoSuchSubpath), directory_below(data, bad):
+            with pytest.raises(NoSuchSubpath), directory_below(data, bad, volume="it"):
                 pass
-        with directory_below(data, "a/b") as inside:
+        with directory_below(data, "a/b", volume="it") as inside:
             (inside / "made").touch()
         assert (data / "a/b/made").exists()
 

@@ -49,11 +49,11 @@ def fill(top: Path, image_root: Path | None, destination: str) -> Path:
 
 
 @contextlib.contextmanager
-def directory_below(data: Path, subpath: str) -> Iterator[Path]:
+def directory_below(data: Path, subpath: str, *, volume: object) -> Iterator[Path]:
     """A path, good during the block, of a directory in a volume; made where it is missing.
 
-    A container may change the volume meanwhile: no link is followed, and nothing outside is reached. Raises
-    NoSuchSubpath.
+    A container may change the volume meanwhile: no link is followed, and nothing outside is reached. ``volume`` is
+    its name in messages. Raises NoSuchSubpath.
     """
     with contextlib.ExitStack() as opened:
         try:
@@ -65,7 +65,7 @@ def directory_below(data: Path, subpath: str) -> Iterator[Path]:
                 place = syscalls.open_beneath(place, name, flags=_DIRECTORY)
                 opened.callback(os.close, place)
         except OSError as error:
-            raise NoSuchSubpath(subpath=subpath, path=data, reason=error.strerror) from error
+            raise NoSuchSubpath(subpath=subpath, path=volume, reason=error.strerror) from error
         yield Path(f"/proc/self/fd/{place}")
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container's own view of a volume: one mount below its bundle, with its ids, which is all that it holds of it.
 
+A volume's ``name`` is that of its view's directory; without one it is a number.
 Unmounting the view lets the volume go: the disk, its loop device and its locks are free with the last view.
 """
 
@@ -30,6 +31,7 @@ class Volume:
     destination: str
     read_only: bool = False
     idmapped: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class DiskVolume:
     disk: Disk
     destination: str
     subpath: str = ""
+    name: str = ""
 
     @property
     def read_only(self) -> bool:
@@ -52,6 +55,7 @@ class KeptVolume:
     directory: Path
     destination: str
     read_only: bool = False
+    name: str = ""
 
 
 AnyVolume = Volume | DiskVolume | KeptVolume
@@ -78,7 +82,9 @@ def _source(volume: AnyVolume, disks: Disks, image_root: Path | None, held: Exit
     if isinstance(volume, DiskVolume):
         top = held.enter_context(disks.hold(volume.disk))
         data = fill(top, None if volume.subpath else image_root, volume.destination)
-        return held.enter_context(directory_below(data, volume.subpath)) if volume.subpath else data
+        if not volume.subpath:
+            return data
+        return held.enter_context(directory_below(data, volume.subpath, volume=volume.disk.path))
     if isinstance(volume, KeptVolume):
         make_directory(volume.directory.parent, mode=0o700)
         make_directory(volume.directory, mode=0o700)

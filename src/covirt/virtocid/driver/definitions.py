@@ -12,9 +12,10 @@ from covirt.common.dialect import STOP_CAUSE_NAMESPACE
 from covirt.common.undo import undo_on_failure
 from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.domain_xml.complete import complete_definition
-from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.domain_xml.model import DiskType, DomainConfig
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
-from covirt.virtocid.driver.errors import DomainIsTransient, NoSuchDomain, NotSupported, UuidInUse
+from covirt.virtocid.driver.errors import DomainIsTransient, NoSuchDomain, UuidInUse
+from covirt.virtocid.driver.mounts import check_mounts
 from covirt.virtocid.driver.network import require_own_names
 from covirt.virtocid.driver.plan import Plan, id_map
 from covirt.virtocid.driver.records import domain_record
@@ -125,6 +126,7 @@ class Definitions:
             else:
                 self._drop(domain)
             log.info("Domain undefined domain=%s uuid=%s", dom.name, dom.uuid)
+            services.kept_volumes.tell_kept(dom.name, dom.uuid)
             services.bus.lifecycle(dom, LifecycleEvent.UNDEFINED, UndefinedDetail.REMOVED)
 
     def set_autostart(self, domain: Domain, *, autostart: bool) -> None:
@@ -151,6 +153,10 @@ class Definitions:
         config = complete_definition(
             config, macs_in_use=self.macs_in_use(), generated_name_prefix=self._services.root.id
         )
+        # What describe() showed of volumes that are kept here: the image, not the XML, says which there are.
+        kept = self._services.kept_volumes
+        disks = tuple(disk for disk in config.disks if disk.type is not DiskType.DIR or not kept.has(disk.source))
+        config = replace(config, disks=disks)
         self._check(config)
         return config
 
@@ -162,10 +168,11 @@ class Definitions:
     def _check(self, config: DomainConfig) -> None:
         """Everything a start needs by name. Bridges may still come: only those that are refused for ever are."""
         services = self._services
-        _refuse_later_parts(config)
         services.runtime_of(config)
         image = services.image_of(config) if not config.is_placeholder else None
         services.console_log(config.uuid, config, persistent=True)
+        if image is not None:
+            check_mounts(config, image)
         services.volumes(config)
         require_own_names(config, (domain.next_config for domain in services.domains.all()))
         if image is not None:
@@ -207,21 +214,3 @@ def _log_what_has_no_effect(config: DomainConfig) -> None:
         log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, elements)
     if config.is_placeholder:
         log.info("A placeholder was defined: it names no container image, and cannot start domain=%s", config.name)
-
-
-def _refuse_later_parts(config: DomainConfig) -> None:
-    for disk in config.disks:
-        if disk.device == "disk":
-            raise NotSupported(what=f"the disk '{disk.target}'", reason="volumes on disks cannot be mounted yet")
-    for filesystem in config.filesystems:
-        if filesystem is config.image_filesystem:
-            continue
-        if filesystem.target == "/":
-            raise NotSupported(
-                what="a host directory as root file system", reason="the root comes from a container image only"
-            )
-        if filesystem.type in ("file", "block"):
-            raise NotSupported(
-                what=f"<filesystem type='{filesystem.type}'>",
-                reason="directories (mount) and memory (ram) can be shown",
-            )

@@ -21,6 +21,7 @@ from covirt.virtocid.driver.domain_xml.model import Disk
 from covirt.virtocid.driver.executions import Executions
 from covirt.virtocid.driver.filter_watch import FilterWatch
 from covirt.virtocid.driver.image_pool import ImagePool
+from covirt.virtocid.driver.kept_volumes import KeptVolumes
 from covirt.virtocid.driver.lifecycle import Lifecycle
 from covirt.virtocid.driver.log_rotation import LogRotation
 from covirt.virtocid.driver.metadata_service import MetadataService, stop_cause_element
@@ -92,9 +93,15 @@ class Driver:
         run = None if inactive else domain.run
         config = run.config if run else domain.next_config
         cause = stop_cause_element(domain, secure=secure)
+        if run is None and domain.run is None:
+            config = replace(config, disks=(*config.disks, *self._services.kept_volumes.disks(domain.uuid)))
         if cause is not None:
             config = replace(config, metadata=(*config.metadata, cause))
         return format_domain(config, live=run.live if run else None, secure=secure)
+
+    @property
+    def kept_volumes(self) -> KeptVolumes:
+        return self._services.kept_volumes
 
     def disk_path(self, disk: Disk) -> Path:
         """The file behind a disk; an image may be named as in the image store. Raises what ImageStore raises."""
@@ -113,7 +120,9 @@ class Driver:
             (f"tainted: more capabilities: {' '.join(settings.capabilities_add)}", bool(settings.capabilities_add)),
         ]
         restart = restarts.message(domain)
-        return (*(text for text, true in words if true), *([restart] if restart else []))
+        volumes = self._services.kept_volumes.of(domain.uuid)
+        kept = (f"volume {each.target} is kept in {each.directory}" for each in volumes)
+        return (*(text for text, true in words if true), *([restart] if restart else []), *kept)
 
     def capabilities_xml(self) -> str:
         shape = node.topology()

@@ -142,6 +142,32 @@ class DirectoryNotAllowed(Denied):
     )
 
 
+class UnmappedDisk(InvalidRequest):
+    template = (
+        "nothing says where in the container the disk '{disk}' is to be mounted; write <covirt:volume disk='{disk}' "
+        "target='/a/path'/> in <covirt:container>, or <covirt:volume target='/a/path'/> in the <disk>"
+    )
+
+
+class BadRootDisk(InvalidRequest):
+    template = "the disk '{disk}' of <covirt:root> cannot hold the root layer: {reason}"
+
+
+class BadMountTarget(InvalidRequest):
+    template = "nothing can be mounted at {path}: {reason}; choose another target"
+
+
+class OverlappingTargets(InvalidRequest):
+    template = "{one} and {other} are in each other's way; give them targets of which none lies in another"
+
+
+class ImageVolumeUnmapped(InvalidRequest):
+    template = (
+        "the image declares a volume at {path}, and nothing is mounted there; map a disk to it, or write "
+        "<covirt:volume discard='{path}'/> in <covirt:container> to have it in memory"
+    )
+
+
 class NoSuchInterface(InvalidRequest):
     template = "domain '{name}' has no interface '{device}'; virsh domiflist shows those it has"
 

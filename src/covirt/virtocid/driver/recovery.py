@@ -41,6 +41,7 @@ class Recovery:
     def run(self) -> None:
         self._load_domains()
         remove_all_left(self._services)
+        self._services.kept_volumes.finish_removals()
         runs = self._load_runs()
         living = {run.container_id: run for run in runs if self._lives(run)}
         self._services.network.adopt(living.values())

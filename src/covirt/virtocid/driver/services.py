@@ -24,13 +24,15 @@ from covirt.oci.runtimes.registry import Runtimes, load_runtimes
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.supervisor import Supervisor, supervisor_for
 from covirt.oci.volume.disks import Disks
-from covirt.oci.volume.views import Volume
+from covirt.oci.volume.views import AnyVolume, Volume
 from covirt.virtocid.config import VirtocidConfig
 from covirt.virtocid.driver.counters import Counters
 from covirt.virtocid.driver.domain import Domain
-from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.domain_xml.model import AccessMode, DomainConfig
 from covirt.virtocid.driver.errors import DirectoryNotAllowed, LogNotAllowed, NoImage
 from covirt.virtocid.driver.id_pool import IdPool
+from covirt.virtocid.driver.kept_volumes import KeptVolumes
+from covirt.virtocid.driver.mounts import volumes_of
 from covirt.virtocid.driver.network import HostNetwork, Network
 from covirt.virtocid.driver.registry import Domains
 from covirt.virtocid.driver.slice_limits import slice_resources
@@ -80,6 +82,10 @@ class Services:
     boot_id: str = field(default_factory=boot_id)
     timer: Timer = field(default_factory=Timer)
     counters: Counters = field(default_factory=Counters)
+
+    @property
+    def kept_volumes(self) -> KeptVolumes:
+        return KeptVolumes(self.root.state_dir)
 
     @property
     def left(self) -> RunStore:
@@ -159,6 +165,13 @@ class Services:
         directory = self.store.directory(uuid) if persistent else self.runs.directory(uuid)
         return directory / "console.log"
 
+    def mounts(
+        self, uuid: UUID, config: DomainConfig, image: ContainerImage, *, persistent: bool
+    ) -> tuple[AnyVolume, ...]:
+        """Everything of the host that shows in the container. Raises what volumes() raises."""
+        kept = self.kept_volumes.directory(uuid) if persistent else None
+        return (*self.volumes(config), *volumes_of(config, image, kept=kept))
+
     def volumes(self, config: DomainConfig) -> tuple[Volume, ...]:
         """<filesystem type='mount'>: host directories that the configuration allows.
 
@@ -169,6 +182,7 @@ class Services:
                 source=self._allowed(filesystem.source, writable=not filesystem.readonly),
                 destination=filesystem.target,
                 read_only=filesystem.readonly,
+                idmapped=filesystem.access is not AccessMode.MAPPED,
             )
             for filesystem in config.filesystems
             if filesystem.type in ("mount", "bind")

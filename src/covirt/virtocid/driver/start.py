@@ -36,7 +36,7 @@ from covirt.oci.image.model import ContainerImage
 from covirt.oci.monitor import MonitoredContainer
 from covirt.oci.namespaces import Namespaces
 from covirt.oci.runtime import Runtime
-from covirt.oci.spec import SpecRequest, build_spec
+from covirt.oci.spec import Mount, SpecRequest, build_spec
 from covirt.oci.supervisor import RunCgroup
 from covirt.oci.users import resolve_user
 from covirt.virtocid.driver.domain import Domain
@@ -44,6 +44,7 @@ from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
+from covirt.virtocid.driver.mounts import discarded_mounts, root_disk
 from covirt.virtocid.driver.plan import Places, Plan, id_map
 from covirt.virtocid.driver.run import BUNDLE, Run, run_of
 from covirt.virtocid.driver.services import Services
@@ -160,7 +161,7 @@ class Starter:
                 nameservers=plan.nameservers,
                 search_domains=run.config.settings.dns.search,
                 dns_options=run.config.settings.dns.options,
-                volumes=services.volumes(run.config),
+                volumes=services.mounts(run.uuid, run.config, start.image, persistent=run.persistent),
                 no_new_privileges=run.config.settings.no_new_privileges,
             )
         )
@@ -171,7 +172,7 @@ class Starter:
             user_namespace=namespaces.user,
             network_namespace=namespaces.network,
             cgroups_path=cgroup.container_path,
-            mounts=(*bundle.mounts, *plan.memory_mounts),
+            mounts=(*bundle.mounts, *plan.memory_mounts, *self._discarded(start, bundle.rootfs)),
         )
         write_config(run.bundle, build_spec(self._countable(plan.complete(places))))
         make_directory(run.log.parent)
@@ -193,16 +194,27 @@ class Starter:
     def _root_layer(self, start: _Start) -> RootLayer:
         """Kept for persistent domains unless their XML says otherwise; a transient one has nothing to keep it for."""
         run = start.run
+        disk = root_disk(run.config)
+        if disk is not None:
+            return RootLayer(disk=disk, discarded=False)
         if run.persistent and run.config.settings.root_layer is not model.RootLayer.DISCARDED:
             directory = self._services.store.directory(run.uuid) / "root-layer"
             make_directory(directory.parent)
             return RootLayer(directory=directory, discarded=False)
-        return RootLayer(tmpfs_size_bytes=run.config.current_memory_kib * KIB // _DISCARDED_LAYER_SHARE)
+        return RootLayer(tmpfs_size_bytes=_discarded_bytes(run.config))
+
+    def _discarded(self, start: _Start, rootfs: Path) -> tuple[Mount, ...]:
+        config = start.run.config
+        return discarded_mounts(config, rootfs, start.idmap, default_size_bytes=_discarded_bytes(config))
 
     def _plug(self, run: Run) -> None:
         for number in range(len(run.config.interfaces)):
             self._services.network.plug(run, number)
         self._services.namespaces.warm_up()
+
+
+def _discarded_bytes(config: DomainConfig) -> int:
+    return config.current_memory_kib * KIB // _DISCARDED_LAYER_SHARE
 
 
 def clean_up(services: Services, run: Run) -> None:

@@ -18,6 +18,7 @@ from covirt.virtocid.driver.errors import (
     LogNotAllowed,
     NoSuchNetwork,
     NotSupported,
+    UnmappedDisk,
     UuidInUse,
 )
 from tests.support.fake_services import FakeHost, write_image
@@ -91,7 +92,7 @@ def test_a_name_that_is_taken_takes_nothing_more(host: FakeHost) -> None:
         ("<filesystem type='mount'><source dir='/etc'/><target dir='/x'/></filesystem>", "", DirectoryNotAllowed),
         ("<filesystem type='mount'><source dir='/'/><target dir='/'/></filesystem>", "", NotSupported),
         ("<console type='pty'><log file='/etc/passwd'/></console>", "", LogNotAllowed),
-        ("<disk type='file' device='disk'><source file='/x'/><target dev='sda'/></disk>", "", NotSupported),
+        ("<disk type='file' device='disk'><source file='/x'/><target dev='sda'/></disk>", "", UnmappedDisk),
     ],
 )
 def test_what_is_sure_to_fail_is_refused_and_takes_nothing(

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write <disk>, <filesystem>, <interface> and <console>."""
 
+from typing import Final
+
 from lxml import etree
 
 from covirt.virtocid.driver.domain_xml.build import flag, group, make, put_back
+from covirt.virtocid.driver.domain_xml.format_volumes import write_disk_mount
 from covirt.virtocid.driver.domain_xml.model_devices import (
     Console,
     Disk,
@@ -15,13 +18,15 @@ from covirt.virtocid.driver.domain_xml.model_devices import (
     InterfaceType,
 )
 
+_DISK_SOURCE: Final = {DiskType.FILE: "file", DiskType.BLOCK: "dev", DiskType.DIR: "dir"}
+
 
 def write_alias(name: str | None) -> etree._Element | None:
     return make("alias", name=name) if name else None
 
 
 def write_disk(disk: Disk) -> etree._Element:
-    attribute = "file" if disk.type is DiskType.FILE else "dev"
+    attribute = _DISK_SOURCE[disk.type]
     element = group(
         "disk",
         (
@@ -30,6 +35,7 @@ def write_disk(disk: Disk) -> etree._Element:
             make("target", dev=disk.target, bus=disk.bus),
             flag("readonly", wanted=disk.readonly),
             flag("shareable", wanted=disk.shareable),
+            write_disk_mount(disk.mount),
             write_alias(disk.alias),
         ),
         type=disk.type,
@@ -48,6 +54,7 @@ def write_filesystem(filesystem: Filesystem) -> etree._Element:
             write_alias(filesystem.alias),
         ),
         type=filesystem.type,
+        accessmode=filesystem.access,
     )
     return put_back(element, filesystem.kept)
 

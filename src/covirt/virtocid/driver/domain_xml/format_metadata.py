@@ -9,6 +9,7 @@ from lxml import etree
 from covirt.common.dialect import COVIRT_NAMESPACE
 from covirt.virtocid.driver.domain_xml import values
 from covirt.virtocid.driver.domain_xml.document import fragment_text, read_fragment
+from covirt.virtocid.driver.domain_xml.format_volumes import write_volumes
 from covirt.virtocid.driver.domain_xml.model_restart import RestartSettings
 from covirt.virtocid.driver.domain_xml.model_settings import UNLIMITED, ContainerSettings, DnsSettings
 
@@ -40,7 +41,8 @@ def write_settings(settings: ContainerSettings) -> etree._Element | None:
     _add(container, "init", reaper="yes" if settings.reaper else None)
     _add(container, "console", terminal=_yes_no(settings.terminal))
     _write_isolation(container, settings)
-    _add(container, "root", readonly="yes" if settings.readonly_root else None, layer=settings.root_layer)
+    _write_root(container, settings)
+    container.extend(write_volumes(settings))
     for limit in settings.rlimits:
         name = limit.name.removeprefix("RLIMIT_").lower()
         _add(container, "rlimit", name=name, soft=_limit(limit.soft), hard=_limit(limit.hard))
@@ -51,6 +53,11 @@ def write_settings(settings: ContainerSettings) -> etree._Element | None:
     _write_dns(container, settings.dns)
     _write_restart(container, settings.restart)
     return container if len(container) else None
+
+
+def _write_root(container: etree._Element, settings: ContainerSettings) -> None:
+    readonly = "yes" if settings.readonly_root else None
+    _add(container, "root", readonly=readonly, layer=settings.root_layer, disk=settings.root_disk)
 
 
 def _write_isolation(container: etree._Element, settings: ContainerSettings) -> None:

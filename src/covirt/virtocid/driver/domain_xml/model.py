@@ -40,6 +40,13 @@ from covirt.virtocid.driver.domain_xml.model_tuning import (
     MemoryTune,
     VcpuPin,
 )
+from covirt.virtocid.driver.domain_xml.model_volumes import (
+    AccessMode,
+    DiscardedVolume,
+    DiskMount,
+    MappedDrive,
+    VolumeMapping,
+)
 
 DOMAIN_TYPE: Final = "oci"
 
@@ -104,6 +111,7 @@ class DomainConfig:
     metadata: tuple[MetadataElement, ...] = ()  # all but <covirt:container>, which is ``settings``
     settings: ContainerSettings = field(default_factory=ContainerSettings)
     ovirt: OvirtContainer | None = field(default=None, compare=False)  # read from ``metadata``
+    drive_map: tuple[MappedDrive, ...] = field(default=(), compare=False)  # the same
     kept: Kept = NOTHING_KEPT
     unknown: tuple[UnknownElement, ...] = field(default=(), compare=False)
     machine_devices: tuple[str, ...] = field(default=(), compare=False)  # tags of those in ``kept``
@@ -168,6 +176,11 @@ class LiveState:
 
 __all__ = [
     "DOMAIN_TYPE",
+    "AccessMode",
+    "DiscardedVolume",
+    "DiskMount",
+    "MappedDrive",
+    "VolumeMapping",
     "UNCONFINED",
     "UNLIMITED",
     "BlockIoDevice",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from covirt.virtocid.driver.domain_xml.kept import NOTHING_KEPT, Kept
+from covirt.virtocid.driver.domain_xml.model_volumes import AccessMode, DiskMount
 
 
 class Family(StrEnum):
@@ -23,6 +24,7 @@ class InterfaceType(StrEnum):
 class DiskType(StrEnum):
     FILE = "file"
     BLOCK = "block"
+    DIR = "dir"  # what virtocid shows of a volume that it keeps itself; not to be defined
 
 
 class DiskDevice(StrEnum):
@@ -123,6 +125,7 @@ class Disk:
     format: str | None = None
     readonly: bool = False
     shareable: bool = False
+    mount: DiskMount | None = None  # <covirt:volume> inside; a mapping of <covirt:container> is not repeated here
     alias: str | None = None
     kept: Kept = NOTHING_KEPT
 
@@ -136,6 +139,7 @@ class Filesystem:
     target: str
     readonly: bool = False
     size_bytes: int | None = None  # of ``ram``
+    access: AccessMode | None = None  # of a directory
     alias: str | None = None
     kept: Kept = NOTHING_KEPT
 

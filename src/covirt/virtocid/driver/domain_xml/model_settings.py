@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from covirt.virtocid.driver.domain_xml.model_restart import RestartSettings
+from covirt.virtocid.driver.domain_xml.model_volumes import DiscardedVolume, VolumeMapping
 
 UNLIMITED: Final = 2**64 - 1  # RLIM_INFINITY as the OCI runtime specification writes it
 UNCONFINED: Final = "unconfined"  # the value of ``seccomp`` that switches the filter off
@@ -55,6 +56,9 @@ class ContainerSettings:
     no_new_privileges: bool = True
     readonly_root: bool = False
     root_layer: RootLayer | None = None
+    root_disk: str | None = None  # target name of the disk that holds the root layer
+    volumes: tuple[VolumeMapping, ...] = ()
+    discarded_volumes: tuple[DiscardedVolume, ...] = ()
     rlimits: tuple[ResourceLimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     shm_size_bytes: int | None = None

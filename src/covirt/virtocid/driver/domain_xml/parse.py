@@ -109,6 +109,7 @@ def _read_domain(node: Node, report: Report, *, live: bool) -> DomainConfig:
         metadata=metadata.elements,
         settings=metadata.settings,
         ovirt=metadata.ovirt,
+        drive_map=metadata.drive_map,
         kept=node.kept(),
         unknown=report.unknown,
         machine_devices=report.machine_devices,

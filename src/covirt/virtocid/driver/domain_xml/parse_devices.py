@@ -13,8 +13,11 @@ from covirt.virtocid.driver.domain_xml.model_devices import (
     Filesystem,
     FilesystemType,
 )
+from covirt.virtocid.driver.domain_xml.model_volumes import AccessMode
 from covirt.virtocid.driver.domain_xml.node import Node
+from covirt.virtocid.driver.domain_xml.parse_volumes import read_disk_mount
 
+_DISK_SOURCE: Final = {DiskType.FILE: "file", DiskType.BLOCK: "dev", DiskType.DIR: "dir"}
 _FILESYSTEM_SOURCE: Final = {
     FilesystemType.MOUNT: "dir",
     FilesystemType.BIND: "dir",
@@ -42,12 +45,13 @@ def read_disk(node: Node, *, live: bool) -> Disk:
     return Disk(
         device=device,
         type=kind,
-        source=_disk_source(node, "file" if kind is DiskType.FILE else "dev", needed=device is DiskDevice.DISK),
+        source=_disk_source(node, _DISK_SOURCE[kind], needed=device is DiskDevice.DISK),
         target=target.required("dev", values.word),
         bus=target.attribute("bus", values.word),
         format=_disk_format(node),
         readonly=node.flag("readonly"),
         shareable=node.flag("shareable"),
+        mount=read_disk_mount(node),
         alias=read_alias(node, live=live),
         kept=node.kept(),
     )
@@ -64,7 +68,15 @@ def _disk_source(node: Node, attribute: str, *, needed: bool) -> str | None:
 
 def _disk_format(node: Node) -> str | None:
     driver = node.child("driver")
-    return driver.attribute("type", values.choice("raw")) if driver else None
+    return driver.attribute("type", _raw) if driver else None
+
+
+def _raw(text: str) -> str:
+    if text != "raw":
+        raise ValueError(
+            f"a disk of type {text!r} cannot be mounted: the kernel knows no format but raw; convert it with qemu-img"
+        )
+    return text
 
 
 def read_filesystem(node: Node, *, live: bool) -> Filesystem:
@@ -88,9 +100,22 @@ def read_filesystem(node: Node, *, live: bool) -> Filesystem:
         target=target.required("dir", values.absolute_path),
         readonly=node.flag("readonly"),
         size_bytes=size_bytes,
+        access=_access(node, kind),
         alias=read_alias(node, live=live),
         kept=node.kept(),
     )
+
+
+def _access(node: Node, kind: FilesystemType) -> AccessMode | None:
+    if kind not in (FilesystemType.MOUNT, FilesystemType.BIND):
+        return None  # what clients write for every file system means nothing for the others
+    return node.attribute("accessmode", _access_mode)
+
+
+def _access_mode(text: str) -> AccessMode:
+    if text == "squash":
+        raise ValueError("the kernel cannot show all files as one user's; use passthrough or mapped")
+    return values.member(AccessMode)(text)
 
 
 def read_console(node: Node, *, live: bool, index: int) -> Console:

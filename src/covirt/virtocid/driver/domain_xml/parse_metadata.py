@@ -10,8 +10,10 @@ from covirt.virtocid.driver.domain_xml import values
 from covirt.virtocid.driver.domain_xml.document import fragment_text
 from covirt.virtocid.driver.domain_xml.model import MetadataElement, OvirtContainer
 from covirt.virtocid.driver.domain_xml.model_settings import ContainerSettings
+from covirt.virtocid.driver.domain_xml.model_volumes import MappedDrive
 from covirt.virtocid.driver.domain_xml.node import Node, Report
 from covirt.virtocid.driver.domain_xml.parse_settings import CONTAINER_TAG, read_settings
+from covirt.virtocid.driver.domain_xml.parse_volumes import DRIVE_MAP_TAG, read_drive_map
 
 _OVIRT_TAG: Final = f"{{{OVIRT_CONTAINER_NAMESPACE}}}"
 _OUR_NAMESPACES: Final = COVIRT_NAMESPACE.rpartition("/")[0]  # any version of the settings
@@ -23,6 +25,7 @@ class Metadata:
     elements: tuple[MetadataElement, ...] = ()
     settings: ContainerSettings = field(default_factory=ContainerSettings)
     ovirt: OvirtContainer | None = None
+    drive_map: tuple[MappedDrive, ...] = ()
 
 
 def read_metadata(node: Node | None, report: Report) -> Metadata:
@@ -30,6 +33,7 @@ def read_metadata(node: Node | None, report: Report) -> Metadata:
         return Metadata()
     elements: dict[str, MetadataElement] = {}
     settings, ovirt, seen_container = ContainerSettings(), None, False
+    drive_map: tuple[MappedDrive, ...] = ()
     for element in node.fragments():
         child = Node(element, report)
         uri, _, _ = child.tag.removeprefix("{").rpartition("}")
@@ -44,8 +48,10 @@ def read_metadata(node: Node | None, report: Report) -> Metadata:
             continue
         if child.tag == f"{_OVIRT_TAG}container":
             ovirt = read_ovirt_container(child)
+        if child.tag == DRIVE_MAP_TAG:
+            drive_map = read_drive_map(child, report)
         elements[uri] = MetadataElement(uri=uri, xml=fragment_text(element))
-    return Metadata(elements=tuple(elements.values()), settings=settings, ovirt=ovirt)
+    return Metadata(elements=tuple(elements.values()), settings=settings, ovirt=ovirt, drive_map=drive_map)
 
 
 def read_ovirt_container(node: Node) -> OvirtContainer:

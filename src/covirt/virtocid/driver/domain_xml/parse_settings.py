@@ -18,6 +18,7 @@ from covirt.virtocid.driver.domain_xml.model_settings import (
 )
 from covirt.virtocid.driver.domain_xml.node import Node, Value
 from covirt.virtocid.driver.domain_xml.parse_restart import read_restart
+from covirt.virtocid.driver.domain_xml.parse_volumes import read_volumes
 from covirt.virtocid.driver.domain_xml.signals import signal_name
 
 CONTAINER_TAG: Final = f"{{{COVIRT_NAMESPACE}}}container"
@@ -46,7 +47,8 @@ def _tag(name: str) -> str:
 def read_settings(node: Node) -> ContainerSettings:
     stop_signal, stop_timeout = _stop(node)
     reaper = _attribute(node, "init", "reaper", values.yes_no)
-    readonly, layer = _root(node)
+    readonly, layer, root_disk = _root(node)
+    volumes, discarded = read_volumes(node)
     added, dropped = _capabilities(node)
     settings = ContainerSettings(
         image=node.child_text(_tag("image"), values.container_image),
@@ -63,6 +65,9 @@ def read_settings(node: Node) -> ContainerSettings:
         no_new_privileges=_attribute(node, "privileges", "new", values.yes_no) is not True,
         readonly_root=bool(readonly),
         root_layer=layer,
+        root_disk=root_disk,
+        volumes=volumes,
+        discarded_volumes=discarded,
         rlimits=_rlimits(node),
         sysctls=_sysctls(node),
         shm_size_bytes=_shm(node),
@@ -92,14 +97,17 @@ def _stop(node: Node) -> tuple[str | None, int | None]:
     return found
 
 
-def _root(node: Node) -> tuple[bool | None, RootLayer | None]:
+def _root(node: Node) -> tuple[bool | None, RootLayer | None, str | None]:
     child = node.child(_tag("root"))
     if child is None:
-        return None, None
+        return None, None, None
     layer = child.attribute("layer", values.member(RootLayer))
     readonly = child.attribute("readonly", values.yes_no)
+    disk = child.attribute("disk", values.word)
     child.close()
-    return readonly, layer
+    if disk is not None and layer is RootLayer.DISCARDED:
+        raise child.invalid("a root layer on a disk is kept there; leave layer='discarded' or the disk away")
+    return readonly, layer, disk
 
 
 def _seccomp_profile(text: str) -> str:

@@ -9,8 +9,10 @@ from uuid import UUID
 from covirt.oci.image.model import ContainerImage
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver.driver import Driver
+from covirt.virtocid.driver.errors import NotSupported
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
 from covirt.virtocid.driver.image_pool import POOL
+from covirt.virtocid.driver.kept_volumes import KEPT_POOL
 from covirt.wire import procedures as proc
 from covirt.wire import procedures_storage as storage
 from covirt.wire import structs as s
@@ -75,6 +77,11 @@ class StorageHandlers:
         self._pool.require(uuid=pool.uuid)
 
     def _volume(self, vol: s.RemoteStorageVol) -> ContainerImage:
+        if vol.pool == KEPT_POOL:
+            raise NotSupported(
+                what="this of a volume that virtocid keeps",
+                reason="it is a directory, which has a path and can be deleted",
+            )
         self._pool.require(name=vol.pool)
         return self._pool.volume(name=vol.name)
 
@@ -155,10 +162,17 @@ class StorageHandlers:
         return h.StorageVolRet(vol=_remote_volume(self._pool.volume(name=args.name)))
 
     def volume_by_key(self, _ctx: Context, args: h.StorageVolLookupByKeyArgs) -> h.StorageVolRet:
-        return h.StorageVolRet(vol=_remote_volume(self._pool.volume_at(args.key)))
+        return h.StorageVolRet(vol=self._volume_at(args.key))
 
     def volume_by_path(self, _ctx: Context, args: h.StorageVolLookupByPathArgs) -> h.StorageVolRet:
-        return h.StorageVolRet(vol=_remote_volume(self._pool.volume_at(args.path)))
+        return h.StorageVolRet(vol=self._volume_at(args.path))
+
+    def _volume_at(self, path: str) -> s.RemoteStorageVol:
+        """An image, or a directory that is kept for a domain: virsh undefine --remove-all-storage asks by path."""
+        if self._driver.kept_volumes.has(path):
+            kept = self._driver.kept_volumes.at(path)
+            return s.RemoteStorageVol(pool=KEPT_POOL, name=kept.name, key=str(kept.directory))
+        return _remote_volume(self._pool.volume_at(path))
 
     def volume_info_flags(self, _ctx: Context, args: h.StorageVolFlagsArgs) -> h.StorageVolGetInfoRet:
         refuse_unknown(args.flags, _PHYSICAL, "virStorageVolGetInfoFlags")
@@ -170,11 +184,16 @@ class StorageHandlers:
         return s.XmlRet(xml=self._pool.describe(image, secure=not ctx.readonly, name_of=self._name_of))
 
     def volume_path(self, _ctx: Context, args: h.StorageVolArgs) -> s.NameRet:
+        if args.vol.pool == KEPT_POOL:
+            return s.NameRet(name=str(self._driver.kept_volumes.at(args.vol.key).directory))
         return s.NameRet(name=str(self._volume(args.vol).path))
 
     def delete(self, _ctx: Context, args: h.StorageVolFlagsArgs) -> None:
         refuse_unknown(args.flags, _DELETE_KNOWN, "virStorageVolDelete")
-        self._pool.delete(self._volume(args.vol))
+        if args.vol.pool == KEPT_POOL:
+            self._driver.kept_volumes.remove(args.vol.key, self._driver.domains)
+        else:
+            self._pool.delete(self._volume(args.vol))
 
     def download(self, ctx: Context, args: st.StorageVolTransferArgs) -> None:
         refuse_unknown(args.flags, 0, "virStorageVolDownload")  # sparse streams: an image file has no holes

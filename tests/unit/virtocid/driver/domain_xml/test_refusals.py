@@ -158,7 +158,7 @@ DEVICES = [
     (
         "<disk><driver type='qcow2'/><source file='/a'/><target dev='vda'/></disk>",
         "/disk/driver/@type",
-        "not one of raw",
+        "no format but raw",
     ),
     ("<disk><source file='/a'/><target dev='vda'/></disk>" * 2, "/disk[2]", "target name vda is used twice"),
     (
