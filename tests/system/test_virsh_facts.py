@@ -98,7 +98,7 @@ def test_metadata_of_other_programs(virtocid: Virtocid) -> None:
     virtocid.define("web")
     assert "not present" in virtocid.refusal("metadata", "web", _NOTES)
     virtocid.virsh("metadata", "web", _NOTES, "--key", "n", "--set", _OWNER)
-    assert virtocid.tell("metadata", "web", _NOTES) == _OWNER
+    assert virtocid.tell("metadata", "web", _NOTES) == _OWNER.replace("'", '"')
     assert facts(virtocid.tell("dumpxml", "web"), f"metadata/*[namespace-uri()='{_NOTES}']/@team") == ["red"]
     virtocid.restart()
     assert virtocid.tell("metadata", "web", _NOTES) == _OWNER

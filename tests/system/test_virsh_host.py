@@ -57,7 +57,7 @@ def test_domain_capabilities(virtocid: Virtocid) -> None:
     text = virtocid.tell("domcapabilities")
     assert xml_facts.facts(text, "domain/text()", "arch/text()") == ["oci", os.uname().machine]
     assert xml_facts.facts(text, "devices/graphics/@supported", "devices/disk/@supported") == ["no", "yes"]
-    assert "virtualization type 'kvm' is unknown" in virtocid.refusal("domcapabilities", "--virttype", "kvm")
+    assert "virtualization type 'xen' is unknown" in virtocid.refusal("domcapabilities", "--virttype", "xen")
 
 
 def test_list(virtocid: Virtocid) -> None:
