@@ -23,7 +23,9 @@ from covirt.virtocid.driver.domain_xml import LiveState, format_domain, parse_do
 
 _SEEDS: Final = sorted((Path(__file__).resolve().parents[1] / "unit/virtocid/data").glob("*.in.xml"))
 _MAX_INPUT_BYTES: Final = 16384
-_LIVE: Final = LiveState(domain_id=1, interface_names=("cv0", "cv1"), console_path="/dev/pts/1", runtime="runc")
+_LIVE: Final = LiveState(
+    domain_id=1, interface_names=("cv0", "cv1"), console_path="/dev/pts/1", runtime="runc", agent_connected=True
+)
 _WORDS: Final = (
     "", " ", "0", "-1", "1", "65536", "4294967295", "9223372036854775807", "99999999999999999999", "1e9",
     "0x10", "yes", "on", "/", "/a/../b", "a/b", "..", "a\nb", "::", "::1", "10.0.0.0", "255.255.0.255",

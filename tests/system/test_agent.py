@@ -213,6 +213,19 @@ def test_reboot(virtocid: Virtocid) -> None:
     virtocid.wait_for_state("box", "shut off (shutdown)")
 
 
+def test_the_live_xml_tells_of_the_agent(virtocid: Virtocid) -> None:
+    virtocid.define("box", script())
+    channel = "name='org.qemu.guest_agent.0' state='{}'"
+    virtocid.virsh("start", "--paused", "box")
+    assert channel.format("disconnected") in virtocid.tell("dumpxml", "box")
+    virtocid.virsh("resume", "box")
+    text = virtocid.tell("dumpxml", "box")
+    assert channel.format("connected") in text
+    with virtocid.xml_file(text) as path:
+        virtocid.virsh("define", str(path))
+    assert "guest_agent" not in virtocid.tell("dumpxml", "--inactive", "box")
+
+
 def test_clients_hear_of_the_agent(virtocid: Virtocid) -> None:
     virtocid.define("box", script())
     with listening(virtocid, agent=True) as listener:

@@ -4,6 +4,8 @@
 
 import base64
 import json
+import os
+import signal
 from pathlib import Path
 
 import libvirt
@@ -188,6 +190,21 @@ def test_os_release_with_what_a_terminal_would_obey(virtocid: Virtocid) -> None:
     assert facts["version"] == "$(reboot)"
     assert facts["name"] == "\ufffd\ufffd"
     assert "\x1b" not in virtocid.tell("guestinfo", "box", "--os")
+
+
+@pytest.mark.parametrize("accident", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_helper_that_hangs_or_dies(virtocid: Virtocid, accident: int) -> None:
+    """As one in a file system that does not answer: its caller is told, and the next command has a new one."""
+    serving(virtocid, "box")
+    handle = ask(virtocid, "box", "guest-file-open", path="/bin/busybox")
+    (helper,) = helpers(virtocid)
+    os.kill(helper, accident)
+    request = json.dumps({"execute": "guest-file-read", "arguments": {"handle": handle}})
+    words = virtocid.refusal("qemu-agent-command", "--timeout", "2", "box", request)
+    assert words.startswith("Guest agent is not responding: domain 'box'")
+    assert not helpers(virtocid)
+    assert refusal(virtocid, "box", "guest-file-flush", handle=handle).endswith("has not been found")
+    assert read_file(virtocid, "box", "/etc/hostname").strip() == b"box"
 
 
 def test_a_container_at_its_limits(virtocid: Virtocid) -> None:

@@ -97,6 +97,7 @@ class Run:
             interface_bridges=self.bridges,
             console_path=str(self.monitor_paths.attach_socket) if self.config.consoles else None,
             runtime=self.runtime,
+            agent_connected=self.phase is RunPhase.RUNNING,
         )
 
     @property

@@ -61,7 +61,7 @@ def put_back(element: etree._Element, kept: Kept, *, secure: bool = True) -> etr
         if child is None:
             child = etree.SubElement(element, tag)
         put_back(child, inner, secure=secure)
-    _sort(element)
+    sort_children(element)
     return element
 
 
@@ -71,7 +71,8 @@ def _drop_passwords(fragment: etree._Element) -> None:
             del element.attrib["passwd"]
 
 
-def _sort(element: etree._Element) -> None:
+def sort_children(element: etree._Element) -> None:
+    """Bring them into libvirt's order."""
     rank = rank_in(str(element.tag))
     if rank is not None:
         element[:] = sorted(element, key=rank)

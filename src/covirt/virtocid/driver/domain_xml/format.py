@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lxml import etree
 
+from covirt.virtocid.driver.domain_xml.agent_channel import show_agent
 from covirt.virtocid.driver.domain_xml.build import group, make, optional, put_back
 from covirt.virtocid.driver.domain_xml.document import write_document
 from covirt.virtocid.driver.domain_xml.format_devices import (
@@ -35,7 +36,10 @@ def format_domain(config: DomainConfig, *, live: LiveState | None = None, secure
     element = group("domain", _children(config, live, secure=secure), type=DOMAIN_TYPE)
     if live is not None:
         element.set("id", str(live.domain_id))
-    return write_document(put_back(element, config.kept, secure=secure))
+    put_back(element, config.kept, secure=secure)
+    if live is not None and live.agent_connected is not None:
+        show_agent(element, connected=live.agent_connected)
+    return write_document(element)
 
 
 def with_live_state(config: DomainConfig, live: LiveState) -> DomainConfig:

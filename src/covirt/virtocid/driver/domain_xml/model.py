@@ -172,6 +172,7 @@ class LiveState:
     interface_bridges: tuple[str | None, ...] = ()  # where an interface of type ``network`` was plugged in
     console_path: str | None = None
     runtime: str | None = None
+    agent_connected: bool | None = None  # None: its channel is not shown
 
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import uuid4
 
 from covirt.virtocid.driver.domain_xml import values
+from covirt.virtocid.driver.domain_xml.agent_channel import leave_agent_out
 from covirt.virtocid.driver.domain_xml.checks import check_domain
 from covirt.virtocid.driver.domain_xml.document import read_document
 from covirt.virtocid.driver.domain_xml.model import DOMAIN_TYPE, DomainConfig, ProcessConfig
@@ -48,7 +49,9 @@ def parse_domain(xml: str, *, live: bool = False, image_required: bool = True) -
     Raises XmlError (not readable) and InvalidXml (field ``xpath``, ``line``, ``reason``).
     """
     report = Report()
-    node = Node(read_document(xml), report)
+    document = read_document(xml)
+    leave_agent_out(document)
+    node = Node(document, report)
     if node.tag != "domain":
         raise node.invalid("the root element must be <domain>")
     node.required("type", values.choice(*DOMAIN_TYPES))

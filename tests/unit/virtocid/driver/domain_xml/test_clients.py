@@ -18,6 +18,7 @@ LIVE = LiveState(
     interface_bridges=("virbr0", "virbr0"),
     console_path="/dev/pts/4",
     runtime="runc",
+    agent_connected=True,
 )
 
 

@@ -3,6 +3,7 @@
 """Small pieces around the XML: generated addresses, signals, live names."""
 
 import pytest
+from lxml import etree
 
 from covirt.virtocid.driver.domain_xml import LiveState, format_domain, parse_domain
 from covirt.virtocid.driver.domain_xml.complete import complete_definition
@@ -61,3 +62,20 @@ def test_signals(text: str, number: int, name: str) -> None:
 def test_no_signals(text: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         signal_number(text)
+
+
+CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'{}/>{}</channel>"
+
+
+@pytest.mark.parametrize(
+    "own", ["", CHANNEL.format("", ""), CHANNEL.format(" state='disconnected'", "<alias name='x'/>")]
+)
+def test_the_agent_is_shown_while_it_runs(own: str) -> None:
+    config = parse_domain(domain(devices=own))
+    for connected, state in ((True, "connected"), (False, "disconnected")):
+        text = format_domain(config, live=LiveState(domain_id=1, agent_connected=connected), secure=True)
+        root = etree.fromstring(text)
+        assert root.xpath("devices/channel/target/@state") == [state]
+        assert parse_domain(text) == config
+    assert "state=" not in format_domain(config, secure=True)
+    assert format_domain(config, secure=True).count("<channel") == (1 if own else 0)

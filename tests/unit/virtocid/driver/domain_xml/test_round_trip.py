@@ -39,6 +39,7 @@ def test_live_xml_is_read_back_as_live(config: DomainConfig, domain_id: int) -> 
         interface_names=tuple(f"cvtest{index}" for index in range(len(config.interfaces))),
         console_path="/dev/pts/7",
         runtime="crun",
+        agent_connected=True,
     )
     text = format_domain(config, live=live, secure=True)
     assert parse_domain(text, live=True, image_required=False) == with_live_state(config, live)
@@ -47,7 +48,7 @@ def test_live_xml_is_read_back_as_live(config: DomainConfig, domain_id: int) -> 
 @_slow
 @given(configurations())
 def test_a_live_text_that_is_defined_again_leaves_the_run_behind(config: DomainConfig) -> None:
-    live = LiveState(domain_id=1, console_path="/dev/pts/7")
+    live = LiveState(domain_id=1, console_path="/dev/pts/7", agent_connected=True)
     text = format_domain(config, live=live, secure=True)
     assert parse_domain(text, image_required=False) == config
 
