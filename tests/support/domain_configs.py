@@ -8,6 +8,14 @@ from hypothesis import strategies as st
 
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.kept import Kept
+from covirt.virtocid.driver.domain_xml.model_health import (
+    CommandCheck,
+    HealthSettings,
+    HttpCheck,
+    NoCheck,
+    OnUnhealthy,
+    TcpCheck,
+)
 from covirt.virtocid.driver.domain_xml.model_restart import RestartPolicy, RestartSettings
 from covirt.virtocid.driver.domain_xml.parse_settings import CAPABILITIES
 
@@ -162,6 +170,33 @@ RESTARTS = st.builds(
     attempts=_optional(st.integers(1, 1000)),
     reset_after_seconds=st.integers(0, 86_400_000).map(lambda value: value / 1000),
 )
+PORTS = st.integers(1, 65535)
+ADDRESSES = st.ip_addresses().map(str)
+CHECKS = (
+    st.builds(CommandCheck, arguments=st.lists(TEXTS.filter(str.strip), min_size=1, max_size=3).map(tuple))
+    | st.builds(CommandCheck, arguments=st.tuples(TEXTS.filter(str.strip)), in_shell=st.just(True))
+    | st.builds(
+        HttpCheck,
+        port=PORTS,
+        path=st.sampled_from(["/", "/health?full=1"]),
+        host=st.sampled_from(["localhost", "shop.example.org:80"]),
+        address=ADDRESSES,
+        status=st.tuples(st.integers(100, 300), st.integers(300, 599)),
+    )
+    | st.builds(TcpCheck, port=PORTS, address=ADDRESSES)
+    | st.builds(NoCheck)
+)
+MILLISECONDS = st.integers(100, 86_400_000).map(lambda value: value / 1000)
+HEALTH = st.builds(
+    HealthSettings,
+    check=_optional(CHECKS),
+    interval_seconds=_optional(MILLISECONDS),
+    timeout_seconds=_optional(MILLISECONDS),
+    start_period_seconds=_optional(MILLISECONDS),
+    start_interval_seconds=_optional(MILLISECONDS),
+    retries=_optional(st.integers(1, 1000)),
+    on_unhealthy=st.sampled_from(OnUnhealthy),
+)
 SETTINGS = st.builds(
     model.ContainerSettings,
     image=_optional(st.sampled_from(["web", "busybox-1.36", "/srv/images/web.raw"])),
@@ -193,6 +228,7 @@ SETTINGS = st.builds(
         options=_tuples(st.sampled_from(["ndots:2", "rotate"])),
     ),
     restart=_optional(RESTARTS),
+    health=_optional(HEALTH),
 )
 METADATA = _tuples(
     st.integers(0, 5).map(

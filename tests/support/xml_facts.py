@@ -9,6 +9,7 @@ from lxml import etree
 
 _NAMESPACES: Final = {
     "covirt": "https://covirt.org/xmlns/container/1.0",
+    "covirthealth": "https://covirt.org/xmlns/health/1.0",
     "covirtstop": "https://covirt.org/xmlns/stop-cause/1.0",
 }
 

@@ -8,6 +8,8 @@ from typing import Final
 COVIRT_NAMESPACE: Final = "https://covirt.org/xmlns/container/1.0"
 # The cause of the last stop, written by virtocid into <metadata>: <covirtstop:cause .../>.
 STOP_CAUSE_NAMESPACE: Final = "https://covirt.org/xmlns/stop-cause/1.0"
+# How a running container does, written by virtocid into <metadata>: <covirthealth:health .../>.
+HEALTH_NAMESPACE: Final = "https://covirt.org/xmlns/health/1.0"
 # The name that every client knows the channel of a guest agent by.
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 # oVirt's own dialect, from Vdsm's removed container support (reference: vdsm.md, section 1.2).

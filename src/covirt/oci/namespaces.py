@@ -31,6 +31,7 @@ from covirt.common.undo import undo_on_failure
 from covirt.oci import syscalls
 from covirt.oci.idmap import IdMap, map_text
 from covirt.oci.isolation_errors import NamespacesFailed
+from covirt.oci.namespace_socket import raise_loopback
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +193,7 @@ def _bind(pid: int, idmap: IdMap, directory: Path) -> Namespaces:
             for path, kind in ((made.user, "user"), (made.network, "net")):
                 path.touch(mode=0o600)
                 syscalls.mount(f"/proc/{pid}/ns/{kind}", os.fspath(path), None, syscalls.MS_BIND)
+            raise_loopback(made.network)
     except OSError as error:
         raise NamespacesFailed(directory=directory, reason=error) from error
     return made

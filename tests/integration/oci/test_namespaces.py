@@ -6,6 +6,7 @@ import concurrent.futures
 import fcntl
 import os
 import signal
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from covirt.common.process import PIPE, spawn
 from covirt.oci.idmap import IdMap, IdRange
 from covirt.oci.isolation_errors import NamespacesFailed
 from covirt.oci.mountinfo import mounts_below
+from covirt.oci.namespace_socket import socket_inside
 from covirt.oci.namespaces import NamespaceFactory, Namespaces, make_namespaces, remove_namespaces
 from tests.integration.oci.boxes import IDMAP
 from tests.support.waiting import wait_until
@@ -142,3 +144,19 @@ def test_files_are_for_root_only(open_dir: Path) -> None:
     finally:
         remove_namespaces(open_dir / "ns")
     assert stat.S_ISDIR(open_dir.stat().st_mode)
+
+
+def test_loopback_is_up(open_dir: Path) -> None:
+    """Runtimes bring it up in namespaces of their own making only."""
+    namespaces = make_namespaces(IDMAP, open_dir / "ns")
+    try:
+        with socket_inside(namespaces.network, socket.AF_INET, socket.SOCK_STREAM) as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1)
+            with socket_inside(namespaces.network, socket.AF_INET, socket.SOCK_STREAM) as client:
+                client.settimeout(60)
+                client.connect(listener.getsockname())
+        with socket_inside(namespaces.network, socket.AF_INET6, socket.SOCK_STREAM) as listener:
+            listener.bind(("::1", 0))
+    finally:
+        remove_namespaces(open_dir / "ns")

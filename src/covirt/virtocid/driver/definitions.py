@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Final
 
-from covirt.common.dialect import STOP_CAUSE_NAMESPACE
+from covirt.common.dialect import HEALTH_NAMESPACE, STOP_CAUSE_NAMESPACE
 from covirt.common.undo import undo_on_failure
 from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.domain_xml.complete import complete_definition
@@ -23,6 +24,9 @@ from covirt.virtocid.driver.services import Services
 from covirt.wire.constants import DefinedDetail, LifecycleEvent, UndefinedDetail
 
 log = logging.getLogger(__name__)
+
+# Written by virtocid into what it shows; what a client gives back of it is not kept.
+_OURS: Final = (STOP_CAUSE_NAMESPACE, HEALTH_NAMESPACE)
 
 
 class Definitions:
@@ -145,7 +149,7 @@ class Definitions:
         config = parse_domain(xml)
         _log_what_has_no_effect(config)
         return self.completed(
-            replace(config, metadata=tuple(each for each in config.metadata if each.uri != STOP_CAUSE_NAMESPACE))
+            replace(config, metadata=tuple(each for each in config.metadata if each.uri not in _OURS))
         )
 
     def completed(self, config: DomainConfig) -> DomainConfig:

@@ -16,6 +16,7 @@ from uuid import UUID
 from covirt.common.stop_cause import StopCause
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.errors import DomainBusy, DomainIsNotRunning, DomainIsRunning, NoSuchDomain
+from covirt.virtocid.driver.health_plan import HealthState
 from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.run import Run
 from covirt.wire.constants import DomainState
@@ -35,6 +36,7 @@ class DomainFacts:
     run_number: int = 0  # of the last run
     last_stop: StopCause | None = None
     restart: RestartState = field(default_factory=RestartState)
+    health: HealthState | None = None  # of the run with its number
     run: Run | None = None
 
 
@@ -117,6 +119,14 @@ class Domain:
             outcome = facts.last_stop.outcome
             return outcome.state, outcome.reason
         return DomainState.SHUTOFF, 0
+
+    @property
+    def health(self) -> HealthState | None:
+        """How its present run does; None when it is off or not checked."""
+        facts = self._facts
+        if facts.run is None or facts.health is None or facts.health.run_number != facts.run.run_number:
+            return None
+        return facts.health
 
     @property
     def last_stop_text(self) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from covirt.oci import interface
 from covirt.oci.runtime import RuntimeInfo
-from covirt.virtocid.driver import node, restarts
+from covirt.virtocid.driver import health, node, restarts
 from covirt.virtocid.driver.agent.service import Agent
 from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
 from covirt.virtocid.driver.console import Consoles
@@ -24,7 +24,7 @@ from covirt.virtocid.driver.image_pool import ImagePool
 from covirt.virtocid.driver.kept_volumes import KeptVolumes
 from covirt.virtocid.driver.lifecycle import Lifecycle
 from covirt.virtocid.driver.log_rotation import LogRotation
-from covirt.virtocid.driver.metadata_service import MetadataService, stop_cause_element
+from covirt.virtocid.driver.metadata_service import MetadataService, health_element, stop_cause_element
 from covirt.virtocid.driver.recovery import Recovery
 from covirt.virtocid.driver.registry import Domains
 from covirt.virtocid.driver.services import Services
@@ -39,10 +39,10 @@ class Driver:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.definitions = Definitions(services)
-        self.lifecycle = Lifecycle(services)
+        self.executions = Executions(services)
+        self.lifecycle = Lifecycle(services, self.executions)
         self.metadata = MetadataService(services, self.definitions)
         self.devices = Devices(services, self.definitions)
-        self.executions = Executions(services)
         self.agent = Agent(services, self.lifecycle, self.executions.start)
         self.lifecycle.endings.before_clean_up.append(self.agent.forget)
         self.stats = Statistics(services.reader)
@@ -72,11 +72,13 @@ class Driver:
 
     def close(self) -> None:
         """Stop watching. Containers go on."""
+        self._services.timer.stop()
+        self.lifecycle.health.begin_close()
         self.agent.close()
         self.executions.close()
         self._rotation.stop()
         self._filter_watch.stop()
-        self._services.timer.stop()
+        self.lifecycle.health.close()
         self.lifecycle.restarts.close()
         self._services.watcher.stop()
         self.lifecycle.close()
@@ -89,14 +91,15 @@ class Driver:
         )
 
     def describe(self, domain: Domain, *, inactive: bool, secure: bool) -> str:
-        """The domain's XML, with why it last stopped among its metadata."""
+        """The domain's XML, with why it last stopped and how it does among its metadata."""
         run = None if inactive else domain.run
         config = run.config if run else domain.next_config
-        cause = stop_cause_element(domain, secure=secure)
         if run is None and domain.run is None:
             config = replace(config, disks=(*config.disks, *self._services.kept_volumes.disks(domain.uuid)))
-        if cause is not None:
-            config = replace(config, metadata=(*config.metadata, cause))
+        told = [stop_cause_element(domain, secure=secure)]
+        if run:
+            told.append(health_element(domain, secure=secure))
+        config = replace(config, metadata=(*config.metadata, *(element for element in told if element is not None)))
         return format_domain(config, live=run.live if run else None, secure=secure)
 
     @property
@@ -119,10 +122,10 @@ class Driver:
             ("tainted: new privileges allowed", not settings.no_new_privileges),
             (f"tainted: more capabilities: {' '.join(settings.capabilities_add)}", bool(settings.capabilities_add)),
         ]
-        restart = restarts.message(domain)
         volumes = self._services.kept_volumes.of(domain.uuid)
-        kept = (f"volume {each.target} is kept in {each.directory}" for each in volumes)
-        return (*(text for text, true in words if true), *([restart] if restart else []), *kept)
+        more = [restarts.message(domain), health.message(domain)]
+        more += [f"volume {each.target} is kept in {each.directory}" for each in volumes]
+        return (*(text for text, true in words if true), *(text for text in more if text))
 
     def capabilities_xml(self) -> str:
         shape = node.topology()

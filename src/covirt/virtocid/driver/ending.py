@@ -19,6 +19,7 @@ from covirt.common.errors import Error
 from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.monitor import RunEnd, log_tail, read_end
 from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.health_plan import HealthState
 from covirt.virtocid.driver.records import domain_record
 from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.restarts import Restarts
@@ -115,7 +116,7 @@ class Endings:
     def _handle(self, domain: Domain, run: Run) -> None:
         cause, following = self._recorded_cause(domain, run), domain.facts.restart
         if cause is None:
-            cause = self._cause(run)
+            cause = self._cause(run, domain.health)
             following = self._restarts.after_end(domain, run, cause)
         restarts = run.request in _RESTARTS and not domain.gone
         self._record(domain, run, cause, following)
@@ -170,13 +171,16 @@ class Endings:
         facts = domain.facts
         return facts.last_stop if run.phase is RunPhase.STOPPING and facts.run_number == run.run_number else None
 
-    def _cause(self, run: Run) -> StopCause:
+    def _cause(self, run: Run, health: HealthState | None) -> StopCause:
         """Why it ended: what was asked for wins, but for a death at the memory limit."""
         assert run.container is not None  # noqa: S101 - only created runs are watched
         end = read_end(run.monitor_paths, run.container)
         oom = end.oom_mark or bool(self._services.reader.oom_kills(run.cgroup_path))
         tail = tuple(line.text.rstrip("\r") for line in log_tail(run.monitor_paths, _LOG_TAIL_LINES))
-        return decide(run.request, end, oom=oom, tail=tail)
+        cause = decide(run.request, end, oom=oom, tail=tail)
+        if cause.kind is not StopKind.HEALTH or health is None:
+            return cause
+        return replace(cause, message=f"{health.kind}, {health.streak} times in a row")
 
     def _record(self, domain: Domain, run: Run, cause: StopCause, following: RestartState) -> None:
         ending = replace(run, phase=RunPhase.STOPPING)
@@ -212,12 +216,12 @@ class Endings:
 def decide(request: UserRequest | None, end: RunEnd, *, oom: bool, tail: tuple[str, ...]) -> StopCause:
     """The one cause, from what a user asked for and what the monitor left."""
     when = now_text()
+    forced = request in _DESTROYS or request is UserRequest.HEALTH
     if end.status is not None:
         cause = StopCause.of_exit(end.status, when=when, oom=oom, log_tail=tail)
-        destroyed = request in _DESTROYS
-        if request is None or (cause.kind is StopKind.OOM and not destroyed):
+        if request is None or (cause.kind is StopKind.OOM and not forced):
             return cause
         return replace(cause, kind=_ASKED[request])
-    if request in _DESTROYS:
-        return StopCause(kind=StopKind.DESTROY, when=when, log_tail=tail)
+    if request is not None and forced:
+        return StopCause(kind=_ASKED[request], when=when, log_tail=tail)
     return StopCause(kind=StopKind.SUPERVISOR_LOST, when=when, log_tail=tail)

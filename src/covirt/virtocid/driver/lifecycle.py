@@ -26,6 +26,9 @@ from covirt.virtocid.driver.errors import (
     StartFailed,
     StopTimedOut,
 )
+from covirt.virtocid.driver.executions import Executions
+from covirt.virtocid.driver.health import Health
+from covirt.virtocid.driver.health_checks import ContainerChecker
 from covirt.virtocid.driver.records import domain_record
 from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.restarts import Restarts
@@ -61,14 +64,15 @@ _REQUEST_ERRORS: Final = (InvalidRequest, NotFound, Denied, Unsupported)
 class Lifecycle:
     """Changes of a domain's state. Every method raises DomainBusy when another change takes too long."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, executions: Executions) -> None:
         self._services = services
         self._starter = Starter(services)
         self.restarts = Restarts(services, self._start_by_policy)
         self.endings = Endings(services, self._start_again, self.restarts)
+        self.health = Health(services, ContainerChecker(executions), self._end_unhealthy)
 
     def close(self) -> None:
-        """Restarts must be closed first, and the services' timer and watcher stopped."""
+        """Restarts and health must be closed first, and the services' timer and watcher stopped."""
         self.endings.close()
 
     def start(
@@ -114,6 +118,7 @@ class Lifecycle:
             with logged_disk_errors(f"that {domain.name} runs"):
                 self._services.store.mark_running(domain.uuid, run.boot_id)
         self.endings.register(run)
+        self.health.watch(domain, run)
 
     def _count_restarts(self, domain: Domain, count: int) -> None:
         """It runs. What was planned is on disk, and not true any more: a run counts more than it, so there it stays;
@@ -182,9 +187,7 @@ class Lifecycle:
             run = self._ask_to_stop(domain, UserRequest.DESTROY_GRACEFULLY, "destroy")
             if run is None:
                 return
-            seconds: float | None = run.config.settings.stop_timeout_seconds
-            if seconds is None:
-                seconds = self._services.config.container.stop_timeout_seconds
+            seconds = self._services.stop_seconds(run.config)
             if not domain.wait_for_end(run, timeout_seconds=seconds):
                 self._withdraw(domain, run)
                 raise StopTimedOut(name=domain.name, seconds=seconds, signal=run.stop_signal or _DEFAULT_STOP_SIGNAL)
@@ -195,10 +198,29 @@ class Lifecycle:
 
     def ask_again(self, domain: Domain, request: UserRequest) -> None:
         """Repeat what was asked of a daemon that was killed, which may not have reached the container; waits not."""
+        if request is UserRequest.HEALTH:
+            self.health.end_again(domain, domain.require_run())
+            return
         if request in (UserRequest.DESTROY, UserRequest.RESET):
             self._kill(domain, request, request)
         else:
             self._ask_to_stop(domain, request, request)
+
+    def _end_unhealthy(self, domain: Domain, run_number: int, *, kill: bool) -> Run | None:
+        """health.End: no user's request, and never in the place of one."""
+        with domain.job("health"):
+            run = domain.run
+            if run is None or run.run_number != run_number or run.request not in (None, UserRequest.HEALTH):
+                return None
+            if run.paused:
+                if not kill:
+                    return None
+                run = self._thaw(domain, run)
+            number = signals.SIGKILL if kill else signal_number(run.stop_signal or _DEFAULT_STOP_SIGNAL)
+            run = self._end(domain, run, UserRequest.HEALTH, number)
+        if kill:
+            self._wait_for_kill(domain, run)
+        return run
 
     def suspend(self, domain: Domain) -> None:
         """Freeze it. Raises DomainIsPaused."""

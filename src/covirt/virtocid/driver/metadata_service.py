@@ -8,7 +8,7 @@ from typing import Final
 
 from lxml import etree
 
-from covirt.common.dialect import STOP_CAUSE_NAMESPACE
+from covirt.common.dialect import HEALTH_NAMESPACE, STOP_CAUSE_NAMESPACE
 from covirt.common.stop_cause import StopCause
 from covirt.virtocid.driver import metadata
 from covirt.virtocid.driver.definitions import Definitions
@@ -23,6 +23,8 @@ from covirt.wire.constants import MetadataType
 _LIVE, _CONFIG = 1, 2  # VIR_DOMAIN_AFFECT_*
 _CAUSE_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}cause"
 _LOG_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}log"
+_HEALTH_TAG: Final = f"{{{HEALTH_NAMESPACE}}}health"
+_OUTPUT_TAG: Final = f"{{{HEALTH_NAMESPACE}}}output"
 
 
 class MetadataService:
@@ -47,11 +49,8 @@ class MetadataService:
             return metadata.get_title(config)
         if kind != MetadataType.ELEMENT:
             raise BadArgument(what=f"there is no metadata of type {kind}")
-        if uri == STOP_CAUSE_NAMESPACE:
-            cause = stop_cause_element(domain, secure=secure)
-            if cause is None:
-                raise NoMetadata(what="it has not stopped since it was defined")
-            return cause.xml
+        if uri in (STOP_CAUSE_NAMESPACE, HEALTH_NAMESPACE):
+            return _own_element(domain, uri, stored=bool(flags & _CONFIG), secure=secure)
         return metadata.get_element(config, uri or "")
 
     def set(
@@ -87,7 +86,21 @@ def _change(
         raise BadArgument(what=f"there is no metadata of type {kind}")
     if uri == STOP_CAUSE_NAMESPACE:
         raise BadArgument(what="the stop cause is written by virtocid itself")
+    if uri == HEALTH_NAMESPACE:
+        raise BadArgument(what="the state of its health is written by virtocid itself")
     return lambda config: metadata.with_element(config, uri=uri or "", key=key, xml=text)
+
+
+def _own_element(domain: Domain, uri: str, *, stored: bool, secure: bool) -> str:
+    """What virtocid itself says in the metadata. Raises NoMetadata."""
+    if uri == STOP_CAUSE_NAMESPACE:
+        element, reason = stop_cause_element(domain, secure=secure), "it has not stopped since it was defined"
+    else:
+        element, reason = health_element(domain, secure=secure), "it is not running with a health check"
+        element = None if stored else element
+    if element is None:
+        raise NoMetadata(what=reason)
+    return element.xml
 
 
 def stop_cause_element(domain: Domain, *, secure: bool) -> MetadataElement | None:
@@ -118,6 +131,21 @@ def _cause_text(cause: StopCause, following: RestartState) -> str:
     for line in cause.log_tail:
         etree.SubElement(element, _LOG_TAG).text = _printable(line)
     return etree.tostring(element, encoding="unicode")
+
+
+def health_element(domain: Domain, *, secure: bool) -> MetadataElement | None:
+    """<covirthealth:health> for the present run, with what its check said if ``secure``; None when it has none."""
+    state = domain.health
+    if state is None:
+        return None
+    element = etree.Element(_HEALTH_TAG, nsmap={"covirthealth": HEALTH_NAMESPACE})
+    element.set("status", state.status)
+    element.set("check", state.kind)
+    element.set("since", state.since)
+    element.set("failingStreak", str(state.streak))
+    for line in state.output.splitlines() if secure else ():
+        etree.SubElement(element, _OUTPUT_TAG).text = _printable(line)
+    return MetadataElement(uri=HEALTH_NAMESPACE, xml=etree.tostring(element, encoding="unicode"))
 
 
 def _printable(text: str) -> str:

@@ -24,7 +24,7 @@ from covirt.virtocid.driver.records import domain_of, domain_record
 from covirt.virtocid.driver.run import Run, run_of
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import clean_up, remove_all_left
-from covirt.virtocid.driver.store import RunPhase, RunRecord
+from covirt.virtocid.driver.store import RunPhase, RunRecord, UserRequest
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +117,7 @@ class Recovery:
             domain.update(run=run, run_number=run.run_number)
             log.info("Domain found running domain=%s uuid=%s", domain.name, domain.uuid)
             self._endings.watch(domain, run)
+            self._lifecycle.health.adopt(domain, run)
             self._finish_request(domain, run)
         elif self._ended(run):
             domain.update(run=run)
@@ -147,7 +148,7 @@ class Recovery:
 
     def _finish_request(self, domain: Domain, run: Run) -> None:
         """A stop that was asked for may not have reached the container: ask for it again."""
-        if run.request is None or run.request_sent:
+        if run.request is None or (run.request_sent and run.request is not UserRequest.HEALTH):
             return
         try:
             self._lifecycle.ask_again(domain, run.request)

@@ -12,11 +12,13 @@ from typing import Any, Final, Self
 from covirt.common.errors import InvalidRequest
 from covirt.common.stop_cause import StopCause, StopKind
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.domain_xml.model_health import OnUnhealthy
 from covirt.virtocid.driver.domain_xml.model_restart import RestartPolicy, RestartSettings
 
 _FAILURES: Final = frozenset(
     {StopKind.SIGNALED, StopKind.OOM, StopKind.HEALTH, StopKind.START_FAILED, StopKind.SUPERVISOR_LOST}
 )
+_OF_THE_UNHEALTHY: Final = frozenset({StopKind.HEALTH, StopKind.START_FAILED})  # and of the start that follows
 _MOST_DOUBLINGS: Final = 40  # beyond every ceiling, and far from what a float cannot hold
 
 
@@ -61,12 +63,15 @@ class RestartRule:
 
     on_success: bool  # it ended by itself with exit code 0
     on_failure: bool
+    on_unhealthy: bool
     settings: RestartSettings
 
     def wants(self, cause: StopCause) -> bool:
         """Whether a run with this end is to be followed by another one."""
         if cause.kind is StopKind.EXITED:
             return self.on_success if cause.exit_code == 0 else self.on_failure
+        if self.on_unhealthy and cause.kind in _OF_THE_UNHEALTHY:
+            return True
         return self.on_failure and cause.kind in _FAILURES
 
     def after(self, cause: StopCause, *, count: int, ran_seconds: float, now_seconds: float) -> RestartState:
@@ -87,15 +92,18 @@ class RestartRule:
 
 def rule_of(config: DomainConfig) -> RestartRule:
     """<covirt:restart>, else <on_poweroff> and <on_crash>, whose ``restart`` is libvirt's word for it."""
-    settings = config.settings.restart
+    settings, health = config.settings.restart, config.settings.health
+    on_unhealthy = health is not None and health.on_unhealthy is OnUnhealthy.RESTART
     if settings is None:
         return RestartRule(
             on_success=config.on_poweroff == "restart",
             on_failure=config.on_crash == "restart",
+            on_unhealthy=on_unhealthy,
             settings=RestartSettings(),
         )
     return RestartRule(
         on_success=settings.policy is RestartPolicy.ALWAYS,
         on_failure=settings.policy is not RestartPolicy.NEVER,
+        on_unhealthy=on_unhealthy,
         settings=settings,
     )

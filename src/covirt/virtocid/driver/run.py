@@ -14,6 +14,7 @@ from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, LiveState
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
+from covirt.virtocid.driver.health_plan import HealthPlan
 from covirt.virtocid.driver.id_pool import RANGE_SIZE
 from covirt.virtocid.driver.store import DeviceChange, HotMount, RunPhase, RunRecord, UserRequest
 from covirt.wire.constants import DomainState, PausedReason, RunningReason, ShutdownReason
@@ -53,6 +54,7 @@ class Run:
     resumed: bool = False
     device_change: DeviceChange | None = None
     hot_mounts: tuple[HotMount, ...] = ()
+    health: HealthPlan | None = None
 
     @property
     def container_id(self) -> str:
@@ -135,11 +137,12 @@ class Run:
             persistent=self.persistent,
             device_change=self.device_change,
             hot_mounts=self.hot_mounts,
+            health=None if self.health is None else self.health.as_json(),
         )
 
 
 def run_of(record: RunRecord, directory: Path) -> Run:
-    """The run that a record tells of. Raises XmlError, InvalidXml for a record that somebody edited."""
+    """The run that a record tells of. An edited one raises XmlError, InvalidXml, BadHealthRecord."""
     return Run(
         uuid=record.uuid,
         boot_id=record.boot_id,
@@ -166,4 +169,5 @@ def run_of(record: RunRecord, directory: Path) -> Run:
         resumed=record.resumed,
         device_change=record.device_change,
         hot_mounts=record.hot_mounts,
+        health=None if record.health is None else HealthPlan.from_json(record.health),
     )

@@ -172,6 +172,11 @@ class Services:
         kept = self.kept_volumes.directory(uuid) if persistent else None
         return (*self.volumes(config), *volumes_of(config, image, kept=kept))
 
+    def stop_seconds(self, config: DomainConfig) -> float:
+        """How long a container may take to end when it is asked to."""
+        seconds = config.settings.stop_timeout_seconds
+        return self.config.container.stop_timeout_seconds if seconds is None else seconds
+
     def volumes(self, config: DomainConfig) -> tuple[Volume, ...]:
         """<filesystem type='mount'>: host directories that the configuration allows.
 

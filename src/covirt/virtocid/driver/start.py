@@ -44,6 +44,7 @@ from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.format import format_domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
+from covirt.virtocid.driver.health_plan import plan_of
 from covirt.virtocid.driver.mounts import discarded_mounts, root_disk
 from covirt.virtocid.driver.plan import Places, Plan, id_map
 from covirt.virtocid.driver.run import BUNDLE, Run, run_of
@@ -134,6 +135,7 @@ class Starter:
             image_path=str(image.path),
             started_at=time.time(),
             stop_signal=config.settings.stop_signal or image.config.stop_signal,
+            health=plan_of(config.settings.health, image.config.healthcheck),
         )
         return _Start(run=run, runtime=runtime, image=image, plan=plan, idmap=idmap)
 

@@ -27,6 +27,7 @@ _VERSION: Final = 1
 _READABLE: Final = range(1, _VERSION + 1)
 _REMOVED: Final = ".removed-"
 _RUNNING: Final = "running"
+_HEALTH: Final = "health.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class RunRecord:
     persistent: bool = True  # False: the domain ends with this run
     device_change: DeviceChange | None = None
     hot_mounts: tuple[HotMount, ...] = ()
+    health: Mapping[str, Any] | None = None  # what is checked, as health_plan writes it
 
     @property
     def container_id(self) -> str:
@@ -257,6 +259,17 @@ class RunStore:
         self.make_directory(record.uuid)
         write_json(self.directory(record.uuid) / "run.json", value, version=_VERSION, durable=False)
 
+    def save_health(self, uuid: UUID, state: Mapping[str, object]) -> None:
+        """How a run does, beside its record; it goes with the run's directory, which must be there."""
+        write_json(self.directory(uuid) / _HEALTH, state, version=_VERSION, durable=False)
+
+    def load_health(self, uuid: UUID) -> Mapping[str, Any] | None:
+        """None when nothing readable was saved, which is so for every new run."""
+        try:
+            return read_json(self.directory(uuid) / _HEALTH, versions=_READABLE)
+        except (InvalidRequest, OSError):
+            return None
+
     def remove(self, uuid: UUID) -> None:
         """Forget a run; its directory goes when nothing else is in it (mounts make recursion too dangerous)."""
         with suppress(FileNotFoundError):
@@ -391,6 +404,7 @@ def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
         persistent=fields.required("persistent", bool),
         device_change=_device_change(fields),
         hot_mounts=tuple(map(_hot_mount, fields.objects("hot_mounts"))),
+        health=fields.optional("health", dict),
     )
 
 

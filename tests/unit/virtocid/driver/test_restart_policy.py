@@ -71,9 +71,17 @@ def test_our_words_count_more() -> None:
     assert not found.wants(cause(StopKind.OOM))
 
 
+@pytest.mark.parametrize(("action", "wanted"), [("nothing", False), ("stop", False), ("restart", True)])
+def test_the_unhealthy_may_start_again_without_a_policy(action: str, wanted: bool) -> None:
+    found = rule(f"<covirt:health on-unhealthy='{action}'/>")
+    assert found.wants(cause(StopKind.HEALTH)) is wanted
+    assert found.wants(cause(StopKind.START_FAILED)) is wanted, "the start that follows"
+    assert not found.wants(cause(StopKind.OOM))
+
+
 def test_the_wait_doubles_up_to_its_ceiling() -> None:
     settings = RestartSettings(policy=ALWAYS, delay_seconds=0.5, max_delay_seconds=5)
-    found = RestartRule(on_success=True, on_failure=True, settings=settings)
+    found = RestartRule(on_success=True, on_failure=True, on_unhealthy=False, settings=settings)
     assert [found.delay_seconds(count) for count in (*range(5), 10_000)] == [0.5, 1, 2, 4, 5, 5]
 
 

@@ -51,6 +51,11 @@ def test_a_graceful_destroy_is_a_destroy() -> None:
     assert kind(UserRequest.DESTROY_GRACEFULLY, 0) is StopKind.DESTROY
 
 
+@pytest.mark.parametrize(("status", "oom"), [(KILLED, False), (KILLED, True), (0, False), (None, False)])
+def test_the_end_of_an_unhealthy_container_is_one_however_it_went(status: int | None, oom: bool) -> None:
+    assert kind(UserRequest.HEALTH, status, oom=oom) is StopKind.HEALTH
+
+
 @pytest.mark.parametrize("request_", ENDS_BY_ITSELF)
 def test_a_death_at_the_memory_limit_is_told_even_during_a_shutdown(request_: UserRequest) -> None:
     assert kind(request_, KILLED, oom=True) is StopKind.OOM

@@ -7,10 +7,9 @@ from typing import Final
 from lxml import etree
 
 from covirt.common.dialect import COVIRT_NAMESPACE
-from covirt.virtocid.driver.domain_xml import values
 from covirt.virtocid.driver.domain_xml.document import fragment_text, read_fragment
+from covirt.virtocid.driver.domain_xml.format_health import write_health, write_restart
 from covirt.virtocid.driver.domain_xml.format_volumes import write_volumes
-from covirt.virtocid.driver.domain_xml.model_restart import RestartSettings
 from covirt.virtocid.driver.domain_xml.model_settings import UNLIMITED, ContainerSettings, DnsSettings
 
 _NSMAP: Final = {"covirt": COVIRT_NAMESPACE}
@@ -51,7 +50,8 @@ def write_settings(settings: ContainerSettings) -> etree._Element | None:
     if settings.shm_size_bytes is not None:
         _text(container, "shm", settings.shm_size_bytes).set("unit", "bytes")
     _write_dns(container, settings.dns)
-    _write_restart(container, settings.restart)
+    write_restart(container, settings.restart)
+    write_health(container, settings.health)
     return container if len(container) else None
 
 
@@ -81,18 +81,6 @@ def _write_dns(container: etree._Element, dns: DnsSettings) -> None:
         _add(element, "search", domain=domain)
     for option in dns.options:
         _add(element, "option", name=option)
-
-
-def _write_restart(container: etree._Element, restart: RestartSettings | None) -> None:
-    if restart is None:
-        return
-    element = _child(container, "restart")
-    element.set("policy", restart.policy)
-    element.set("delay", values.seconds_text(restart.delay_seconds))
-    element.set("max-delay", values.seconds_text(restart.max_delay_seconds))
-    if restart.attempts is not None:
-        element.set("attempts", str(restart.attempts))
-    element.set("reset-after", values.seconds_text(restart.reset_after_seconds))
 
 
 def _child(parent: etree._Element, name: str) -> etree._Element:

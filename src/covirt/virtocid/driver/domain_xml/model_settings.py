@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from covirt.virtocid.driver.domain_xml.model_health import HealthSettings
 from covirt.virtocid.driver.domain_xml.model_restart import RestartSettings
 from covirt.virtocid.driver.domain_xml.model_volumes import DiscardedVolume, VolumeMapping
 
@@ -64,3 +65,4 @@ class ContainerSettings:
     shm_size_bytes: int | None = None
     dns: DnsSettings = DnsSettings()
     restart: RestartSettings | None = None  # None: what <on_poweroff> and <on_crash> say
+    health: HealthSettings | None = None  # None: what the image says

@@ -17,6 +17,7 @@ from covirt.virtocid.driver.domain_xml.model_settings import (
     RootLayer,
 )
 from covirt.virtocid.driver.domain_xml.node import Node, Value
+from covirt.virtocid.driver.domain_xml.parse_health import read_health
 from covirt.virtocid.driver.domain_xml.parse_restart import read_restart
 from covirt.virtocid.driver.domain_xml.parse_volumes import read_volumes
 from covirt.virtocid.driver.domain_xml.signals import signal_name
@@ -73,6 +74,7 @@ def read_settings(node: Node) -> ContainerSettings:
         shm_size_bytes=_shm(node),
         dns=_dns(node),
         restart=read_restart(node.child(_tag("restart"))),
+        health=read_health(node.child(_tag("health"))),
     )
     node.close()
     return settings
