@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Unpack
 from uuid import NAMESPACE_DNS, uuid5
 
+import libvirt
 import pytest
 
 from covirt.common.process import run
-from covirt.oci.loop import loops_over
+from covirt.oci.loop import loop_device, loops_over
 from tests.support.images import one_image
 from tests.support.mounts import mount_below
 from tests.support.oci_layout import busybox_image, directory_entry, file_entry, layer, link_entry
@@ -333,3 +334,51 @@ def test_an_engines_container_maps_every_volume(virtocid: Virtocid) -> None:
         text.replace("</covirt:container>", f"<covirt:volume discard='/cache'/><covirt:volume discard='/var'/>{vm}")
     ) as path:
         virtocid.virsh("define", str(path))
+
+
+def test_numbers_of_a_disk(virtocid: Virtocid, disk: Path) -> None:
+    """Size from the file; I/O from the loop device, which only volumes have; nothing for the image."""
+    image = f"<disk type='file' device='cdrom'><source file='{virtocid.image}'/><target dev='hda'/><readonly/></disk>"
+    script = "dd if=/dev/zero of=/data/file bs=1M count=5 && sync && echo written; sleep 1000"
+    virtocid.run("web", _script(script), image="", settings=_volume(), devices=image + _disk(disk) + _CONSOLE)
+    virtocid.wait_for_output("web", "written")
+    with virtocid.connect() as connection:
+        domain = connection.lookupByName("web")
+        stats = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BLOCK)[0][1]
+        assert (stats["block.count"], stats["block.1.name"], stats["block.1.path"]) == (2, "vda", str(disk))
+        assert stats["block.1.wr.bytes"] >= 5 * _MIB
+        assert stats["block.1.wr.reqs"] > 0
+        assert stats["block.1.wr.times"] >= 0
+        assert "block.0.wr.bytes" not in stats
+        assert stats["block.1.capacity"] == 32 * _MIB
+        assert domain.blockInfo("vda")[0] == 32 * _MIB
+        assert domain.blockInfo("vda")[1] >= 5 * _MIB
+        assert domain.blockStats("vda")[3] >= 5 * _MIB
+        assert domain.blockStats("hda")[3] == -1
+        assert domain.blockStatsFlags("vda")["wr_bytes"] >= 5 * _MIB
+        assert "flush_operations" in domain.blockStatsFlags("vda")
+        domain.destroy()
+        assert "block.1.wr.bytes" not in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BLOCK)[0][1]
+    assert virtocid.tell("domblklist", "web").split() == ["hda", str(virtocid.image), "vda", str(disk)]
+    assert f"Capacity:       {32 * _MIB}" in virtocid.tell("domblkinfo", "web", "vda")
+
+
+def test_a_root_layers_disk_has_numbers_too(virtocid: Virtocid, disk: Path) -> None:
+    script = "dd if=/dev/zero of=/file bs=1M count=3 && sync && echo written; sleep 1000"
+    virtocid.run("web", _script(script), settings="<covirt:root disk='vda'/>", devices=_disk(disk) + _CONSOLE)
+    virtocid.wait_for_output("web", "written")
+    with virtocid.connect() as connection:
+        assert connection.lookupByName("web").blockStats("vda")[3] >= 3 * _MIB
+
+
+def test_a_block_device(virtocid: Virtocid, disk: Path) -> None:
+    with loop_device(os.fspath(disk), read_only=False) as device:
+        parts: XmlParts = {"settings": _volume(), "devices": _disk(Path(device), kind="block") + _CONSOLE}
+        _says(virtocid, "web", "echo kept > /data/file", **parts)
+        assert _says(virtocid, "web", "cat /data/file", **parts) == "kept\n"
+        with virtocid.connect() as connection:
+            assert connection.lookupByName("web").blockInfo("vda") == [32 * _MIB] * 3
+        virtocid.run("held", **parts)
+        with pytest.raises(OSError, match="busy"):  # what mkfs, LVM and their like ask first
+            os.open(device, os.O_RDONLY | os.O_EXCL)
+        virtocid.virsh("destroy", "held")

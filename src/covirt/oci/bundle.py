@@ -195,6 +195,11 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
     return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes))
 
 
+def layer_view(bundle: Path) -> Path:
+    """Where a bundle has the disk or the tmpfs of its root layer."""
+    return bundle / "layer"
+
+
 def volume_view(bundle: Path, name: object) -> Path:
     """Where a bundle shows a volume, before it goes into the container."""
     return bundle / "volumes" / str(name)
@@ -261,7 +266,7 @@ def _layer_directory(request: BundleRequest, disks: Disks, undo: UndoStack) -> P
             remove_tree(layer.directory)
         make_directory(layer.directory, mode=0o700)
         return layer.directory
-    directory = request.directory / "layer"
+    directory = layer_view(request.directory)
     directory.mkdir(mode=0o700, exist_ok=True)
     undo.add(f"unmount {directory}", lambda: mount.unmount(directory))
     if layer.disk is not None:

@@ -9,13 +9,13 @@ each field is encoded but for its value when this module is loaded, and its valu
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from covirt.common.units import KIB
 from covirt.oci.cgroup import CgroupStats, NetworkCounters
+from covirt.virtocid.driver.disk_facts import disk_counters, disk_size
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.run import Run
@@ -160,29 +160,35 @@ def _block(sample: Sample, add: Add) -> None:
     disks = [disk for disk in sample.config.disks if disk.source]
     add(_BLOCK_COUNT(len(disks)))
     for number, disk in enumerate(disks):
-        name, file, allocation, capacity, physical = _block_fields(number)
+        name, file, allocation, capacity, physical, counts = _block_fields(number)
         add(name(disk.target))
         path = sample.run.image_path if sample.run and disk.device == "cdrom" else disk.source
         if not path or not path.startswith("/"):
             continue
         add(file(path))
+        counters = disk_counters(sample.run, disk) if sample.run and disk.device == "disk" else None
+        for count, value in zip(counts, counters or (), strict=False):
+            add(count(value))
         try:
-            facts = os.stat(path)
-        except OSError as error:
-            log.debug("No size of a disk path=%s reason=%s", path, error.strerror)
+            size = disk_size(path)
+        except (OSError, ValueError) as error:
+            log.debug("No size of a disk path=%s reason=%s", path, error)
             continue
-        add(allocation(facts.st_blocks * 512))
-        add(capacity(facts.st_size))
-        add(physical(facts.st_size))
+        add(allocation(size.allocation))
+        add(capacity(size.capacity))
+        add(physical(size.physical))
 
 
 @functools.cache
-def _block_fields(number: int) -> tuple[Encode, Encode, Encode, Encode, Encode]:
+def _block_fields(number: int) -> tuple[Encode, Encode, Encode, Encode, Encode, tuple[Encode, ...]]:
+    """The last are in the order of DiskCounters."""
     name, path = (encoder(f"block.{number}.{word}", _STRING) for word in ("name", "path"))
     allocation, capacity, physical = (
         encoder(f"block.{number}.{word}", _ULLONG) for word in ("allocation", "capacity", "physical")
     )
-    return name, path, allocation, capacity, physical
+    words = ("rd.reqs", "rd.bytes", "rd.times", "wr.reqs", "wr.bytes", "wr.times", "fl.reqs", "fl.times")
+    counts = tuple(encoder(f"block.{number}.{word}", _ULLONG) for word in words)
+    return name, path, allocation, capacity, physical, counts
 
 
 def _vm(sample: Sample, add: Add) -> None:

@@ -3,13 +3,14 @@
 """Procedures that tell what domains use."""
 
 import ipaddress
-import os
 from typing import Final
 
 from covirt.common.units import KIB
+from covirt.oci.cgroup import BlockDeviceStats
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver.affinity import cpu_maps
 from covirt.virtocid.driver.bulk_stats import SUPPORTED_GROUPS
+from covirt.virtocid.driver.disk_facts import DiskCounters, disk_counters, disk_size
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import Disk
 from covirt.virtocid.driver.driver import Driver
@@ -151,17 +152,19 @@ class StatsHandlers:
                 return disk
         raise NoSuchDisk(name=domain.name, path=path)
 
-    def block_stats(self, _ctx: Context, args: d.DomainBlockStatsArgs) -> d.DomainBlockStatsRet:
-        """The whole container's I/O for an empty path, as libvirt-lxc does.
+    def _block_io(self, domain: Domain, path: str) -> BlockDeviceStats | DiskCounters | None:
+        run = domain.require_run()
+        if path:
+            return disk_counters(run, self._disk(domain, path))
+        usage = self._driver.stats.usage(domain)
+        return None if usage is None else usage.block_total()
 
-        A single disk has no numbers of its own: the kernel counts by host device, where many files lie.
+    def block_stats(self, _ctx: Context, args: d.DomainBlockStatsArgs) -> d.DomainBlockStatsRet:
+        """The whole container's I/O for an empty path, as libvirt-lxc does; a volume's for that of a disk.
+
+        The image has no numbers of its own: the kernel counts by host device, where many files lie.
         """
-        domain = self._domain(args.dom)
-        domain.require_run()
-        if args.path:
-            self._disk(domain, args.path)
-        usage = None if args.path else self._driver.stats.usage(domain)
-        io = None if usage is None else usage.block_total()
+        io = self._block_io(self._domain(args.dom), args.path)
 
         def known(value: int | None) -> int:
             return -1 if value is None else value
@@ -176,12 +179,7 @@ class StatsHandlers:
 
     def block_stats_flags(self, _ctx: Context, args: d.DomainBlockStatsFlagsArgs) -> s.Params16NparamsRet:
         refuse_unknown(args.flags, _TEXTS_WELCOME, "virDomainBlockStatsFlags")
-        domain = self._domain(args.dom)
-        domain.require_run()
-        if args.path:
-            self._disk(domain, args.path)
-        usage = None if args.path else self._driver.stats.usage(domain)
-        io = None if usage is None else usage.block_total()
+        io = self._block_io(self._domain(args.dom), args.path)
         values: dict[str, int | None] = (
             {}
             if io is None
@@ -190,6 +188,16 @@ class StatsHandlers:
                 "rd_bytes": io.read_bytes,
                 "wr_operations": io.write_requests,
                 "wr_bytes": io.write_bytes,
+                **(
+                    {
+                        "rd_total_times": io.read_ns,
+                        "wr_total_times": io.write_ns,
+                        "flush_operations": io.flush_requests,
+                        "flush_total_times": io.flush_ns,
+                    }
+                    if isinstance(io, DiskCounters)
+                    else {}
+                ),
             }
         )
         params = tuple(TypedParam(field, 3, value) for field, value in values.items() if value is not None)
@@ -201,12 +209,10 @@ class StatsHandlers:
         disk = self._disk(domain, args.path)
         path = self._driver.disk_path(disk)
         try:
-            facts = os.stat(path)
+            size = disk_size(path)
         except OSError as error:
             raise BadArgument(what=f"{path} cannot be read: {error.strerror}") from error
-        return d.DomainGetBlockInfoRet(
-            allocation=facts.st_blocks * 512, capacity=facts.st_size, physical=facts.st_size
-        )
+        return d.DomainGetBlockInfoRet(allocation=size.allocation, capacity=size.capacity, physical=size.physical)
 
     def interface_stats(self, _ctx: Context, args: d.DomainInterfaceStatsArgs) -> d.DomainInterfaceStatsRet:
         counters = self._driver.stats.interface(self._domain(args.dom), args.device)
