@@ -131,6 +131,21 @@ class Virtocid:
         argv: list[Argument] = [_PROGRAMS / "virtocid-image", *arguments, "--root", self.root.path]
         return run(argv, timeout_seconds=SECONDS, check=False)
 
+    def exec_argv(self, name: str, *words: str) -> list[Argument]:
+        """virtocid-exec in a domain; ``words`` are its options, "--", and the command."""
+        return [_PROGRAMS / "virtocid-exec", "--root", self.root.path, name, *words]
+
+    def exec(self, name: str, *words: str, stdin: bytes | None = None) -> Completed:
+        """The same to its end; the status is the caller's to judge."""
+        return run(self.exec_argv(name, *words), timeout_seconds=SECONDS, stdin_data=stdin, check=False)
+
+    def logs_argv(self, name: str, *options: str) -> list[Argument]:
+        return [_PROGRAMS / "virtocid-logs", "--root", self.root.path, name, *options]
+
+    def logs(self, name: str, *options: str) -> Completed:
+        """virtocid-logs to its end; the status is the caller's to judge."""
+        return run(self.logs_argv(name, *options), timeout_seconds=SECONDS, check=False)
+
     def image_users(self) -> list[str]:
         """UUIDs of the domains that hold an image."""
         return [mark.name for mark in (self.root.state_dir / "image-users").glob("*/*")]

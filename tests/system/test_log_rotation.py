@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.virtocid import Virtocid, serve_virtocid
+from covirt.common.process import PIPE, spawn
+from tests.support.virtocid import SECONDS, Virtocid, serve_virtocid
 from tests.support.waiting import wait_until
 
 _LINES = 3000
@@ -31,6 +32,18 @@ def test_no_line_is_lost(virtocid: Virtocid) -> None:
     numbers = [int(number) for number in re.findall(r"line (\d+)", everything(directory))]
     assert numbers == list(range(1, _LINES + 1))
     assert len(list(directory.glob("console.log.*"))) >= 2
+
+
+def test_a_follower_loses_no_line(virtocid: Virtocid) -> None:
+    script = f"for n in $(seq {_LINES}); do echo line $n; test $((n % 500)) = 0 && sleep 1; done; read end"
+    virtocid.run("loud", ("/bin/sh", "-c", script), settings="<covirt:console terminal='no'/>")
+    with spawn(virtocid.logs_argv("loud", "-f"), stdout=PIPE) as child:
+        assert [child.stdout.readline() for _ in range(_LINES)] == [b"line %d\n" % n for n in range(1, _LINES + 1)]
+        directory = virtocid.root.state_dir / "virtocid/domains" / virtocid.tell("domuuid", "loud")
+        assert list(directory.glob("console.log.*"))
+        virtocid.virsh("destroy", "loud")
+        assert child.stdout.read() == b""
+        assert child.wait(timeout_seconds=SECONDS) == 0
 
 
 def everything(directory: Path) -> str:

@@ -1,8 +1,20 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names that virtocid and covirt-host share: XML namespaces and channel names."""
+"""Names that virtocid and covirt-host share: XML namespaces, and channels with what is spoken on them."""
 
 from typing import Final
+
+from covirt.common.channels import (
+    EXEC_CHANNEL,
+    LOG_CHANNEL,
+    ChannelDecoder,
+    ChannelFrame,
+    ChannelSize,
+    ExecChannelExit,
+    ExecChannelRequest,
+    FrameKind,
+    LogChannelRequest,
+)
 
 # covirt's own settings for what libvirt has no word for: <covirt:container> inside <metadata>.
 COVIRT_NAMESPACE: Final = "https://covirt.org/xmlns/container/1.0"
@@ -16,3 +28,20 @@ AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 OVIRT_CONTAINER_NAMESPACE: Final = "http://ovirt.org/vm/containers/1.0"
 OVIRT_DRIVE_MAP_NAMESPACE: Final = "http://ovirt.org/vm/containers/drivemap/1.0"
 OVIRT_VM_NAMESPACE: Final = "http://ovirt.org/vm/1.0"
+
+__all__ = [
+    "COVIRT_NAMESPACE",
+    "STOP_CAUSE_NAMESPACE",
+    "OVIRT_CONTAINER_NAMESPACE",
+    "OVIRT_DRIVE_MAP_NAMESPACE",
+    "OVIRT_VM_NAMESPACE",
+    "EXEC_CHANNEL",
+    "LOG_CHANNEL",
+    "ChannelDecoder",
+    "ChannelFrame",
+    "ChannelSize",
+    "ExecChannelExit",
+    "ExecChannelRequest",
+    "FrameKind",
+    "LogChannelRequest",
+]

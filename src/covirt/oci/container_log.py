@@ -21,17 +21,26 @@ class LogLine:
     text: str
 
 
+def split_line(line: bytes) -> tuple[bytes, bytes, bool, bytes] | None:
+    """Time, stream, whether it is partial, and text of a line without its newline; None for a damaged one."""
+    fields = line.split(b" ", 3)
+    if len(fields) == 4 and fields[1] in (b"stdout", b"stderr") and fields[2] in (b"P", b"F"):
+        return fields[0], fields[1], fields[2] == b"P", fields[3]
+    return None
+
+
 def parse_log(data: bytes) -> Iterator[LogLine]:
     """Every well-formed line; a last one still being written, and damage, are left out."""
     *lines, _ = data.split(b"\n")
     for line in lines:
-        fields = line.split(b" ", 3)
-        if len(fields) == 4 and fields[1] in (b"stdout", b"stderr") and fields[2] in (b"P", b"F"):
+        fields = split_line(line)
+        if fields is not None:
+            time, stream, partial, text = fields
             yield LogLine(
-                time=fields[0].decode(errors="replace"),
-                stream=fields[1].decode(),
-                partial=fields[2] == b"P",
-                text=fields[3].decode(errors="replace"),
+                time=time.decode(errors="replace"),
+                stream=stream.decode(),
+                partial=partial,
+                text=text.decode(errors="replace"),
             )
 
 

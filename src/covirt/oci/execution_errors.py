@@ -48,7 +48,9 @@ class WithoutTerminal(Conflict):
 
 # The words of runc 1.1 and 1.3, crun 1.8 and 1.21, and of the kernel behind them; Podman reads them in the same way.
 _DIRECTORY: Final = re.compile(r"\bchdir\b|\bcwd\b|working directory", re.IGNORECASE)
-_NOT_EXECUTABLE: Final = re.compile(r"permission denied|is a directory|exec format error", re.IGNORECASE)
+_NOT_EXECUTABLE: Final = re.compile(
+    r"permission denied|is a directory|exec format error|open executable: operation not permitted", re.IGNORECASE
+)
 _NOT_FOUND: Final = re.compile(r"no such file or directory|executable file.* not found", re.IGNORECASE)
 
 

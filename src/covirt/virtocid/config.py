@@ -111,6 +111,8 @@ class LogConfig:
     kept: int = setting(1, check=between(0, 100))
     # How often their sizes are looked at.
     check_seconds: float = setting(10.0, check=between(1, 3600))
+    # How many clients may read logs at once, over the channel org.covirt.log.0.
+    max_readers: int = setting(256, check=between(1, 10_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ started. Whoever lets too much pile up, or does not speak the protocol, is dropp
 
 import asyncio
 import logging
+import select
 from collections import deque
 from typing import Final, Protocol
 
@@ -184,6 +185,10 @@ class Session(asyncio.Protocol):
             self._transport.close()
 
     # What a stream calls.
+
+    def drop_if_left(self) -> None:
+        if not self.transport.is_closing() and _hung_up(self.transport.get_extra_info("socket").fileno()):
+            self.drop("it left while it was not read from")
 
     def send_frame(self, frame: Frame) -> None:
         self._send(frame.encode())
@@ -384,3 +389,9 @@ class Session(asyncio.Protocol):
 
 def _rpc_error(message: str) -> RemoteError:
     return RemoteError(code=ErrorCode.RPC, domain=ErrorDomain.RPC, message=message)
+
+
+def _hung_up(descriptor: int) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLRDHUP)
+    return bool(poller.poll(0))

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _INPUT_HIGH_BYTES: Final = 1 << 20  # unsent input at which the client is no longer read from
 _INPUT_LOW_BYTES: Final = 1 << 18
 _READ_BYTES: Final = 65536
+_LOOK_SECONDS: Final = 1.0  # between looks whether a client that is not read from is still there
 _FLUSH_SECONDS: Final = 5.0  # how long the last input of a finished stream may take
 
 
@@ -40,8 +41,12 @@ class Sink(Protocol):
     def fail(self, error: RemoteError) -> None:
         """Break the stream off with an error."""
 
-    def pause_input(self) -> None:
-        """Stop reading from the client. When this lasts too long the stream fails and on_abort() is called."""
+    def pause_input(self, *, patiently: bool = False) -> None:
+        """Stop reading from the client. When this lasts too long the stream fails and on_abort() is called.
+
+        ``patiently`` lets it last as long as the client is there, which then waits with everything it asks over the
+        same connection.
+        """
 
     def resume_input(self) -> None:
         """Read from the client again."""
@@ -82,6 +87,9 @@ class StreamOwner(Protocol):
     def adjust_reading(self) -> None: ...
 
     def encode_error(self, error: RemoteError) -> bytes: ...
+
+    def drop_if_left(self) -> None:
+        """End the session when its client is gone, which nobody notices while it is not read from."""
 
     @property
     def output_paused(self) -> bool: ...
@@ -128,8 +136,8 @@ class Stream:
     def fail(self, error: RemoteError) -> None:
         self._in_loop(lambda: self._fail(error))
 
-    def pause_input(self) -> None:
-        self._in_loop(self._pause_input)
+    def pause_input(self, *, patiently: bool = False) -> None:
+        self._in_loop(lambda: self._pause_input(patiently=patiently))
 
     def resume_input(self) -> None:
         self._in_loop(self._resume_input)
@@ -186,13 +194,20 @@ class Stream:
             self._fail(RemoteError(code=9, domain=38, message=message))  # OPERATION_FAILED, from STREAMS
             self._endpoint.on_abort()
 
-    def _pause_input(self) -> None:
+    def _pause_input(self, *, patiently: bool) -> None:
         if not (self._closed or self.input_paused):
             self.input_paused = True
-            self._stall = self._loop.call_later(
-                self._stall_seconds, self._fail_and_abort, "nothing in the container reads this console's input"
-            )
+            if patiently:
+                self._look_after_client()
+            else:
+                self._stall = self._loop.call_later(
+                    self._stall_seconds, self._fail_and_abort, "nothing in the container reads this console's input"
+                )
             self._owner.adjust_reading()
+
+    def _look_after_client(self) -> None:
+        self._stall = self._loop.call_later(_LOOK_SECONDS, self._look_after_client)
+        self._owner.drop_if_left()
 
     def _resume_input(self) -> None:
         if self.input_paused:

@@ -12,6 +12,7 @@ from covirt.oci.runtime import RuntimeInfo
 from covirt.virtocid.driver import health, node, restarts
 from covirt.virtocid.driver.agent.service import Agent
 from covirt.virtocid.driver.capabilities import HostFacts, capabilities_xml, domain_capabilities_xml
+from covirt.virtocid.driver.channels import Channels
 from covirt.virtocid.driver.console import Consoles
 from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.devices import Devices
@@ -47,6 +48,7 @@ class Driver:
         self.lifecycle.endings.before_clean_up.append(self.agent.forget)
         self.stats = Statistics(services.reader)
         self.consoles = Consoles()
+        self.channels = Channels(services, self.executions)
         self.image_pool = ImagePool(
             services.images, services.root.images_dir, installation=f"{_host_uuid()}:{services.root.id}"
         )
@@ -76,6 +78,7 @@ class Driver:
         self.lifecycle.health.begin_close()
         self.agent.close()
         self.executions.close()
+        self.channels.close()
         self._rotation.stop()
         self._filter_watch.stop()
         self.lifecycle.health.close()

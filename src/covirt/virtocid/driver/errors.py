@@ -180,6 +180,14 @@ class NoSuchConsole(InvalidRequest):
     template = "domain '{name}' has no console '{device}'; leave the name away for the first one"
 
 
+class NoSuchChannel(InvalidRequest):
+    template = "domain '{name}' has no channel '{channel}'; it has {known}"
+
+
+class TooManyLogReaders(Conflict):
+    template = "{limit} clients read logs already, which is the configured limit (log.max_readers)"
+
+
 class ConsoleBusy(Conflict):
     template = "console of domain '{name}' is in use by another client; virsh console --force takes it over"
 

@@ -98,7 +98,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         336: "virDomainFSThaw",
     },
     "the CPUs of a container are counted by virsh setvcpus": {372: "virDomainSetGuestVcpus"},
-    "a container has no channels": {296: "virDomainOpenChannel"},
     "limits of a running container cannot be changed yet; define it anew and start it again": {
         26: "virDomainPinVcpu",
         30: "virDomainSetMaxMemory",

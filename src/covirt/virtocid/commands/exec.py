@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``virtocid-exec``: run a program inside a running container.
+
+Libraries are imported once the arguments are known to be good, so that --help and completion answer at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+_PROGRAM = "virtocid-exec"
+_USAGE_STATUS = 125  # as Podman and Docker: 2 may be the command's own
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, options_metavar="")
+@click.argument("domain", metavar="DOMAIN [OPTIONS] --")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input on to the command.")
+@click.option("-t", "--tty", is_flag=True, help="Give the command a terminal of its own, in front of this one.")
+@click.option(
+    "-u", "--user", metavar="NAME|UID[:GROUP]", help="Run as this user of the container; default: as its own process."
+)
+@click.option("-w", "--workdir", metavar="DIR", help="Run in this directory of the container.")
+@click.option(
+    "-e",
+    "--env",
+    "environment",
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    help="Set a variable, or pass on this one of yours; may be repeated.",
+)
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="/",
+    show_default=True,
+    help="The installation's directory.",
+)
+@click.version_option(package_name="covirt", prog_name=_PROGRAM)
+def cli(
+    domain: str,
+    command: tuple[str, ...],
+    user: str | None,
+    workdir: str | None,
+    environment: tuple[str, ...],
+    root: Path,
+    *,
+    interactive: bool,
+    tty: bool,
+) -> int:
+    """Run COMMAND in the running container DOMAIN (its name, UUID or id).
+
+    The command has the rights, limits and environment of the container's own process. It ends when this program does.
+
+    \b
+    virtocid-exec shop -- ls -l /srv
+    virtocid-exec shop -it -- sh
+    virtocid-exec shop -i -- tar -x -C /srv < site.tar
+
+    The exit status is the command's; 128 and the signal's number when a signal ended it; 127 when there is no such
+    command, 126 when it cannot be executed, and 125 when anything else went wrong.
+    """
+    if tty and interactive and not sys.stdin.isatty():
+        raise click.UsageError("standard input is no terminal: leave -t away")
+    from covirt.common.channels import ChannelSize, ExecChannelRequest
+    from covirt.virtocid.commands.exec_session import run_session
+
+    variables = dict(_variable(text) for text in environment)
+    if tty and "TERM" in os.environ:
+        variables.setdefault("TERM", os.environ["TERM"])
+    size: ChannelSize | None = None
+    if tty:
+        present = os.get_terminal_size(sys.stdin.fileno()) if sys.stdin.isatty() else os.terminal_size((80, 24))
+        size = ChannelSize(rows=max(1, present.lines), columns=max(1, present.columns))
+    request = ExecChannelRequest(
+        command=command, terminal=tty, user=user, working_directory=workdir, environment=variables, size=size
+    )
+    return run_session(_PROGRAM, root, domain, request, interactive=interactive)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    return name, value if equals else os.environ.get(name, "")
+
+
+def main() -> None:
+    """The entry point."""
+    try:
+        status = cli.main(prog_name=_PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        sys.stderr.write(f"{_PROGRAM}: {error.format_message()}\n")
+        status = _USAGE_STATUS
+    except (click.Abort, KeyboardInterrupt):
+        status = 130
+    sys.exit(status or 0)
