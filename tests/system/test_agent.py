@@ -103,6 +103,24 @@ def test_file_systems(virtocid: Virtocid) -> None:
     assert any(line[0] == "/srv/a" for line in told)
 
 
+def test_a_file_system_on_a_disk(virtocid: Virtocid) -> None:
+    disk = virtocid.root.path / "disk.raw"
+    with disk.open("wb") as stream:
+        stream.truncate(32 << 20)
+    device = f"<disk type='file' device='disk'><source file='{disk}'/><target dev='vda'/></disk>"
+    volume = "<covirt:volume disk='vda' target='/data'/>"
+    serving(virtocid, "box", devices=f"{device}<console type='pty'/>", settings=volume)
+    assert ["/data", "vda", "ext4", "vda"] in [
+        line.split() for line in virtocid.tell("domfsinfo", "box").splitlines()
+    ]
+    with virtocid.connect() as connection:
+        info = connection.lookupByName("box").guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_FILESYSTEM, 0)
+    assert info["fs.count"] == 2
+    assert (info["fs.1.mountpoint"], info["fs.1.disk.count"], info["fs.1.disk.0.alias"]) == ("/data", 1, "vda")
+    assert 0 < info["fs.1.used-bytes"] < info["fs.1.total-bytes"] <= 32 << 20
+    virtocid.virsh("destroy", "box")
+
+
 def test_virsh_on_top(virtocid: Virtocid) -> None:
     serving(virtocid, "box", _SET_UP)
     assert virtocid.tell("domhostname", "box") == "box"

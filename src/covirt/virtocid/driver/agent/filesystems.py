@@ -14,6 +14,8 @@ from covirt.virtocid.driver.agent.arguments import Arguments
 from covirt.virtocid.driver.agent.command import Call, Command, Commands, Json
 from covirt.virtocid.driver.agent.errors import AgentUnresponsive
 from covirt.virtocid.driver.agent.texts import decoded
+from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.mounts import disk_mount, volume_disks
 from covirt.virtocid.driver.run import Run
 
 _MOUNTINFO_BYTES: Final = 1024 * 1024  # a container may have as many mounts as it likes
@@ -32,30 +34,39 @@ _VIRTUAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestFilesystem:
-    """As the container sees it. ``name``: its device, or its kind for one without."""
+    """As the container sees it. ``name``: its device, or its kind for one without. ``disk``: as in the XML, "vda"."""
 
     mountpoint: str
     name: str
     kind: str
     total_bytes: int
     used_bytes: int
+    disk: str | None = None
 
 
 def filesystems(call: Call, inside: Inside) -> tuple[GuestFilesystem, ...]:
     """What is mounted, in the order in which it was. Raises AgentUnresponsive."""
     mounts = own_mounts(_mount_table(call.run).splitlines())
+    disks = _disks(call.run.config)
     spaces = inside.space([entry.target for entry in mounts], seconds=call.seconds)
     return tuple(
         GuestFilesystem(
             mountpoint=decoded(entry.target),
-            name=_name(entry),
+            name=disks.get(entry.target) or _name(entry),
             kind=entry.filesystem,
             total_bytes=space.total_bytes,
             used_bytes=space.used_bytes,
+            disk=disks.get(entry.target),
         )
         for entry, space in zip(mounts, spaces, strict=True)
         if space is not None  # a single file, or it cannot be reached any more
     )
+
+
+def _disks(config: DomainConfig) -> dict[str, str]:
+    """By the place at which the XML wants each disk."""
+    mounts = {disk.target: disk_mount(config, disk) for disk in volume_disks(config)}
+    return {mount.target: name for name, mount in mounts.items() if mount is not None}
 
 
 def own_mounts(lines: Iterable[bytes]) -> list[MountEntry]:

@@ -14,7 +14,7 @@ from covirt.virtocid.driver.agent.power import Power, power_commands
 
 _CLOCK: Final = "the clock of a container is the host's"
 _ACCOUNTS: Final = "the accounts of a container are its image's; use guest-exec to change them"
-_FREEZE: Final = "the file systems of a container are the host's; suspend the domain to hold it still"
+_FREEZE: Final = "the file systems of a container are mounted by the host; suspend the domain to hold it still"
 _CPUS: Final = "the CPUs of a container are counted by virsh setvcpus"
 REFUSED: Final[Mapping[str, str]] = {
     "guest-set-time": _CLOCK,
@@ -27,7 +27,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "guest-fsfreeze-freeze": _FREEZE,
     "guest-fsfreeze-freeze-list": _FREEZE,
     "guest-fsfreeze-thaw": _FREEZE,
-    "guest-fstrim": "the file systems of a container are the host's, which discards by itself",
+    "guest-fstrim": "the file systems of a container are mounted by the host, which trims them",
     "guest-suspend-disk": "a container has no sleep states; suspend the domain",
     "guest-suspend-ram": "a container has no sleep states; suspend the domain",
     "guest-suspend-hybrid": "a container has no sleep states; suspend the domain",

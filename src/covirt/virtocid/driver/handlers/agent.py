@@ -98,7 +98,9 @@ class AgentHandlers:
         with call.guest.inside(seconds=call.seconds) as inside:
             found = filesystems(call, inside)
         info = tuple(
-            d.DomainFsinfo(mountpoint=each.mountpoint, name=each.name, fstype=each.kind, dev_aliases=())
+            d.DomainFsinfo(
+                mountpoint=each.mountpoint, name=each.name, fstype=each.kind, dev_aliases=_aliases(each.disk)
+            )
             for each in found
         )
         return d.DomainGetFsinfoRet(info=info, ret=len(info))
@@ -118,6 +120,10 @@ class AgentHandlers:
         except (Refused, InsideFailed) as error:
             raise AgentCommandFailed(command="guest-get-osinfo", reason=error) from error
         return d.DomainGetGuestInfoRet(params=tuple(params[:_MOST_PARAMS]))
+
+
+def _aliases(disk: str | None) -> tuple[str, ...]:
+    return () if disk is None else (disk,)
 
 
 def _range(count: int) -> str:
@@ -161,7 +167,8 @@ def _filesystem(prefix: str, filesystem: GuestFilesystem) -> Params:
         string(f"{prefix}.fstype", filesystem.kind),
         ullong(f"{prefix}.total-bytes", filesystem.total_bytes),
         ullong(f"{prefix}.used-bytes", filesystem.used_bytes),
-        uint(f"{prefix}.disk.count", 0),
+        uint(f"{prefix}.disk.count", len(_aliases(filesystem.disk))),
+        *(string(f"{prefix}.disk.{number}.alias", name) for number, name in enumerate(_aliases(filesystem.disk))),
     ]
 
 

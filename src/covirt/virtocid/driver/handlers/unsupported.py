@@ -92,7 +92,7 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         424: "virDomainAuthorizedSSHKeysGet",
         425: "virDomainAuthorizedSSHKeysSet",
     },
-    "the file systems of a container are the host's; suspend the domain to hold it still": {
+    "the file systems of a container are mounted by the host; suspend the domain to hold it still": {
         294: "virDomainFSTrim",
         335: "virDomainFSFreeze",
         336: "virDomainFSThaw",
