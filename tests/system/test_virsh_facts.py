@@ -10,7 +10,7 @@ from tests.support.virtocid import Virtocid, bridge_device, domain_xml
 from tests.support.xml_facts import fact, facts
 
 _NOTES = "https://example.org/notes"
-_OWNER = "<owner team='red'>Ann</owner>"
+_OWNER = '<owner team="red">Ann</owner>'
 
 
 def test_identity(virtocid: Virtocid) -> None:
@@ -98,7 +98,7 @@ def test_metadata_of_other_programs(virtocid: Virtocid) -> None:
     virtocid.define("web")
     assert "not present" in virtocid.refusal("metadata", "web", _NOTES)
     virtocid.virsh("metadata", "web", _NOTES, "--key", "n", "--set", _OWNER)
-    assert virtocid.tell("metadata", "web", _NOTES) == _OWNER.replace("'", '"')
+    assert virtocid.tell("metadata", "web", _NOTES) == _OWNER
     assert facts(virtocid.tell("dumpxml", "web"), f"metadata/*[namespace-uri()='{_NOTES}']/@team") == ["red"]
     virtocid.restart()
     assert virtocid.tell("metadata", "web", _NOTES) == _OWNER
