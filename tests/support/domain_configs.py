@@ -18,6 +18,7 @@ from covirt.virtocid.driver.domain_xml.model_health import (
 )
 from covirt.virtocid.driver.domain_xml.model_restart import RestartPolicy, RestartSettings
 from covirt.virtocid.driver.domain_xml.parse_settings import CAPABILITIES
+from covirt.virtocid.driver.domain_xml.parse_tuning import NUMA_MODES
 
 _XML_CHARACTERS = st.characters(
     blacklist_categories=("Cs", "Cc", "Cn"), blacklist_characters="\ufffe\uffff", whitelist_characters="\t\n\r"
@@ -270,6 +271,7 @@ BLOCK_IO = st.builds(
         )
     ),
 )
+NUMA_TUNES = st.builds(model.NumaTune, mode=_optional(st.sampled_from(NUMA_MODES)), nodeset=_optional(CPUSETS))
 ID_MAPS = st.integers(1, 2**31).map(
     lambda first: model.DomainIdMap(
         uid=(model.IdRange(start=0, target=first, count=65536),),
@@ -324,6 +326,7 @@ def configurations(draw: st.DrawFn) -> model.DomainConfig:
         cpu_tune=draw(CPU_TUNES),
         memory_tune=draw(MEMORY_TUNES),
         block_io=draw(BLOCK_IO),
+        numa_tune=draw(NUMA_TUNES),
         idmap=draw(_optional(ID_MAPS)),
         process=draw(PROCESSES),
         on_poweroff=draw(st.sampled_from(["destroy", "restart"])),

@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 _SCRIPT: Final = """
 directory=$(dirname "$0")
 for word; do
-    case $word in create | start | kill | delete | pause | resume) operation=$word && break ;; esac
+    case $word in create | start | kill | delete | pause | resume | update) operation=$word && break ;; esac
 done
 stand() {
     [ -e "$directory/$1-$operation" ] || return 0

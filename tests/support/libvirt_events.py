@@ -4,7 +4,8 @@
 
 ``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS [agent]]``. Lines: ``ready``,
 ``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``control-error NAME``, ``metadata NAME TYPE URI``,
-``device-added NAME ALIAS``, ``device-removed NAME ALIAS``, ``device-removal-failed NAME ALIAS``, ``closed REASON``,
+``device-added NAME ALIAS``, ``device-removed NAME ALIAS``, ``device-removal-failed NAME ALIAS``,
+``tunable NAME PARAMETER=VALUE,…``, ``balloon NAME KIB``, ``closed REASON``,
 and where it is asked for ``agent NAME STATE REASON``.
 """
 
@@ -32,6 +33,30 @@ def register_devices(connection: Any) -> None:
         connection.domainEventRegisterAny(None, event, device, what)
 
 
+def lifecycle(_connection: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
+    say("lifecycle", domain.name(), domain.ID(), event, detail)
+
+
+def reboot(_connection: Any, domain: Any, _opaque: Any) -> None:
+    say("reboot", domain.name())
+
+
+def control_error(_connection: Any, domain: Any, _opaque: Any) -> None:
+    say("control-error", domain.name())
+
+
+def metadata(_connection: Any, domain: Any, kind: int, nsuri: str | None, _opaque: Any) -> None:
+    say("metadata", domain.name(), kind, nsuri)
+
+
+def tunable(_connection: Any, domain: Any, params: dict[str, object], _opaque: Any) -> None:
+    say("tunable", domain.name(), ",".join(f"{name}={params[name]}" for name in sorted(params)))
+
+
+def balloon(_connection: Any, domain: Any, actual_kib: int, _opaque: Any) -> None:
+    say("balloon", domain.name(), actual_kib)
+
+
 def main() -> None:
     uri, keepalive_seconds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
@@ -48,18 +73,6 @@ def main() -> None:
         nonlocal over
         over = not os.read(0, 1024)
 
-    def lifecycle(_connection: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
-        say("lifecycle", domain.name(), domain.ID(), event, detail)
-
-    def reboot(_connection: Any, domain: Any, _opaque: Any) -> None:
-        say("reboot", domain.name())
-
-    def control_error(_connection: Any, domain: Any, _opaque: Any) -> None:
-        say("control-error", domain.name())
-
-    def metadata(_connection: Any, domain: Any, kind: int, nsuri: str | None, _opaque: Any) -> None:
-        say("metadata", domain.name(), kind, nsuri)
-
     connection.registerCloseCallback(closed, None)
     register_more(connection, sys.argv[3:])
     if keepalive_seconds:
@@ -69,6 +82,8 @@ def main() -> None:
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_CONTROL_ERROR, control_error, None)
     connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata, None)
     register_devices(connection)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE, tunable, None)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, balloon, None)
     libvirt.virEventAddHandle(0, libvirt.VIR_EVENT_HANDLE_READABLE | libvirt.VIR_EVENT_HANDLE_HANGUP, ended, None)
     say("ready")
     while not over:

@@ -161,6 +161,7 @@ def test_scheduler(virtocid: Virtocid) -> None:
         "vcpu_quota": "25000",
         "global_period": "100000",
         "global_quota": "-1",
+        "pids_limit": "2048",
     }
 
 
@@ -169,7 +170,7 @@ def test_memory_and_block_tuning(virtocid: Virtocid) -> None:
     virtocid.run("web", more=tuning)
     limits = virtocid.tell("memtune", "web").split()
     assert limits[:3] == ["hard_limit", ":", str(48 * 1024)]
-    assert virtocid.tell("blkiotune", "web").split() == ["weight", ":", "300"]
+    assert virtocid.tell("blkiotune", "web").split()[:3] == ["weight", ":", "300"]
 
 
 def test_vcpus(virtocid: Virtocid) -> None:

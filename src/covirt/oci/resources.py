@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits of a whole container, in the words of OCI's linux.resources (cgroup v1 words; runtimes translate for v2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 DEFAULT_PIDS_LIMIT: Final = 2048  # Podman's pids_limit
@@ -65,6 +65,37 @@ def spec_resources(resources: Resources) -> dict[str, Any]:
         if given:
             answer[name] = given
     return answer
+
+
+def unweighed(resources: Resources) -> Resources:
+    """The same without weights of block I/O."""
+    if resources.block_io_weight is None and not any(limit.weight for limit in resources.block_io_limits):
+        return resources
+    limits = tuple(replace(limit, weight=None) for limit in resources.block_io_limits)
+    return replace(resources, block_io_weight=None, block_io_limits=limits)
+
+
+def changed_resources(old: Resources, new: Resources) -> dict[str, Any]:
+    """What ``update`` is to be told: the groups that differ, whole. Devices stay denied; throttles are not told.
+
+    Absent limits are said in OCI's words for none, where there are any.
+    """
+    before, after = (spec_resources(_spoken(each)) for each in (old, new))
+    return {name: after[name] for name in ("memory", "cpu", "pids") if before.get(name) != after.get(name)}
+
+
+def _spoken(resources: Resources) -> Resources:
+    def limit(value: int | None) -> int:
+        return -1 if value is None else value
+
+    return replace(
+        resources,
+        memory_reservation_bytes=resources.memory_reservation_bytes or 0,
+        cpu_shares=resources.cpu_shares or 1024,
+        cpu_quota_us=limit(resources.cpu_quota_us),
+        cpu_period_us=resources.cpu_period_us or 100_000,
+        pids_limit=limit(resources.pids_limit),
+    )
 
 
 def _by_kind(limits: tuple[BlockIoLimit, ...]) -> dict[str, list[dict[str, int]] | None]:

@@ -140,6 +140,10 @@ class Runtime(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def keeps_limits(self) -> bool:
+        """Whether update() must be told of a change of limits, beside the container's cgroup."""
+
     def command(self) -> RuntimeCommand:
         """For the monitor. Raises CommandMissing when the program is not there."""
 

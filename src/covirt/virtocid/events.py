@@ -16,6 +16,7 @@ from uuid import UUID
 from covirt.wire import procedures as proc
 from covirt.wire.constants import EventId, LifecycleEvent, MetadataType
 from covirt.wire.framing import HEADER_BYTES, REMOTE_PROGRAM, Frame, FrameType
+from covirt.wire.params import TypedParam
 from covirt.wire.procedures_devices import EVENT_DEVICE_REMOVAL_FAILED
 from covirt.wire.structs import RemoteDomain
 from covirt.wire.structs_events import (
@@ -25,6 +26,7 @@ from covirt.wire.structs_events import (
     DomainMsg,
     LifecycleMsg,
     MetadataChangeMsg,
+    TunableMsg,
 )
 
 _CALLBACK_ID: Final = struct.Struct(">i")  # the first field of every event's body
@@ -120,6 +122,17 @@ class EventBus:
             lambda callback_id: (
                 proc.EVENT_BALLOON_CHANGE.number,
                 BalloonChangeMsg(callback_id=callback_id, dom=dom, actual=actual_kib),
+            ),
+        )
+
+    def tunable(self, dom: RemoteDomain, params: tuple[TypedParam, ...]) -> None:
+        """``params`` by libvirt's VIR_DOMAIN_TUNABLE_* names."""
+        self.publish(
+            EventId.TUNABLE,
+            dom.uuid,
+            lambda callback_id: (
+                proc.EVENT_TUNABLE.number,
+                TunableMsg(callback_id=callback_id, dom=dom, params=params),
             ),
         )
 

@@ -66,6 +66,10 @@ class CommandLineRuntime:
     def name(self) -> str:
         return self.config.name
 
+    @property
+    def keeps_limits(self) -> bool:
+        return self._differences.keeps_limits
+
     def command(self) -> RuntimeCommand:
         path = shutil.which(self.config.path, path=base_environment()["PATH"])
         if path is None:

@@ -19,6 +19,8 @@ class Differences:
     refuses_hybrid_cgroups: bool = False
     # A memory limit above the present memory+swap limit is EINVAL unless swap is set with it.
     memory_limit_needs_swap: bool = False
+    # Keeps limits elsewhere than in the cgroup alone (a machine, a kernel of its own), so `update` must be told.
+    keeps_limits: bool = True
     # `--version` marks built-in features as +NAME.
     version_lists_features: bool = False
     # A word for what keeps the container in; shown to people.
@@ -29,13 +31,14 @@ _PLAIN: Final = Differences()
 
 # runc 1.1.5, crun 1.8.1: tried. youki, runsc, kata: from their documentation; they are reached by configuration only.
 DIFFERENCES: Final[Mapping[str, Differences]] = {
-    "runc": Differences(has_events=True, has_features=True, memory_limit_needs_swap=True),
+    "runc": Differences(has_events=True, has_features=True, memory_limit_needs_swap=True, keeps_limits=False),
     # crun src/libcrun/cgroup.c, libcrun_cgroup_preenter: "cgroups in hybrid mode not supported"; 0.x to 1.29.
     # `features` came with 1.9.
     "crun": Differences(
         has_features=True,
         refuses_hybrid_cgroups=True,
         memory_limit_needs_swap=True,
+        keeps_limits=False,
         version_lists_features=True,
     ),
     "youki": Differences(has_events=True, has_features=True, memory_limit_needs_swap=True),

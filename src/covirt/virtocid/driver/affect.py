@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from covirt.virtocid.driver.domain import Domain
-from covirt.virtocid.driver.errors import DomainIsTransient
+from covirt.virtocid.driver.errors import BadArgument, DomainIsTransient
 
 AFFECT_LIVE: Final = 1  # VIR_DOMAIN_AFFECT_*
 AFFECT_CONFIG: Final = 2
@@ -34,3 +34,15 @@ def affected_by(flags: int, domain: Domain) -> Affected:
     if stored and not domain.persistent:
         raise DomainIsTransient(name=domain.name)
     return Affected(live=live, stored=stored)
+
+
+def asks_live(flags: int, domain: Domain, *, what: str = "values") -> bool:
+    """Whether a question is about what runs. Raises BadArgument, DomainIsNotRunning, DomainIsTransient."""
+    live, stored = bool(flags & AFFECT_LIVE), bool(flags & AFFECT_CONFIG)
+    if live and stored:
+        raise BadArgument(what=f"ask for the running or for the configured {what}, not both")
+    if live:
+        domain.require_run()
+    if stored and not domain.persistent:
+        raise DomainIsTransient(name=domain.name)
+    return domain.active and not stored

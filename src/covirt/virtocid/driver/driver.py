@@ -30,6 +30,7 @@ from covirt.virtocid.driver.recovery import Recovery
 from covirt.virtocid.driver.registry import Domains
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.statistics import Statistics
+from covirt.virtocid.driver.tuning import Tuning
 
 _MACHINE_ID = Path("/etc/machine-id")
 
@@ -47,6 +48,7 @@ class Driver:
         self.agent = Agent(services, self.lifecycle, self.executions.start)
         self.lifecycle.endings.before_clean_up.append(self.agent.forget)
         self.stats = Statistics(services.reader)
+        self.tuning = Tuning(services, self.definitions)
         self.consoles = Consoles()
         self.channels = Channels(services, self.executions)
         self.image_pool = ImagePool(

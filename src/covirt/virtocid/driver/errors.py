@@ -48,6 +48,13 @@ class DomainIsNotRunning(Conflict):
     template = "Requested operation is not valid: domain '{name}' is not running"
 
 
+class LiveMaximum(Conflict):
+    template = (
+        "Requested operation is not valid: the maximum {what} of domain '{name}' cannot be changed while it runs; "
+        "--config changes it for the next start"
+    )
+
+
 class DomainIsPaused(Conflict):
     template = "Requested operation is not valid: domain '{name}' is paused; resume it first"
 
@@ -200,6 +207,10 @@ class NotSupported(Unsupported):
     template = "{what} is not supported for a container: {reason}"
 
 
+class UnknownParameter(Unsupported):
+    template = "parameter '{name}' is not supported for a container: {reason}"
+
+
 class NoSuchStatistics(Unsupported):
     template = "statistics group 0x{groups:x} is not supported for a container: the kernel keeps no such numbers"
 
@@ -252,6 +263,7 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (UnusableRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (UnknownRuntime, ErrorCode.CONFIG_UNSUPPORTED),
     (NoSuchStatistics, ErrorCode.ARGUMENT_UNSUPPORTED),  # "not supported" would mean that there are no statistics
+    (UnknownParameter, ErrorCode.ARGUMENT_UNSUPPORTED),  # as libvirt answers for a name it does not know
     (NotFound, ErrorCode.INVALID_ARG),
     (Conflict, ErrorCode.OPERATION_INVALID),
     (InvalidRequest, ErrorCode.INVALID_ARG),

@@ -11,16 +11,16 @@ from lxml import etree
 from covirt.common.dialect import HEALTH_NAMESPACE, STOP_CAUSE_NAMESPACE
 from covirt.common.stop_cause import StopCause
 from covirt.virtocid.driver import metadata
+from covirt.virtocid.driver.affect import AFFECT_CONFIG, affected_by, asks_live
 from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, MetadataElement
-from covirt.virtocid.driver.errors import BadArgument, DomainIsTransient, NoMetadata
+from covirt.virtocid.driver.errors import BadArgument, NoMetadata
 from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.restarts import due_text
 from covirt.virtocid.driver.services import Services
 from covirt.wire.constants import MetadataType
 
-_LIVE, _CONFIG = 1, 2  # VIR_DOMAIN_AFFECT_*
 _CAUSE_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}cause"
 _LOG_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}log"
 _HEALTH_TAG: Final = f"{{{HEALTH_NAMESPACE}}}health"
@@ -36,13 +36,7 @@ class MetadataService:
 
     def get(self, domain: Domain, kind: int, uri: str | None, flags: int, *, secure: bool) -> str:
         """Without ``secure``, for read-only clients, what the container said stays away. Raises NoMetadata."""
-        if flags & _LIVE and flags & _CONFIG:
-            raise BadArgument(what="ask for the running or for the configured metadata, not both")
-        if flags & _LIVE:
-            domain.require_run()
-        if flags & _CONFIG and not domain.persistent:
-            raise DomainIsTransient(name=domain.name)
-        config = domain.next_config if flags & _CONFIG else domain.config
+        config = domain.config if asks_live(flags, domain, what="metadata") else domain.next_config
         if kind == MetadataType.DESCRIPTION:
             return metadata.get_description(config)
         if kind == MetadataType.TITLE:
@@ -50,7 +44,7 @@ class MetadataService:
         if kind != MetadataType.ELEMENT:
             raise BadArgument(what=f"there is no metadata of type {kind}")
         if uri in (STOP_CAUSE_NAMESPACE, HEALTH_NAMESPACE):
-            return _own_element(domain, uri, stored=bool(flags & _CONFIG), secure=secure)
+            return _own_element(domain, uri, stored=bool(flags & AFFECT_CONFIG), secure=secure)
         return metadata.get_element(config, uri or "")
 
     def set(
@@ -59,16 +53,13 @@ class MetadataService:
         """Change it in the running, the configured or both configurations; without flags, in the present one."""
         change = _change(kind, text, key=key, uri=uri)
         with domain.job("metadata"):
-            live = bool(flags & _LIVE) or (not flags & _CONFIG and domain.active)
-            stored = bool(flags & _CONFIG) or not live
-            if stored and not domain.persistent:
-                raise DomainIsTransient(name=domain.name)
-            if live:
+            affected = affected_by(flags, domain)
+            if affected.live:
                 run = domain.require_run()
                 run = run.with_config(change(run.config))
                 self._services.runs.save(run.record)
                 domain.update(run=run)
-            if stored:
+            if affected.stored:
                 self._definitions.replace_config(domain, change(domain.next_config))
         self._services.bus.metadata_change(
             domain.remote, MetadataType(kind), uri if kind == MetadataType.ELEMENT else None

@@ -63,6 +63,14 @@ def online_cpus() -> tuple[int, ...]:
     return parse_cpu_list(text)
 
 
+def memory_nodes() -> tuple[int, ...]:
+    """The numbers of the NUMA nodes that have memory; one, 0, where the kernel knows of none."""
+    try:
+        return parse_cpu_list(Path("/sys/devices/system/node/has_memory").read_text().strip())
+    except OSError:
+        return (0,)
+
+
 def parse_cpu_list(text: str) -> tuple[int, ...]:
     numbers: list[int] = []
     for part in filter(None, text.split(",")):

@@ -2,33 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a domain's XML and its image's config to what the OCI layer is asked for. Pure: nothing is made here."""
 
-import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from covirt.common.units import KIB
 from covirt.oci.capabilities import capability_set
 from covirt.oci.etc_files import usable_nameservers
 from covirt.oci.idmap import IdMap, IdRange
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.limits import Rlimit
-from covirt.oci.resources import BlockIoLimit, Resources
+from covirt.oci.resources import Resources
 from covirt.oci.seccomp import load_profile
 from covirt.oci.spec import DEFAULT_SHM_BYTES, Mount, SpecRequest
 from covirt.oci.users import ResolvedUser
 from covirt.virtocid.config import ContainerConfig
-from covirt.virtocid.driver import node
-from covirt.virtocid.driver.affinity import cpu_list
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.model import UNCONFINED, UNLIMITED, DomainConfig
-from covirt.virtocid.driver.domain_xml.model_tuning import BlockIoDevice
 from covirt.virtocid.driver.errors import BadArgument, NothingToRun
 from covirt.virtocid.driver.id_pool import RANGE_SIZE
+from covirt.virtocid.driver.resources import resources_of
 
-_DEFAULT_PERIOD_US: Final = 100_000  # the kernel's own cpu.cfs_period_us
 _NOT_IN_A_HOSTNAME: Final = re.compile(r"[^A-Za-z0-9.-]+")
 _HOSTNAME_LIMIT: Final = 63
 
@@ -175,67 +169,8 @@ class Plan:
         )
 
     def resources(self) -> Resources:
-        """Limits. The CPUs of a container bound its time as a VM's do: two give it at most the time of two.
-
-        Raises BadArgument when <blkiotune> names what is no disk of this host.
-        """
-        config = self.config
-        memory_kib = config.current_memory_kib
-        if config.memory_tune.hard_limit_kib is not None:
-            memory_kib = min(memory_kib, config.memory_tune.hard_limit_kib)
-        swap_kib = config.memory_tune.swap_hard_limit_kib
-        period_us, quota_us = _cpu_bandwidth(config)
-        return Resources(
-            memory_limit_bytes=memory_kib * KIB,
-            memory_reservation_bytes=_bytes(config.memory_tune.soft_limit_kib),
-            memory_swap_limit_bytes=max(memory_kib, swap_kib if swap_kib is not None else memory_kib) * KIB,
-            cpu_shares=config.cpu_tune.shares,
-            cpu_quota_us=quota_us,
-            cpu_period_us=period_us,
-            cpuset=cpu_list(config),
-            pids_limit=config.settings.pids_limit or self.defaults.pids_limit,
-            block_io_weight=config.block_io.weight,
-            block_io_limits=tuple(map(_block_io_limit, config.block_io.devices)),
-        )
-
-
-def _bytes(kib: int | None) -> int | None:
-    return None if kib is None else kib * KIB
-
-
-def _cpu_bandwidth(config: DomainConfig) -> tuple[int | None, int | None]:
-    """Period and quota of the whole container; quotas in the XML are per virtual CPU or, as "global", for all."""
-    tune = config.cpu_tune
-    if tune.global_quota_us is not None:
-        quota_us = tune.global_quota_us
-        return tune.global_period_us or _DEFAULT_PERIOD_US, quota_us if quota_us > 0 else None
-    if tune.quota_us is not None:
-        period_us = tune.period_us or _DEFAULT_PERIOD_US
-        return period_us, tune.quota_us * config.current_vcpus if tune.quota_us > 0 else None
-    if config.current_vcpus >= len(node.online_cpus()):
-        return None, None
-    return _DEFAULT_PERIOD_US, _DEFAULT_PERIOD_US * config.current_vcpus
-
-
-def _block_io_limit(device: BlockIoDevice) -> BlockIoLimit:
-    try:
-        facts = os.stat(device.path)
-    except OSError as error:
-        raise BadArgument(what=f"<blkiotune> names {device.path}: {error.strerror}") from error
-    if not stat.S_ISBLK(facts.st_mode):
-        raise BadArgument(what=f"<blkiotune> names {device.path}, which is no block device; name the disk it lies on")
-    major, minor = os.major(facts.st_rdev), os.minor(facts.st_rdev)
-    if Path(f"/sys/dev/block/{major}:{minor}/partition").exists():
-        raise BadArgument(what=f"<blkiotune> names the partition {device.path}; the kernel limits whole disks only")
-    return BlockIoLimit(
-        major=major,
-        minor=minor,
-        weight=device.weight,
-        read_bytes_per_second=device.read_bytes_per_second,
-        write_bytes_per_second=device.write_bytes_per_second,
-        read_operations_per_second=device.read_operations_per_second,
-        write_operations_per_second=device.write_operations_per_second,
-    )
+        """Raises BadArgument when <blkiotune> names what is no disk of this host."""
+        return resources_of(self.config, self.defaults)
 
 
 def _rlimit(limit: model.ResourceLimit) -> Rlimit:

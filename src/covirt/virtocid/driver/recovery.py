@@ -25,6 +25,7 @@ from covirt.virtocid.driver.run import Run, run_of
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import clean_up, remove_all_left
 from covirt.virtocid.driver.store import RunPhase, RunRecord, UserRequest
+from covirt.virtocid.driver.tuning import undo_half_done
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ class Recovery:
         domain = self._domain_of(run)
         if lives:
             run = finish_change(self._services, domain, self._as_it_is(run))
+            run = undo_half_done(self._services, run)
             end_executions(run)
             domain.update(run=run, run_number=run.run_number)
             log.info("Domain found running domain=%s uuid=%s", domain.name, domain.uuid)

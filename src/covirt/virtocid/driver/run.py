@@ -55,6 +55,7 @@ class Run:
     device_change: DeviceChange | None = None
     hot_mounts: tuple[HotMount, ...] = ()
     health: HealthPlan | None = None
+    limits_changing: bool = False  # the cgroup may have limits that ``config`` does not say: put these back
 
     @property
     def container_id(self) -> str:
@@ -134,6 +135,7 @@ class Run:
             stop_signal=self.stop_signal,
             paused=self.paused,
             resumed=self.resumed,
+            limits_changing=self.limits_changing,
             persistent=self.persistent,
             device_change=self.device_change,
             hot_mounts=self.hot_mounts,
@@ -170,4 +172,5 @@ def run_of(record: RunRecord, directory: Path) -> Run:
         device_change=record.device_change,
         hot_mounts=record.hot_mounts,
         health=None if record.health is None else HealthPlan.from_json(record.health),
+        limits_changing=record.limits_changing,
     )

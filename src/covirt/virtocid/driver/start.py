@@ -31,12 +31,14 @@ from covirt.oci.bundle import (
     namespaces_directory,
     write_config,
 )
+from covirt.oci.cgroup_limits import CgroupLimits
 from covirt.oci.idmap import IdMap
 from covirt.oci.image.model import ContainerImage
 from covirt.oci.monitor import MonitoredContainer
 from covirt.oci.namespaces import Namespaces
+from covirt.oci.resources import Resources, unweighed
 from covirt.oci.runtime import Runtime
-from covirt.oci.spec import Mount, SpecRequest, build_spec
+from covirt.oci.spec import Mount, build_spec
 from covirt.oci.supervisor import RunCgroup
 from covirt.oci.users import resolve_user
 from covirt.virtocid.driver.domain import Domain
@@ -47,6 +49,7 @@ from covirt.virtocid.driver.domain_xml.run_names import with_run_names
 from covirt.virtocid.driver.health_plan import plan_of
 from covirt.virtocid.driver.mounts import discarded_mounts, root_disk
 from covirt.virtocid.driver.plan import Places, Plan, id_map
+from covirt.virtocid.driver.resources import require_here
 from covirt.virtocid.driver.run import BUNDLE, Run, run_of
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.store import RunPhase
@@ -176,9 +179,12 @@ class Starter:
             cgroups_path=cgroup.container_path,
             mounts=(*bundle.mounts, *plan.memory_mounts, *self._discarded(start, bundle.rootfs)),
         )
-        write_config(run.bundle, build_spec(self._countable(plan.complete(places))))
+        wanted = plan.complete(places)
+        require_here(wanted.resources)
+        request = replace(wanted, resources=self._for_the_runtime(wanted.resources))
+        write_config(run.bundle, build_spec(request))
         make_directory(run.log.parent)
-        return services.monitor.create(
+        container = services.monitor.create(
             runtime=start.runtime,
             container_id=run.container_id,
             paths=run.monitor_paths,
@@ -186,12 +192,19 @@ class Starter:
             cgroup=cgroup,
             meanwhile=lambda: self._plug(run),
         )
+        if unweighed(wanted.resources) != wanted.resources:
+            limits = CgroupLimits(services.supervisor.layout)
+            limits.change(cgroup.container_path, unweighed(wanted.resources), wanted.resources)
+        return container
 
-    def _countable(self, request: SpecRequest) -> SpecRequest:
-        """A limit of swap that the kernel does not count fails the start; where it counts none, none is limited."""
+    def _for_the_runtime(self, resources: Resources) -> Resources:
+        """Without what would fail its create: swap that the kernel does not count, and weights (crun 1.8.1 knows only
+        the name of a file that kernels no longer have).
+        """
+        resources = unweighed(resources)
         if self._services.supervisor.layout.counts_swap():
-            return request
-        return replace(request, resources=replace(request.resources, memory_swap_limit_bytes=None))
+            return resources
+        return replace(resources, memory_swap_limit_bytes=None)
 
     def _root_layer(self, start: _Start) -> RootLayer:
         """Kept for persistent domains unless their XML says otherwise; a transient one has nothing to keep it for."""

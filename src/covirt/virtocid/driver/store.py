@@ -116,6 +116,7 @@ class RunRecord:
     stop_signal: str | None = None
     paused: bool = False
     resumed: bool = False  # it was paused before, which is a reason of libvirt's
+    limits_changing: bool = False  # a change of limits is under way, and is undone if nobody finishes it
     persistent: bool = True  # False: the domain ends with this run
     device_change: DeviceChange | None = None
     hot_mounts: tuple[HotMount, ...] = ()
@@ -401,6 +402,7 @@ def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
         stop_signal=fields.optional("stop_signal", str),
         paused=bool(fields.optional("paused", bool)),
         resumed=bool(fields.optional("resumed", bool)),
+        limits_changing=bool(fields.optional("limits_changing", bool)),
         persistent=fields.required("persistent", bool),
         device_change=_device_change(fields),
         hot_mounts=tuple(map(_hot_mount, fields.objects("hot_mounts"))),

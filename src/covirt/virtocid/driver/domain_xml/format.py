@@ -21,6 +21,7 @@ from covirt.virtocid.driver.domain_xml.format_tuning import (
     write_cpu_tune,
     write_idmap,
     write_memory_tune,
+    write_numa_tune,
 )
 from covirt.virtocid.driver.domain_xml.model import DOMAIN_TYPE, DomainConfig, LiveState, ProcessConfig
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
@@ -74,6 +75,7 @@ def _children(config: DomainConfig, live: LiveState | None, *, secure: bool) -> 
         write_memory_tune(config.memory_tune),
         _vcpu(config),
         write_cpu_tune(config.cpu_tune),
+        write_numa_tune(config.numa_tune),
         _os(config.process, config.architecture, secure=secure),
         write_idmap(config.idmap),
         make("on_poweroff", config.on_poweroff),

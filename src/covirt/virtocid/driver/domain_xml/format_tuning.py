@@ -1,11 +1,18 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write <memtune>, <cputune>, <blkiotune> and <idmap>; each is None when it would be empty."""
+"""Write <memtune>, <cputune>, <blkiotune>, <numatune> and <idmap>; each is None when it would be empty."""
 
 from lxml import etree
 
 from covirt.virtocid.driver.domain_xml.build import group, make, optional, put_back, unless_empty
-from covirt.virtocid.driver.domain_xml.model_tuning import BlockIoTune, CpuTune, DomainIdMap, IdRange, MemoryTune
+from covirt.virtocid.driver.domain_xml.model_tuning import (
+    BlockIoTune,
+    CpuTune,
+    DomainIdMap,
+    IdRange,
+    MemoryTune,
+    NumaTune,
+)
 
 
 def write_memory_tune(tune: MemoryTune) -> etree._Element | None:
@@ -55,6 +62,11 @@ def write_block_io(tune: BlockIoTune) -> etree._Element | None:
         for device in tune.devices
     )
     return unless_empty(put_back(group("blkiotune", (optional("weight", tune.weight), *devices)), tune.kept))
+
+
+def write_numa_tune(tune: NumaTune) -> etree._Element | None:
+    memory = make("memory", mode=tune.mode, nodeset=tune.nodeset) if tune.mode or tune.nodeset else None
+    return unless_empty(put_back(group("numatune", (memory,)), tune.kept))
 
 
 def write_idmap(idmap: DomainIdMap | None) -> etree._Element | None:

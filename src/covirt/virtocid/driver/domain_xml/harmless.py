@@ -23,7 +23,6 @@ HARMLESS: Final[dict[str, frozenset[str]]] = {
             "iothreads",
             "maxMemory",
             "memoryBacking",
-            "numatune",
             "on_lockfailure",
             "perf",
             "pm",
@@ -40,7 +39,8 @@ HARMLESS: Final[dict[str, frozenset[str]]] = {
         {"bios", "boot", "bootmenu", "cmdline", "firmware", "initrd", "kernel", "loader", "nvram", "smbios"}
     ),
     "type": frozenset({"@machine"}),
-    "memory": frozenset({"@dumpCore"}),
+    "memory": frozenset({"@dumpCore", "@placement"}),
+    "numatune": frozenset({"memnode"}),
     "cputune": frozenset({"iothread_period", "iothread_quota", "iothreadpin", "iothreadsched"}),
     "devices": frozenset(
         {

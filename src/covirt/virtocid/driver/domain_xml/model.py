@@ -38,6 +38,7 @@ from covirt.virtocid.driver.domain_xml.model_tuning import (
     DomainIdMap,
     IdRange,
     MemoryTune,
+    NumaTune,
     VcpuPin,
 )
 from covirt.virtocid.driver.domain_xml.model_volumes import (
@@ -99,6 +100,7 @@ class DomainConfig:
     cpu_tune: CpuTune = field(default_factory=CpuTune)
     memory_tune: MemoryTune = field(default_factory=MemoryTune)
     block_io: BlockIoTune = field(default_factory=BlockIoTune)
+    numa_tune: NumaTune = field(default_factory=NumaTune)
     idmap: DomainIdMap | None = None
     process: ProcessConfig = field(default_factory=ProcessConfig)
     disks: tuple[Disk, ...] = ()
@@ -206,6 +208,7 @@ __all__ = [
     "LiveState",
     "MemoryTune",
     "MetadataElement",
+    "NumaTune",
     "OvirtContainer",
     "ProcessConfig",
     "ResourceLimit",

@@ -3,6 +3,7 @@
 """Limits and shares: what a container may use of the host."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from covirt.virtocid.driver.domain_xml.kept import NOTHING_KEPT, Kept
 
@@ -64,6 +65,24 @@ class BlockIoTune:
     weight: int | None = None
     devices: tuple[BlockIoDevice, ...] = ()
     kept: Kept = NOTHING_KEPT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumaTune:
+    """<numatune><memory>: a cgroup can hold a container to nodes, which two of the modes ask for."""
+
+    mode: str | None = None
+    nodeset: str | None = None
+    kept: Kept = NOTHING_KEPT
+
+    @property
+    def binding(self) -> str | None:
+        """The nodes that memory must come from."""
+        return self.nodeset if self.mode in BINDING_MODES else None
+
+
+# "restrictive" leaves the choice among the nodes to the process, as a cgroup does. Absent is strict, as in libvirt.
+BINDING_MODES: Final = (None, "strict", "restrictive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from covirt.virtocid.driver.domain_xml.parse_tuning import (
     read_cpu_tune,
     read_idmap,
     read_memory_tune,
+    read_numa_tune,
 )
 
 Device = Disk | Filesystem | Interface | Console
@@ -30,7 +31,7 @@ DOMAIN_TYPES: Final = (DOMAIN_TYPE, "kvm", "qemu")
 _MACHINE_OS: Final = "hvm"
 # Below this a runtime's own helper does not survive inside the container's cgroup (runc refuses less than 6 MiB).
 MIN_MEMORY_KIB: Final = 6 * 1024
-_MAX_VCPUS: Final = 4096
+MAX_VCPUS: Final = 4096
 _POWEROFF: Final = values.choice("destroy", "restart", "preserve", "rename-restart")
 _CRASH: Final = values.choice(
     "destroy", "restart", "preserve", "rename-restart", "coredump-destroy", "coredump-restart"
@@ -100,6 +101,7 @@ def _read_domain(node: Node, report: Report, *, live: bool) -> DomainConfig:
         cpu_tune=read_cpu_tune(node.child("cputune")),
         memory_tune=read_memory_tune(node.child("memtune")),
         block_io=read_block_io(node.child("blkiotune")),
+        numa_tune=read_numa_tune(node.child("numatune")),
         idmap=read_idmap(node.child("idmap")),
         process=process,
         disks=disks,
@@ -152,8 +154,8 @@ def _vcpus(node: Node) -> tuple[int, int, str | None]:
     if child is None:
         return 1, 1, None
     child.attribute("placement", values.choice("static", "auto"))
-    vcpus = child.text(values.integer(1, _MAX_VCPUS))
-    current = child.attribute("current", values.integer(1, _MAX_VCPUS)) or vcpus
+    vcpus = child.text(values.integer(1, MAX_VCPUS))
+    current = child.attribute("current", values.integer(1, MAX_VCPUS)) or vcpus
     if current > vcpus:
         raise child.invalid(f"{current} is more than the maximum, {vcpus}", attribute="current")
     return vcpus, current, child.attribute("cpuset", values.cpuset)

@@ -1,18 +1,20 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read <memtune>, <cputune>, <blkiotune> and <idmap>."""
+"""Read <memtune>, <cputune>, <blkiotune>, <numatune> and <idmap>."""
 
 from itertools import pairwise
 from typing import Final
 
 from covirt.virtocid.driver.domain_xml import values
 from covirt.virtocid.driver.domain_xml.model_tuning import (
+    BINDING_MODES,
     BlockIoDevice,
     BlockIoTune,
     CpuTune,
     DomainIdMap,
     IdRange,
     MemoryTune,
+    NumaTune,
     VcpuPin,
 )
 from covirt.virtocid.driver.domain_xml.node import Node
@@ -26,6 +28,8 @@ _WEIGHT: Final = values.integer(10, 1000)
 _RATE: Final = values.integer(0, 2**63 - 1)
 # A container has no emulator whose threads could be limited apart from it.
 _EMULATOR: Final = ("emulator_period", "emulator_quota", "emulatorpin")
+# virDomainNumatuneMemMode, in the order of its numbers.
+NUMA_MODES: Final = ("strict", "preferred", "interleave", "restrictive")
 _ID: Final = values.integer(0, 2**32 - 2)  # 4294967295 is "no id"
 
 
@@ -123,6 +127,20 @@ def _block_io_device(node: Node) -> BlockIoDevice:
     )
     node.close()
     return device
+
+
+def read_numa_tune(node: Node | None) -> NumaTune:
+    if node is None:
+        return NumaTune()
+    memory = node.child("memory")
+    tune = NumaTune(
+        mode=memory.attribute("mode", values.choice(*NUMA_MODES)) if memory else None,
+        nodeset=memory.attribute("nodeset", values.cpuset) if memory else None,
+        kept=node.kept(),
+    )
+    if memory is not None and tune.mode not in BINDING_MODES:
+        memory.report("mode")
+    return tune
 
 
 def read_idmap(node: Node | None) -> DomainIdMap | None:

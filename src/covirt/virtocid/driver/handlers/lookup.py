@@ -91,7 +91,7 @@ class LookupHandlers:
         return d.DomainGetInfoRet(
             state=domain.state[0],
             max_mem=config.memory_kib,
-            memory=config.current_memory_kib,
+            memory=self._driver.tuning.memory_kib(domain),
             nr_virt_cpu=config.current_vcpus,
             cpu_time=(usage.cpu_total_ns or 0) if usage else 0,
         )

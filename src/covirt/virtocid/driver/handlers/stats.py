@@ -8,7 +8,6 @@ from typing import Final
 from covirt.common.units import KIB
 from covirt.oci.cgroup import BlockDeviceStats
 from covirt.virtocid.dispatch import Context, HandlerTable
-from covirt.virtocid.driver.affinity import cpu_maps
 from covirt.virtocid.driver.bulk_stats import SUPPORTED_GROUPS
 from covirt.virtocid.driver.disk_facts import DiskCounters, disk_counters, disk_size
 from covirt.virtocid.driver.domain import Domain
@@ -16,6 +15,7 @@ from covirt.virtocid.driver.domain_xml.model import Disk
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import BadArgument, NoSuchDisk, NoSuchStatistics, NotSupported
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
+from covirt.virtocid.driver.handlers.tuning import affinity
 from covirt.virtocid.driver.listing import FILTER_BITS, matches
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
@@ -84,7 +84,8 @@ class StatsHandlers:
     def memory_stats(self, _ctx: Context, args: d.DomainMemoryStatsArgs) -> d.DomainMemoryStatsRet:
         refuse_unknown(args.flags, 0, "virDomainMemoryStats")
         domain = self._domain(args.dom)
-        available = domain.require_run().config.current_memory_kib
+        domain.require_run()
+        available = self._driver.tuning.memory_kib(domain)
         usage = self._driver.stats.usage(domain)
         stats: dict[int, int | None] = {_ACTUAL: available}
         if usage is not None and usage.memory_usage_bytes is not None:
@@ -143,7 +144,7 @@ class StatsHandlers:
             d.VcpuInfo(number=number, state=_VCPU_RUNNING, cpu_time=share, cpu=_CPU_NOT_TOLD)
             for number in range(count)
         )
-        maps = cpu_maps(run.config, count, length_bytes=args.maplen)
+        maps = affinity(run.config, self._driver.tuning.in_force(domain), count, length_bytes=args.maplen)
         return d.DomainGetVcpusRet(info=info, cpumaps=b"".join(maps))
 
     def _disk(self, domain: Domain, path: str) -> Disk:

@@ -15,6 +15,7 @@ from covirt.virtocid.driver.handlers.metadata import MetadataHandlers
 from covirt.virtocid.driver.handlers.stats import StatsHandlers
 from covirt.virtocid.driver.handlers.storage import StorageHandlers
 from covirt.virtocid.driver.handlers.tuning import TuningHandlers
+from covirt.virtocid.driver.handlers.tuning_changes import TuningChangeHandlers
 from covirt.virtocid.driver.handlers.unsupported import refuse_the_rest
 
 _GROUPS = (
@@ -23,6 +24,7 @@ _GROUPS = (
     LifecycleHandlers,
     StatsHandlers,
     TuningHandlers,
+    TuningChangeHandlers,
     MetadataHandlers,
     ConsoleHandlers,
     StorageHandlers,

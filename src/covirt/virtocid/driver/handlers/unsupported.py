@@ -98,20 +98,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         336: "virDomainFSThaw",
     },
     "the CPUs of a container are counted by virsh setvcpus": {372: "virDomainSetGuestVcpus"},
-    "limits of a running container cannot be changed yet; define it anew and start it again": {
-        26: "virDomainPinVcpu",
-        30: "virDomainSetMaxMemory",
-        31: "virDomainSetMemory",
-        32: "virDomainSetVcpus",
-        58: "virDomainSetSchedulerParameters",
-        197: "virDomainSetMemoryParameters",
-        199: "virDomainSetVcpusFlags",
-        204: "virDomainSetMemoryFlags",
-        205: "virDomainSetBlkioParameters",
-        219: "virDomainSetSchedulerParametersFlags",
-        225: "virDomainPinVcpuFlags",
-        384: "virDomainSetVcpu",
-    },
     "a container has no emulator and no threads of one": {
         279: "virDomainPinEmulator",
         280: "virDomainGetEmulatorPinInfo",
@@ -136,10 +122,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
     },
     "the host's own tools look into the memory of a container's processes": {104: "virDomainMemoryPeek"},
     "a container's memory numbers are read whenever they are asked for": {308: "virDomainSetMemoryStatsPeriod"},
-    "a container's memory comes from every node": {
-        254: "virDomainSetNumaParameters",
-        255: "virDomainGetNumaParameters",
-    },
     "an interface of a container has no bandwidth limits": {
         256: "virDomainSetInterfaceParameters",
         257: "virDomainGetInterfaceParameters",
