@@ -14,6 +14,7 @@ from typing import Final
 from covirt.common.config import between, load_config, setting
 from covirt.common.root import Root
 from covirt.oci.runtime import RuntimeConfig
+from covirt.virtocid.metrics_server import check_listen
 
 _IDS: Final = 65536  # ids per container
 _NO_LIMIT_BYTES: Final = 2**63 - 1
@@ -148,6 +149,15 @@ class ContainerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Numbers for Prometheus, at /metrics."""
+
+    # Where: "127.0.0.1:9177", "[::1]:9177", or the path of a unix socket. Empty: nowhere. Whoever can connect learns
+    # the names of domains and how they do, and nothing that a read-only client of libvirt may not see.
+    listen: str = setting("", check=check_listen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
     # Linux bridges a domain may name. Empty: every bridge there is.
     allowed_bridges: tuple[str, ...] = ()
@@ -171,6 +181,7 @@ class VirtocidConfig:
     slice: SliceConfig = field(default_factory=SliceConfig)
     log: LogConfig = field(default_factory=LogConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     exec: ExecConfig = field(default_factory=ExecConfig)
 
     @property

@@ -21,10 +21,12 @@ from covirt.virtocid.config import VirtocidConfig, load_virtocid_config
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import translate
 from covirt.virtocid.driver.handlers.table import handler_table
+from covirt.virtocid.driver.metrics import page_maker
 from covirt.virtocid.driver.services import build_services
 from covirt.virtocid.errors import NotPermitted
 from covirt.virtocid.events import EventBus
 from covirt.virtocid.lock import acquire_daemon_lock
+from covirt.virtocid.metrics_server import MetricsServer
 from covirt.virtocid.notify import notify_systemd
 from covirt.virtocid.server import VirtocidServer
 from covirt.virtocid.settings import ServerSettings
@@ -98,8 +100,10 @@ def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
         group=_socket_group(config),
         settings=ServerSettings(connection_names=_names(config)),
     )
+    metrics = MetricsServer(config.metrics.listen, page_maker(driver.domains, services.counters))
     try:
         driver.start()
+        metrics.start()
         server.start()
         notify_systemd("READY=1")
         log.info("Ready")
@@ -108,6 +112,7 @@ def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
         log.info("Stopping; containers go on")
         notify_systemd("STOPPING=1")
     finally:
+        metrics.stop()
         server.stop()
         driver.close()
 

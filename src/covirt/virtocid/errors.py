@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong in the server itself, whatever it serves."""
 
-from covirt.common.errors import Conflict, Denied, Error, InvalidRequest
+from covirt.common.errors import Conflict, Denied, Error, InvalidRequest, Unavailable
 from covirt.wire.structs import RemoteError
 
 
@@ -20,6 +20,10 @@ class SocketPathTooLong(InvalidRequest):
 
 class UnknownSocketGroup(InvalidRequest):
     template = "the group {group!r} that shall own the socket does not exist; create it or configure another"
+
+
+class MetricsNotServed(Unavailable):
+    template = "metrics cannot be served at {listen}: {reason}; change metrics.listen in the configuration"
 
 
 class RemoteFailure(Error):
