@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from covirt.common.process import CommandTimeout
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.processes import ProcessIdentity, alive, open_pidfd
-from covirt.oci.runtime import ContainerStatus, ExecProcess, Runtime, RuntimeConfig
+from covirt.oci.runtime import ContainerStatus, Runtime, RuntimeConfig
 from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.runtimes.errors import (
     ContainerExists,
@@ -25,7 +24,7 @@ from covirt.oci.runtimes.errors import (
 )
 from covirt.oci.runtimes.fake import FAKE_RUNTIME, FakeSupervisor
 from covirt.oci.supervisor import PlainSupervisor, RunCgroup
-from tests.support.bundles import make_bundle, shell
+from tests.support.bundles import make_bundle
 
 FOREVER = ("/bin/busybox", "sleep", "1000")
 
@@ -147,26 +146,6 @@ def test_pause_and_resume(subject: Subject) -> None:
     assert subject.runtime.state("one").status is ContainerStatus.RUNNING
 
 
-def test_exec_gives_output_and_exit_status(subject: Subject) -> None:
-    subject.run()
-    process = ExecProcess(
-        arguments=shell("echo out $COLOUR; echo err >&2; exit 3"), environment=(("COLOUR", "blue"),)
-    )
-    completed = subject.runtime.exec("one", process, timeout_seconds=30)
-    assert (completed.status, completed.stdout, completed.stderr) == (3, b"out blue\n", b"err\n")
-
-
-def test_exec_that_takes_too_long_is_killed(subject: Subject) -> None:
-    subject.run()
-    pid_note = subject.directory / "one/rootfs/tmp/note"
-    process = ExecProcess(arguments=shell("echo here > tmp/note; exec busybox sleep 1000"), environment=())
-    with pytest.raises(CommandTimeout):
-        subject.runtime.exec("one", process, timeout_seconds=1.5)
-    assert pid_note.exists()
-    listing = subject.runtime.exec("one", ExecProcess(arguments=shell("true")), timeout_seconds=30)
-    assert listing.status == 0
-
-
 def test_update_accepts_limits(subject: Subject) -> None:
     subject.run()
     subject.runtime.update("one", {"memory": {"limit": 64 << 20}, "pids": {"limit": 50}})
@@ -197,9 +176,6 @@ Operation = Callable[[Runtime], object]
         pytest.param(lambda runtime: runtime.pause("absent"), id="pause"),
         pytest.param(lambda runtime: runtime.delete("absent"), id="delete"),
         pytest.param(lambda runtime: runtime.update("absent", {}), id="update"),
-        pytest.param(
-            lambda runtime: runtime.exec("absent", ExecProcess(arguments=("true",)), timeout_seconds=30), id="exec"
-        ),
     ],
 )
 def test_an_absent_container_is_missing(subject: Subject, operation: Operation) -> None:
@@ -221,8 +197,6 @@ def test_an_operation_out_of_turn_is_refused_with_the_state(subject: Subject) ->
     wait_for_end(process)
     with pytest.raises(ContainerInWrongState, match="stopped"):
         subject.runtime.kill("one", signal.SIGTERM)
-    with pytest.raises(ContainerInWrongState, match="stopped"):
-        subject.runtime.exec("one", ExecProcess(arguments=("/bin/busybox", "true")), timeout_seconds=30)
 
 
 def test_events_are_told_or_refused(subject: Subject) -> None:

@@ -11,6 +11,7 @@ import struct
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -160,6 +161,29 @@ def test_a_killed_daemon_leaves_nothing_behind(virtocid: Virtocid, runtime: str)
     wait_until(lambda: sorted(inside(virtocid, "box")) == before, what="an end of what was started")
     run_dir = virtocid.root.run_dir / "virtocid/runs" / virtocid.tell("domuuid", "box")
     wait_until(lambda: not list(run_dir.glob("exec/*")), what="no notes")
+
+
+@each_runtime
+def test_what_a_killed_helper_leaves_is_ended_by_the_next_daemon(virtocid: Virtocid, runtime: str) -> None:
+    virtocid.run("box", runtime=runtime)
+    before = sorted(inside(virtocid, "box"))
+    with terminal_of(virtocid, "box", *_SH, "trap '' HUP PIPE; echo go; sleep 992") as terminal:
+        terminal.wait_for("go")
+        helper = next(iter(children_of(virtocid.pid, "adopter_program")))
+        os.kill(virtocid.pid, signal.SIGSTOP)  # or it would end what its helper left
+        os.kill(helper, signal.SIGKILL)
+        virtocid.kill()
+        assert terminal.wait_for_end() == 125
+    virtocid.start()
+    assert sorted(inside(virtocid, "box")) == before
+    assert "Killing what an earlier daemon had started" in virtocid.log
+
+
+def children_of(pid: int, program: str) -> Iterator[int]:
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):  # each thread has its own
+        for child in children.read_text().split():
+            if program in Path(f"/proc/{child}/cmdline").read_text():
+                yield int(child)
 
 
 @each_runtime

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from covirt.common.errors import Error
-from covirt.common.process import Argument, Completed
+from covirt.common.process import Argument
 
 
 class ContainerStatus(StrEnum):
@@ -170,12 +170,6 @@ class Runtime(Protocol):
 
     def list(self) -> tuple[RuntimeState, ...]:
         """Every container in this runtime's state directory."""
-
-    def exec(self, container_id: str, process: ExecProcess, *, timeout_seconds: float) -> Completed:
-        """Run a process in the container to its end, stdin closed. Its exit status is ``Completed.status``.
-
-        Raises CommandTimeout after killing it, ContainerInWrongState when the container is not running.
-        """
 
     def exec_detached(
         self, container_id: str, *, process_file: Path, pid_file: Path, log: Path, console_socket: Path | None

@@ -20,10 +20,11 @@ from covirt.common.process import run, spawn
 from covirt.oci.bundle import RootLayer, write_config
 from covirt.oci.capabilities import ALL_CAPABILITIES, DEFAULT_CAPABILITIES, capability_set
 from covirt.oci.cgroup_layout import CgroupLayout
+from covirt.oci.execution import ExecEnd, ExecRequest, ExecTarget, Executor
 from covirt.oci.isolation_errors import NoSuchUser
 from covirt.oci.monitor import ConmonMonitor, MonitorPaths
 from covirt.oci.resources import Resources
-from covirt.oci.runtime import ExecProcess, RuntimeConfig
+from covirt.oci.runtime import RuntimeConfig, TerminalSize
 from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.seccomp import load_profile
 from covirt.oci.spec import Mount, build_spec
@@ -324,12 +325,19 @@ def _exec_in_a_running_one(boxes: Boxes) -> None:
     runtime = CommandLineRuntime(
         RuntimeConfig(name=boxes.runtime, path=boxes.runtime), state_dir=boxes.directory / "exec"
     )
+    executor = Executor()
     with boxes.bundle() as (bundle, namespaces):
         write_config(bundle.directory, build_spec(boxes.spec_request(bundle, namespaces, "/bin/sleep", "60")))
         try:
             runtime.create("nulltest", bundle=bundle.directory, pid_file=boxes.directory / "pid")
             runtime.start("nulltest")
-            process = ExecProcess(arguments=("/bin/true",))
-            assert runtime.exec("nulltest", process, timeout_seconds=30).status == 0
+            target = ExecTarget(
+                runtime=runtime, container_id="nulltest", bundle=bundle.directory, directory=boxes.directory / "notes"
+            )
+            for terminal in (None, TerminalSize()):
+                execution = executor.start(target, ExecRequest(arguments=("/bin/true",), terminal=terminal))
+                assert execution.wait(timeout_seconds=30) == ExecEnd(exit_code=0)
+                execution.close()
         finally:
+            executor.close()
             runtime.delete("nulltest", force=True)

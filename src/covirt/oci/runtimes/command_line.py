@@ -6,9 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -19,7 +17,6 @@ from covirt.common.process import (
     PIPE,
     Argument,
     CommandMissing,
-    CommandTimeout,
     Completed,
     base_environment,
     run,
@@ -27,7 +24,6 @@ from covirt.common.process import (
 )
 from covirt.oci.runtime import (
     ContainerStatus,
-    ExecProcess,
     RuntimeCommand,
     RuntimeConfig,
     RuntimeInfo,
@@ -48,8 +44,6 @@ from covirt.oci.runtimes.messages import runtime_message
 
 # Far above what any operation takes; a runtime that exceeds it hangs.
 TIMEOUT_SECONDS: Final = 60.0
-# How long a killed process may take to let go of its output.
-_KILL_SECONDS: Final = 30.0
 
 
 class CommandLineRuntime:
@@ -148,19 +142,6 @@ class CommandLineRuntime:
         # runc prints "null" for none
         return tuple(self._parse_state(entry) for entry in self._json("list", completed.stdout) or ())
 
-    def exec(self, container_id: str, process: ExecProcess, *, timeout_seconds: float) -> Completed:
-        with self._scratch() as scratch:
-            specification, pid_file, log = scratch / "process.json", scratch / "pid", scratch / "log"
-            specification.write_text(json.dumps(process.as_oci()))
-            command = self.command().with_log(log)
-            argv: list[Argument] = [command.path, *command.arguments, "exec"]
-            argv += ["--process", specification, "--pid-file", pid_file]
-            completed = _run_inside([*argv, container_id], pid_file, timeout_seconds=timeout_seconds)
-            if not pid_file.exists():
-                message = runtime_message(log.read_text(errors="replace") if log.exists() else "")
-                self._explain("exec", container_id, message or completed.complaint)
-        return completed
-
     def exec_detached(
         self, container_id: str, *, process_file: Path, pid_file: Path, log: Path, console_socket: Path | None
     ) -> tuple[Argument, ...]:
@@ -247,27 +228,3 @@ class CommandLineRuntime:
         make_directory(parent)
         with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=parent) as name:
             yield Path(name)
-
-
-def _run_inside(argv: Sequence[Argument], pid_file: Path, *, timeout_seconds: float) -> Completed:
-    """Run ``exec``, and when time is up kill first what it started in the container, which holds our pipes open."""
-    child = spawn(argv, stdout=PIPE, stderr=PIPE, own_group=True)
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-            os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        child.signal(signal.SIGKILL)
-
-    timer = threading.Timer(timeout_seconds, expire)
-    timer.name = "covirt-exec-timer"
-    timer.start()
-    try:
-        completed = child.communicate(timeout_seconds=timeout_seconds + _KILL_SECONDS)
-    finally:
-        timer.cancel()
-        timer.join()
-    if expired.is_set():
-        raise CommandTimeout(program=os.fspath(argv[0]), timeout_seconds=timeout_seconds)
-    return completed

@@ -211,12 +211,9 @@ def _exec(options: Options, words: list[str]) -> None:
     directory = os.path.join(root, process["cwd"].lstrip("/"))
     if not os.path.isdir(directory):
         raise Refusal(f"chdir to cwd ({process['cwd']!r}): no such file or directory")
-    pid = os.fork() if "--detach" in options else 0
+    pid = os.fork()
     if pid == 0:
-        if "--detach" in options:
-            os.setsid()
-        else:
-            _write_pid(options["--pid-file"], os.getpid())
+        os.setsid()
         if process.get("terminal"):
             _take_terminal(options["--console-socket"], process.get("consoleSize"))
         os.chdir(directory)
