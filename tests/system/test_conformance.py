@@ -42,7 +42,7 @@ class Line:
 
 def page_lines() -> Iterator[Line]:
     program = 0
-    for text in PAGE.read_text().splitlines():
+    for text in PAGE.path.read_text().splitlines():
         if section := _PROGRAM.match(text):
             program = int(section[1], 16)
         elif row := _ROW.match(text):

@@ -14,7 +14,8 @@ from typing import Final
 from covirt.common.process import run
 from tools.checks import links, sources
 from tools.checks.files import REPOSITORY, python_files, repository_files, shell_files
-from tools.conformance.page import stale as conformance_is_stale
+from tools.configuration.page import PAGE as CONFIGURATION
+from tools.conformance.page import PAGE as CONFORMANCE
 
 _TIMEOUT_SECONDS: Final = 300
 _BIN: Final = Path(sys.executable).parent
@@ -39,7 +40,7 @@ def main() -> int:
         "shell files (shellcheck)": lambda: _program("shellcheck", *map(str, shell_files())),
         "file length": lambda: "\n".join(sources.too_long(python_files())),
         "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
-        "docs/conformance.md": conformance_is_stale,
+        **{f"docs/{page.name}": page.stale for page in (CONFORMANCE, CONFIGURATION)},
         "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }
     start = time.monotonic()

@@ -3,18 +3,17 @@
 """``docs/conformance.md`` as text."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
-from tools.conformance.table import Row, Unanswered, conformance
+from tools.conformance.table import Row, conformance
+from tools.pages import Page
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
-COMMAND: Final = "python -m tools.conformance"
+_MODULE: Final = "tools.conformance"
 
 _PREFACE: Final = f"""\
 # Conformance: what virtocid answers to libvirt's procedures
 
-This page is made by `{COMMAND}` out of the tables the daemon answers from, and a test asks the
+This page is made by `python -m {_MODULE}` out of the tables the daemon answers from, and a test asks the
 running daemon for every line of it. The list is that of libvirt 9.0.0's protocol; later releases only add to it.
 
 - **supported**: answered. What a call may ask for in its flags and XML is in [domain-xml.md](domain-xml.md); what it
@@ -41,17 +40,6 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def stale() -> str:
-    """What is wrong with the page of this checkout; empty when it is true."""
-    try:
-        text = page()
-    except Unanswered as error:
-        return str(error)
-    if PAGE.exists() and PAGE.read_text() == text:
-        return ""
-    return f"docs/{PAGE.name} is not what virtocid answers; run .venv/bin/{COMMAND}"
-
-
 def _section(title: str, rows: Iterable[Row]) -> str:
     lines = [f"## {title}", "", "| | procedure | function | answer |", "|---|---|---|---|", *map(_line, rows), ""]
     return "\n".join(lines)
@@ -62,3 +50,6 @@ def _line(row: Row) -> str:
     answer = f"{row.status}: {row.reason}" if row.reason else str(row.status)
     function = f"`{listed.function}`" if listed.function else ""
     return f"| {listed.number} | `{listed.name}` | {function} | {answer} |"
+
+
+PAGE: Final = Page(name="conformance.md", module=_MODULE, text=page)

@@ -20,6 +20,7 @@ from covirt.virtocid.driver.handlers.table import handler_table
 from covirt.wire import procedures
 from covirt.wire.framing import LXC_PROGRAM, QEMU_PROGRAM, REMOTE_PROGRAM
 from covirt.wire.protocol import Message
+from tools.pages import CannotTell
 
 _LIST: Final = Path(__file__).with_name("procedures.txt")
 PROGRAMS: Final[Mapping[str, int]] = {"remote": REMOTE_PROGRAM, "qemu": QEMU_PROGRAM, "lxc": LXC_PROGRAM}
@@ -33,7 +34,7 @@ class Status(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
-class Unanswered(Exception):
+class Unanswered(CannotTell):
     """A procedure that is neither handled nor refused with a reason."""
 
 

@@ -46,14 +46,31 @@ def setting(default: Any, *, check: Check) -> Any:
     return dataclasses.field(default=default, metadata={_CHECK: check})
 
 
-def between(minimum: int, maximum: int) -> Check:
+def check_of(field: dataclasses.Field[Any]) -> Check | None:
+    """The check that setting() gave to this field."""
+    return field.metadata.get(_CHECK)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Between:
     """A check for numbers, both ends included."""
 
-    def check(value: int) -> None:
-        if not minimum <= value <= maximum:
-            raise ValueError(f"must be {minimum} to {maximum}, and is {value}")
+    minimum: int
+    maximum: int
 
-    return check
+    def __call__(self, value: float) -> None:
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"must be {self.minimum} to {self.maximum}, and is {value}")
+
+
+def in_words(hint: Any) -> str:
+    """What a value of this type is in a TOML file: "a whole number"."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return in_words(_without_none(hint))
+    if origin is tuple:
+        return f"a list, each item {in_words(get_args(hint)[0])}"
+    return _WORDS.get(hint, "a table")
 
 
 def load_config(kind: type[Config], directories: Sequence[Path]) -> Config:
@@ -97,7 +114,7 @@ def _merge(value: Config, table: Mapping[str, Any], *, path: Path, prefix: str) 
             raise UnknownConfigKey(path=path, key=key)
         try:
             new = _convert(hints[name], raw, getattr(value, name), path=path, key=key)
-            check = fields[name].metadata.get(_CHECK)
+            check = check_of(fields[name])
             if check is not None:
                 check(new)
         except ValueError as error:
@@ -136,7 +153,7 @@ def _table(raw: Any) -> Mapping[str, Any]:
 
 def _convert_list(item: Any, raw: Any, *, path: Path, key: str) -> tuple[Any, ...]:
     if not isinstance(raw, list):
-        raise ValueError(f"must be a list, each item {_WORDS.get(item, 'a table')}")
+        raise ValueError(f"must be {in_words(tuple[item, ...])}")
     return tuple(_convert(item, value, None, path=path, key=f"{key}[{index}]") for index, value in enumerate(raw))
 
 

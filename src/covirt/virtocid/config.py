@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""virtocid's configuration; the comments are its manual.
+"""virtocid's configuration; the comments are its manual, and ``docs/configuration.md`` is made of them.
 
 ``/usr/lib/covirt/virtocid.d/*.toml`` and ``/etc/covirt/virtocid.d/*.toml`` below the root, see common.config.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from covirt.common.config import between, load_config, setting
+from covirt.common.config import Between, load_config, setting
 from covirt.common.root import Root
 from covirt.oci.runtime import RuntimeConfig
 from covirt.virtocid.metrics_server import check_listen
@@ -59,11 +59,12 @@ class RuntimeEntry:
 class IdConfig:
     """Host user and group ids for containers; each gets a range of 65,536."""
 
-    # 1879048192 to 2147352575 is what systemd's list of id ranges (UIDS-GIDS) leaves unassigned: above the users of
-    # /etc/subuid and systemd-nspawn's own pool, below the half where some programs take ids for negative.
+    # The first id, a multiple of 65,536. 1879048192 to 2147352575 is what systemd's list of id ranges (UIDS-GIDS)
+    # leaves unassigned: above the users of /etc/subuid and systemd-nspawn's own pool, below the half where some
+    # programs take ids for negative.
     first: int = setting(1_879_048_192, check=_first_id)
     # How many ranges there are. Each installation (root) takes them in order, from a place of its own.
-    ranges: int = setting(4094, check=between(1, 65534))
+    ranges: int = setting(4094, check=Between(1, 65534))
 
     def __post_init__(self) -> None:
         if self.first + self.ranges * _IDS > 2**32 - _IDS:
@@ -74,10 +75,14 @@ class IdConfig:
 class SliceDisk:
     """What all containers together may do to one whole disk of the host, per second. Absent: no limit."""
 
-    read_bytes_sec: int | None = setting(None, check=between(4096, _NO_LIMIT_BYTES))
-    write_bytes_sec: int | None = setting(None, check=between(4096, _NO_LIMIT_BYTES))
-    read_iops_sec: int | None = setting(None, check=between(1, 4_294_967_295))
-    write_iops_sec: int | None = setting(None, check=between(1, 4_294_967_295))
+    # Bytes read.
+    read_bytes_sec: int | None = setting(None, check=Between(4096, _NO_LIMIT_BYTES))
+    # Bytes written.
+    write_bytes_sec: int | None = setting(None, check=Between(4096, _NO_LIMIT_BYTES))
+    # Reads, of whatever size.
+    read_iops_sec: int | None = setting(None, check=Between(1, 4_294_967_295))
+    # Writes.
+    write_iops_sec: int | None = setting(None, check=Between(1, 4_294_967_295))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +90,14 @@ class SliceConfig:
     """What all containers together may use, so that machines and agents keep their share."""
 
     # Memory in percent of the host's: a container that wants more is ended by the kernel, and no virtual machine.
-    memory_percent: int = setting(90, check=between(1, 100))
+    memory_percent: int = setting(90, check=Between(1, 100))
     # CPU in percent of all the host's CPUs. Absent: no limit but the weight below.
-    cpu_percent: int | None = setting(None, check=between(1, 100))
+    cpu_percent: int | None = setting(None, check=Between(1, 100))
     # Weight against the slices beside it: 1024 is one share, as for each of them. Absent: 1024, so that when CPUs are
     # short all containers together get as much as one virtual machine (systemd) or as all of them (without).
-    cpu_shares: int | None = setting(None, check=between(2, 262_144))
+    cpu_shares: int | None = setting(None, check=Between(2, 262_144))
     # Processes and threads of all containers together. Absent: half of the process ids the kernel has.
-    pids_limit: int | None = setting(None, check=between(1, 4_194_304))
+    pids_limit: int | None = setting(None, check=Between(1, 4_194_304))
     # Disks by their path: [slice.disks."/dev/sda"]. With cgroup version 1 only direct and synchronous writes count.
     disks: Mapping[str, SliceDisk] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -107,13 +112,13 @@ class LogConfig:
     """Consoles' logs: what a container wrote, kept for domains whose XML names no file of its own."""
 
     # A log that grew beyond this is renamed to .1 and begun anew, with no line lost.
-    max_size_bytes: int = setting(10 * 1024 * 1024, check=between(4096, _NO_LIMIT_BYTES))
+    max_size_bytes: int = setting(10 * 1024 * 1024, check=Between(4096, _NO_LIMIT_BYTES))
     # How many renamed logs are kept.
-    kept: int = setting(1, check=between(0, 100))
+    kept: int = setting(1, check=Between(0, 100))
     # How often their sizes are looked at.
-    check_seconds: float = setting(10.0, check=between(1, 3600))
+    check_seconds: float = setting(10.0, check=Between(1, 3600))
     # How many clients may read logs at once, over the channel org.covirt.log.0.
-    max_readers: int = setting(256, check=between(1, 10_000))
+    max_readers: int = setting(256, check=Between(1, 10_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +126,11 @@ class ExecConfig:
     """Processes that users start in running containers, by channel or guest agent."""
 
     # How many may run at once in one container.
-    per_container: int = setting(16, check=between(1, 10_000))
+    per_container: int = setting(16, check=Between(1, 10_000))
     # How many may run at once in all containers together.
-    in_all: int = setting(128, check=between(1, 10_000))
+    in_all: int = setting(128, check=Between(1, 10_000))
     # How long the start of one may take before it is given up and ended.
-    start_seconds: float = setting(30.0, check=between(1, 600))
+    start_seconds: float = setting(30.0, check=Between(1, 600))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,18 +139,19 @@ class ContainerConfig:
 
     # The runtime of domains that name none.
     default_runtime: str = "runc"
-    # Debian's golang-github-containers-common puts the profile of podman and cri-o here.
+    # The system calls that a container may use. Debian's golang-github-containers-common puts the profile of podman
+    # and cri-o here.
     seccomp_profile: Path = Path("/usr/share/containers/seccomp.json")
     # Processes and threads per container: podman's default, enough for a service and too few for a fork bomb.
-    pids_limit: int = setting(2048, check=between(1, 4_194_304))
+    pids_limit: int = setting(2048, check=Between(1, 4_194_304))
     # How long a shutdown may take before the client is told that it does. Nothing is killed then, as with a guest.
-    stop_timeout_seconds: float = setting(10.0, check=between(1, 86_400))
+    stop_timeout_seconds: float = setting(10.0, check=Between(1, 86_400))
     # Host directories that <filesystem type='mount'> may show, each with all below it. Empty: none.
     # For reading; an entry that ends in ":rw" lets containers write, as the host's root: a setuid program that one
     # leaves there is root's for every user who can reach it. Use a file system mounted nosuid.
     allowed_directories: tuple[str, ...] = ()
     # How long one call of a runtime may take. Past it the call is ended and the operation fails.
-    runtime_timeout_seconds: float = setting(30.0, check=between(1, 3600))
+    runtime_timeout_seconds: float = setting(30.0, check=Between(1, 3600))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +165,8 @@ class MetricsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
+    """What containers may be connected to."""
+
     # Linux bridges a domain may name. Empty: every bridge there is.
     allowed_bridges: tuple[str, ...] = ()
 
@@ -174,7 +182,8 @@ class VirtocidConfig:
     # Words that the log has from: "debug", "info", "warning", "error".
     log_level: str = setting("info", check=lambda level: _one_of(level, "debug", "info", "warning", "error"))
     server: ServerConfig = field(default_factory=ServerConfig)
-    # Runtimes by name. One that is missing or unusable is reported in the capabilities, and does no harm.
+    # Runtimes by name; runc and crun are always among them. One that is missing or unusable is reported in the
+    # capabilities, and does no harm.
     runtimes: Mapping[str, RuntimeEntry] = field(default_factory=_default_runtimes)
     container: ContainerConfig = field(default_factory=ContainerConfig)
     ids: IdConfig = field(default_factory=IdConfig)

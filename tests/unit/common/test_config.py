@@ -12,9 +12,9 @@ import pytest
 
 from covirt.common.config import (
     BadConfigValue,
+    Between,
     BrokenConfigFile,
     UnknownConfigKey,
-    between,
     config_json,
     load_config,
     setting,
@@ -28,7 +28,7 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
-    size: int = setting(1, check=between(1, 10))
+    size: int = setting(1, check=Between(1, 10))
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

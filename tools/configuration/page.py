@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``docs/configuration.md`` as text."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from covirt.common.config import Between
+from tools.configuration.settings import Setting, Table, tables
+from tools.pages import Page
+
+_MODULE: Final = "tools.configuration"
+_WITHOUT_END: Final = 2**63 - 1  # as a limit this is none
+_PREFACE: Final = f"""\
+# The settings of virtocid
+
+This page is made by `python -m {_MODULE}` out of `src/covirt/virtocid/config.py`.
+
+Settings stand in TOML files: `/etc/covirt/virtocid.d/*.toml` are the administrator's,
+`/usr/lib/covirt/virtocid.d/*.toml` those of packages; a second installation (`--root DIR`) has both below its own
+root. Without any file every setting has the default of this page. Of two files of the same name in both places, the
+administrator's counts. All files are then read in the order of their names, and later ones win, key by key; lists are
+replaced whole.
+
+```toml
+# /etc/covirt/virtocid.d/50-local.toml
+[container]
+default_runtime = "crun"
+allowed_directories = ["/srv/www", "/srv/data:rw"]
+
+[slice.disks."/dev/sda"]
+write_bytes_sec = 104857600
+```
+
+`virtocid --show-config` prints what all files together say, and needs no running daemon. A mistake (a key that does
+not exist, a value out of its range) keeps virtocid from starting, with one sentence that names file and key; so look
+with `--show-config` first. Changes take effect with `systemctl restart virtocid`, under which containers go on.
+"""
+
+
+def page() -> str:
+    """The whole page. Raises CannotTell."""
+    return "\n".join((_PREFACE, *map(_section, tables())))
+
+
+def _section(table: Table) -> str:
+    lines = [f"## {f'`[{table.name}]`' if table.name else 'Before the first table'}", ""]
+    if table.meaning:
+        lines += [_text(table.meaning), ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|", *map(_line, table.settings), ""]
+    return "\n".join(lines)
+
+
+def _line(setting: Setting) -> str:
+    kind = setting.type + (_bounds(setting.check) if isinstance(setting.check, Between) else "")
+    return f"| `{setting.key}` | {kind} | {_default(setting.default)} | {_text(setting.meaning)} |"
+
+
+def _bounds(check: Between) -> str:
+    if check.maximum >= _WITHOUT_END:
+        return f", {check.minimum} or more"
+    return f", {check.minimum} to {check.maximum}"
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "absent"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
+    return f"`{json.dumps(str(value) if isinstance(value, Path) else value)}`"
+
+
+def _text(comment: str) -> str:
+    """A comment in Markdown: what looks like a tag is code, and a line of a table has no bars of its own."""
+    return re.sub(r"(?<!`)(<[^<>]+>|\[[\w.]+\.[^\]]*\])(?!`)", r"`\1`", comment.replace("``", "`")).replace(
+        "|", r"\|"
+    )
+
+
+PAGE: Final = Page(name="configuration.md", module=_MODULE, text=page)
