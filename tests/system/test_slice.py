@@ -92,3 +92,19 @@ def limits_of(virtocid: Virtocid, names: Sequence[str]) -> list[str]:
     group = f"covirt-{virtocid.root.id}"
     places = [name.format(group) if "{}" in name else f"{group}/{name}" for name in names]
     return [(cgroups.CGROUP_MOUNT / place).read_text().strip() for place in places]
+
+
+def test_a_lower_share_keeps_neither_the_daemon_nor_a_container_off(busybox_layout: Path) -> None:
+    """cgroup v1 refuses a slice less than a container in it has, and a container more than its slice has."""
+    with serve_virtocid(busybox_layout, configuration="[slice]\n") as daemon:
+        daemon.run("before")
+        (daemon.root.config_dir / "virtocid.d/test.toml").write_text("[slice]\ncpu_percent = 1\n")
+        daemon.stop()
+        daemon.start()
+        try:
+            assert daemon.state("before") == "running (booted)"
+            daemon.virsh("destroy", "before")
+            daemon.restart()
+            daemon.run("next")
+        finally:
+            daemon.remove_domains()

@@ -26,6 +26,10 @@ Result = TypeVar("Result")
 V2_CONTROLLERS: Final = ("cpu", "memory", "pids", "io", "cpuset")
 _REMOVE_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 0.02
+_LIMIT_REFUSED: Final = {
+    errno.EBUSY: "more is in use; it is set at the next start of virtocid at which less is",
+    errno.EINVAL: "a container has a higher limit; it is set at the next start of virtocid at which none has",
+}
 
 
 class CgroupBusy(Unavailable):
@@ -156,7 +160,10 @@ class CgroupTree:
         return tuple(sorted(names))
 
     def limit(self, path: str, resources: SliceResources) -> None:
-        """Write limits; controllers that are not there are skipped, and logged when a limit is lost by it."""
+        """Write limits. One that the kernel does not take is logged, and what was before stays.
+
+        Controllers may not be there, and v1 refuses what the cgroups below already exceed.
+        """
         files = _v2_limits(resources) if self.layout.version == 2 else _v1_limits(resources)
         for controller, name, value in files:
             mount = self._mounts[0] if self.layout.version == 2 else self.layout.hierarchies.get(controller)
@@ -166,6 +173,9 @@ class CgroupTree:
                 _write(f"{mount}{path}/{name}", value)
             except FileNotFoundError as error:
                 log.warning("Limit not set cgroup=%s file=%s value=%s: %s", path, name, value, error.strerror)
+            except OSError as error:
+                reason = _LIMIT_REFUSED.get(error.errno or 0, error.strerror)
+                log.error("Limit not set cgroup=%s file=%s value=%s: %s", path, name, value, reason)
         self._limit_disks(path, resources.block_io_limits)
 
     def _limit_disks(self, path: str, limits: tuple[BlockIoLimit, ...]) -> None:

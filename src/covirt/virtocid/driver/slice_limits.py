@@ -6,12 +6,14 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from covirt.common.units import KIB
+from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.cgroup_tree import SliceResources
-from covirt.oci.resources import BlockIoLimit
+from covirt.oci.resources import BlockIoLimit, Resources
 from covirt.virtocid.config import SliceConfig, SliceDisk
 from covirt.virtocid.driver import node
 
@@ -31,6 +33,16 @@ def slice_resources(limits: SliceConfig) -> SliceResources:
         pids_limit=limits.pids_limit or int(_PID_MAX.read_text()) // 2,
         block_io_limits=tuple(_disk_limits(limits.disks)),
     )
+
+
+def within_slice(resources: Resources, limits: SliceConfig, layout: CgroupLayout) -> Resources:
+    """Without a CPU quota beyond the slice's, which bounds the container anyway: cgroup version 1 refuses it."""
+    if layout.version != 1 or limits.cpu_percent is None or resources.cpu_quota_us is None:
+        return resources
+    period_us = resources.cpu_period_us or _PERIOD_US
+    if resources.cpu_quota_us * _PERIOD_US <= _quota_us(limits.cpu_percent) * period_us:
+        return resources
+    return replace(resources, cpu_quota_us=None)
 
 
 def _quota_us(percent: int) -> int:

@@ -52,6 +52,7 @@ from covirt.virtocid.driver.plan import Places, Plan, id_map
 from covirt.virtocid.driver.resources import require_here
 from covirt.virtocid.driver.run import BUNDLE, Run, run_of
 from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.slice_limits import within_slice
 from covirt.virtocid.driver.store import RunPhase
 
 log = logging.getLogger(__name__)
@@ -198,11 +199,12 @@ class Starter:
         return container
 
     def _for_the_runtime(self, resources: Resources) -> Resources:
-        """Without what would fail its create: swap that the kernel does not count, and weights (crun 1.8.1 knows only
-        the name of a file that kernels no longer have).
+        """Without what would fail its create: swap that the kernel does not count, a quota beyond the slice's, and
+        weights (crun 1.8.1 knows only the name of a file that kernels no longer have).
         """
-        resources = unweighed(resources)
-        if self._services.supervisor.layout.counts_swap():
+        layout = self._services.supervisor.layout
+        resources = within_slice(unweighed(resources), self._services.config.slice, layout)
+        if layout.counts_swap():
             return resources
         return replace(resources, memory_swap_limit_bytes=None)
 

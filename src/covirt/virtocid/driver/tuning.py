@@ -23,6 +23,7 @@ from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.resources import require_here, resources_of
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
+from covirt.virtocid.driver.slice_limits import within_slice
 from covirt.virtocid.driver.tuning_changes import Change
 from covirt.virtocid.events import EventBus
 
@@ -114,7 +115,7 @@ class Tuning:
             runtime.update(run.container_id, document)
 
     def _resources(self, config: DomainConfig) -> Resources:
-        return resources_of(config, self._services.config.container)
+        return _resources(self._services, config)
 
     def _save(self, domain: Domain, run: Run) -> None:
         self._services.runs.save(run.record)
@@ -126,7 +127,7 @@ def undo_half_done(services: Services, run: Run) -> Run:
     if not run.limits_changing:
         return run
     try:
-        resources = resources_of(run.config, services.config.container)
+        resources = _resources(services, run.config)
         CgroupLimits(services.supervisor.layout).restore(run.cgroup_path, resources)
     except Error as error:
         log.error("Limits could not be put back domain=%s: %s", run.config.name, error)
@@ -135,3 +136,8 @@ def undo_half_done(services: Services, run: Run) -> Run:
     run = replace(run, limits_changing=False)
     services.runs.save(run.record)
     return run
+
+
+def _resources(services: Services, config: DomainConfig) -> Resources:
+    resources = resources_of(config, services.config.container)
+    return within_slice(resources, services.config.slice, services.supervisor.layout)
