@@ -106,5 +106,6 @@ def test_a_lower_share_keeps_neither_the_daemon_nor_a_container_off(busybox_layo
             daemon.virsh("destroy", "before")
             daemon.restart()
             daemon.run("next")
+            daemon.virsh("setvcpus", "next", "1", "--live")
         finally:
             daemon.remove_domains()
