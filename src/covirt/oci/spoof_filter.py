@@ -8,6 +8,7 @@ there are. The chain looks at frames as they enter a bridge from a filtered port
 
     from a filtered port, other source MAC            drop
     VLAN-tagged (could carry ARP past the next rules) drop
+    what only routers and DHCP servers say            drop (UDP from ports 67 and 547, router advertisements)
     ARP with another sender MAC                       drop
     ARP with a sender address that is not the port's  drop, when its addresses are known; 0.0.0.0 passes (probes)
 
@@ -47,7 +48,8 @@ _PRIORITY: Final = -310  # before libvirt's and ebtables' chains (-300)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterEntry:
-    """What one interface may say. Without ``addresses`` (IPv4, a prefix length is ignored) only MACs are checked.
+    """What one interface may say. Without ``addresses`` (IPv4, a prefix length is ignored) only MACs are checked,
+    unless they are ``known``: then it has none so far, and claims none.
 
     ``owner``: whose interface it is; nobody else changes or removes the entry.
     """
@@ -55,6 +57,7 @@ class FilterEntry:
     host_name: str
     mac: str
     addresses: tuple[str, ...] = ()
+    known: bool = False
     owner: str = ""
 
 
@@ -82,14 +85,18 @@ class SpoofFilter:
             self._load_all()
             return True
 
-    def allow(self, host_name: str, mac: str, addresses: Iterable[str] = (), *, owner: str = "") -> None:
+    def allow(
+        self, host_name: str, mac: str, addresses: Iterable[str] = (), *, known: bool = False, owner: str = ""
+    ) -> None:
         """Filter ``host_name``: from now on it may use ``mac`` and ``addresses`` only; replaces what it had.
 
         Raises InterfaceNameTaken when the entry is another owner's.
         """
-        entry = FilterEntry(host_name=host_name, mac=mac, addresses=tuple(addresses), owner=owner)
+        entry = FilterEntry(host_name=host_name, mac=mac, addresses=tuple(addresses), known=known, owner=owner)
         with self._lock:
             previous = self._entries.get(host_name)
+            if entry == previous and self._ready:
+                return
             if previous is not None and previous.owner != owner:
                 raise InterfaceNameTaken(name=host_name, where="in the spoof filter")
             self._entries[host_name] = entry
@@ -157,8 +164,9 @@ class SpoofFilter:
             _PORTS: [entry.host_name],
             _MACS: [{"concat": [entry.host_name, entry.mac.lower()]}],
         }
-        if known:
+        if known or entry.known:
             elements[_FIXED] = [entry.host_name]
+        if known:
             elements[_ADDRESSES] = [{"concat": [entry.host_name, text]} for text in known]
         return [
             {verb: {"element": {"family": _FAMILY, "table": self.table, "name": name, "elem": values}}}
@@ -204,6 +212,9 @@ def _rules() -> list[tuple[dict[str, Any], ...]]:
         (_match("!=", port, f"@{_PORTS}"), {"accept": None}),
         (_match("!=", {"concat": [port, source]}, f"@{_MACS}"), counter, drop),
         (_match("==", kind, {"set": ["vlan", 0x88A8]}), counter, drop),
+        # A container that hands out addresses or routes would be the gateway of all others on its bridge.
+        (_match("==", _field("udp", "sport"), {"set": [67, 547]}), counter, drop),
+        (_match("==", _field("icmpv6", "type"), "nd-router-advert"), counter, drop),
         (_match("!=", kind, "arp"), {"accept": None}),
         (_match("!=", {"concat": [port, _field("arp", "saddr ether")]}, f"@{_MACS}"), counter, drop),
         (_match("!=", port, f"@{_FIXED}"), {"accept": None}),

@@ -96,5 +96,24 @@ def arp(source: str, *, sender_mac: str, sender_ip: str, kind: int = _ARP) -> by
     return ethernet(source, kind, body)
 
 
+def ports(source: int, target: int) -> bytes:
+    """The head of a UDP packet without content."""
+    return struct.pack(">HHHH", source, target, 8, 0)
+
+
+def udp(source: int, target: int) -> bytes:
+    """An IPv4 packet that holds one, from nobody to all."""
+    head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, bytes(4), b"\xff" * 4)
+    total = sum(struct.unpack(">10H", head))
+    checksum = 0xFFFF - ((total & 0xFFFF) + (total >> 16))
+    return head[:10] + struct.pack(">H", checksum) + head[12:] + ports(source, target)
+
+
+def ipv6(protocol: int, content: bytes) -> bytes:
+    """An IPv6 packet from a link-local address to all nodes."""
+    source, target = bytes.fromhex("fe80" + "00" * 13 + "01"), bytes.fromhex("ff02" + "00" * 13 + "01")
+    return struct.pack(">IHBB", 6 << 28, len(content), protocol, 255) + source + target + content
+
+
 def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))

@@ -13,11 +13,12 @@ from covirt.common.process import run
 from covirt.oci.interface import VethRequest, plug, unplug
 from covirt.oci.isolation_errors import InterfaceNameTaken, SpoofFilterFailed
 from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
-from tests.integration.oci.netns import Port, arp, ethernet, network_namespace
+from tests.integration.oci.netns import Port, arp, ethernet, ipv6, network_namespace, ports, udp
 from tests.support.network import LinuxBridge
 
 OWN, OTHER = "52:54:00:aa:00:01", "52:54:00:aa:00:02"
 _VLAN = 0x8100
+_IPV4, _IPV6 = 0x0800, 0x86DD
 _EXPERIMENT = 0x88B5  # IEEE 802 local experimental
 
 
@@ -81,6 +82,29 @@ def test_arp_for_an_address_of_somebody_else_is_dropped_when_addresses_are_known
     for address in (pair.address, "192.0.2.8", "0.0.0.0"):  # noqa: S104 - an ARP probe
         assert pair.passes(arp(OWN, sender_mac=OWN, sender_ip=address)), address
     assert not pair.passes(arp(OWN, sender_mac=OWN, sender_ip="10.77.0.1"))
+
+
+def test_nothing_is_claimed_while_the_known_addresses_are_none(pair: Pair) -> None:
+    pair.filter.allow("abcdef0", OWN, known=True)
+    assert pair.passes(arp(OWN, sender_mac=OWN, sender_ip="0.0.0.0"))  # noqa: S104 - an ARP probe
+    assert not pair.passes(arp(OWN, sender_mac=OWN, sender_ip=pair.address))
+    pair.filter.allow("abcdef0", OWN, (f"{pair.address}/24",), known=True)
+    assert pair.passes(arp(OWN, sender_mac=OWN, sender_ip=pair.address))
+    pair.filter.allow("abcdef0", OWN, known=True)
+    assert not pair.passes(arp(OWN, sender_mac=OWN, sender_ip=pair.address))
+
+
+def test_nobody_is_a_router_or_a_dhcp_server(pair: Pair) -> None:
+    """Whoever answers DHCP, or advertises routes, is the gateway of all his neighbours."""
+    advertisement = ethernet(OWN, _IPV6, ipv6(58, bytes([134, 0]) + bytes(14)))
+    solicitation = ethernet(OWN, _IPV6, ipv6(58, bytes([133, 0]) + bytes(14)))
+    for frame in (advertisement, ethernet(OWN, _IPV4, udp(67, 68)), ethernet(OWN, _IPV6, ipv6(17, ports(547, 546)))):
+        assert pair.passes(frame)
+    pair.filter.allow("abcdef0", OWN)
+    for frame in (advertisement, ethernet(OWN, _IPV4, udp(67, 68)), ethernet(OWN, _IPV6, ipv6(17, ports(547, 546)))):
+        assert not pair.passes(frame)
+    for frame in (solicitation, ethernet(OWN, _IPV4, udp(68, 67)), ethernet(OWN, _IPV6, ipv6(17, ports(546, 547)))):
+        assert pair.passes(frame)
 
 
 def test_arp_inside_a_vlan_tag_does_not_slip_through(pair: Pair) -> None:
