@@ -8,13 +8,13 @@ import logging
 import os
 import select
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from covirt.common.errors import Unavailable
+from covirt.common.threads import call_in_thread
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.resources import BlockIoLimit
 
@@ -97,23 +97,13 @@ class CgroupTree:
         """
         if self.layout.version != 1:
             raise ValueError("v2 has no cgroups of single threads outside threaded subtrees")
-        outcome: list[Result] = []
-        failure: list[BaseException] = []
 
-        def body() -> None:
-            try:
-                for mount in self._mounts:
-                    _write(f"{mount}{path}/tasks", "0")
-                outcome.append(function())
-            except BaseException as error:  # noqa: BLE001 - carried to the caller's thread
-                failure.append(error)
+        def enter_and_call() -> Result:
+            for mount in self._mounts:
+                _write(f"{mount}{path}/tasks", "0")
+            return function()
 
-        thread = threading.Thread(target=body, name="covirt-spawn")
-        thread.start()
-        thread.join()
-        if failure:
-            raise failure[0]
-        return outcome[0]
+        return call_in_thread(enter_and_call, name="covirt-spawn")
 
     def processes(self, path: str) -> frozenset[int]:
         """Pids anywhere below ``path`` in any tree, this process never among them."""
@@ -123,6 +113,10 @@ class CgroupTree:
                 pids.update(_pids(directory))
         # 0 stands for a process of another pid namespace, and would be our own process group to kill(2).
         return frozenset(pids) - {0, os.getpid()}
+
+    def members(self, path: str) -> tuple[int, ...]:
+        """Pids right in ``path``; absent has none. One read, of a tree in which every process of ours is."""
+        return tuple(_pids(f"{self._mounts[0]}{path}"))
 
     def kill(self, path: str) -> None:
         """SIGKILL everything below ``path``, faster than it can fork."""

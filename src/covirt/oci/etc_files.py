@@ -6,6 +6,7 @@ They are read-only inside: a container that could write them could fill the host
 """
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,12 @@ def write_etc_files(directory: Path, texts: dict[str, str]) -> tuple[Mount, ...]
 
 def update_etc_file(directory: Path, name: str, text: str) -> None:
     """Rewrite one file in place, also while a container runs: its mount shows this very file, not a successor."""
-    path = directory / name
-    path.write_text(text)
-    path.chmod(0o644)
+    data = text.encode()
+    descriptor = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        os.fchmod(descriptor, 0o644)
+        # Written over and then cut, in this order: a reader in between finds names that are resolved, not none.
+        os.pwrite(descriptor, data, 0)
+        os.ftruncate(descriptor, len(data))
+    finally:
+        os.close(descriptor)

@@ -13,12 +13,12 @@ import logging
 import os
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from covirt.common.threads import call_in_thread
 from covirt.common.undo import undo_on_failure
 from covirt.oci import syscalls
 from covirt.oci.isolation_errors import (
@@ -119,7 +119,7 @@ def unplug(host_name: str, *, owner: str, mac: str) -> None:
             if not _made_for(link, owner, mac):
                 raise ForeignInterface(name=host_name)
             host.link("del", index=index)
-        except _netlink_error() as error:
+        except netlink_error() as error:
             if error.code != errno.ENODEV:  # gone meanwhile, with the container's network namespace
                 raise
 
@@ -200,7 +200,7 @@ def _make_pair(host: Any, request: VethRequest, bridge: Any, namespace: int) -> 
             master=bridge["index"],
             peer=peer,
         )
-    except _netlink_error() as error:
+    except netlink_error() as error:
         if error.code == errno.EEXIST:
             taken = _index(request.host_name) is not None
             raise InterfaceNameTaken(
@@ -263,7 +263,8 @@ def _index(name: str) -> int | None:
         return None
 
 
-def _netlink_error() -> Any:
+def netlink_error() -> Any:
+    """The class of what netlink refuses; pyroute2 is imported late."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     return NetlinkError
@@ -282,26 +283,16 @@ def explained(name: str, step: str) -> Iterator[None]:
     """What netlink refuses becomes InterfaceFailed."""
     try:
         yield
-    except _netlink_error() as error:
+    except netlink_error() as error:
         raise InterfaceFailed(name=name, step=step, reason=os.strerror(error.code)) from error
 
 
 def in_network_namespace(namespace: int, work: Callable[[Any], Result]) -> Result:
     """Run ``work`` with a netlink connection of that network namespace, in a thread that ends with it."""
-    results: list[Result] = []
-    failures: list[BaseException] = []
 
-    def enter_and_work() -> None:
-        try:
-            syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNET)
-            with _netlink() as inside:
-                results.append(work(inside))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread as it is
-            failures.append(error)
+    def enter_and_work() -> Result:
+        syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNET)
+        with _netlink() as inside:
+            return work(inside)
 
-    thread = threading.Thread(target=enter_and_work, name="container-network")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    return call_in_thread(enter_and_work, name="container-network")

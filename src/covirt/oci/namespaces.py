@@ -140,6 +140,11 @@ def make_namespaces(idmap: IdMap, directory: Path) -> Namespaces:
         return _bind(helper.ready_pid(directory), idmap, directory)
 
 
+def namespaces_in(directory: Path) -> Namespaces:
+    """Where make_namespaces() binds them."""
+    return Namespaces(user=directory / "user", network=directory / "network")
+
+
 def remove_namespaces(directory: Path) -> None:
     """Unbind what make_namespaces() bound; absent is fine. The kernel frees them when the last user is gone."""
     for name in _NAMES:
@@ -183,7 +188,7 @@ class _Helper:
 
 
 def _bind(pid: int, idmap: IdMap, directory: Path) -> Namespaces:
-    made = Namespaces(user=directory / "user", network=directory / "network")
+    made = namespaces_in(directory)
     try:
         _write_map(f"/proc/{pid}/uid_map", map_text(idmap.uids))
         _write_map(f"/proc/{pid}/gid_map", map_text(idmap.gids))

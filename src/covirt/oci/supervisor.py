@@ -9,12 +9,13 @@ a transient scope, so that systemd and machined know the run; without it virtoci
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from covirt.common.errors import CommandFailed, Error
 from covirt.common.process import PIPE, Argument, Child, run, spawn
 from covirt.common.readable import readable_within
+from covirt.common.threads import call_in_thread
 from covirt.common.undo import undo_on_failure
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.cgroup_tree import CgroupTree, SliceResources, cpu_weight
@@ -73,6 +74,14 @@ class RunCgroup(Protocol):
 
     def enter_supervisor(self, pid: int) -> None:
         """Move another process there."""
+
+    def spawn_helper(self, start: Callable[[], Child]) -> Child:
+        """Call ``start`` in a thread that ends afterwards, and have the program it starts in the leaf ``supervisor``,
+        once spawn() has made that.
+        """
+
+    def helpers(self) -> tuple[int, ...]:
+        """Pids in the leaf ``supervisor``."""
 
     def processes(self) -> frozenset[int]:
         """Pids of everything in the run's place."""
@@ -154,6 +163,20 @@ class PlainRunCgroup:
 
     def enter_supervisor(self, pid: int) -> None:
         self._tree.enter(self.supervisor_path, pid)
+
+    def spawn_helper(self, start: Callable[[], Child]) -> Child:
+        if self._tree.layout.version == 1:
+            return self._tree.call_inside(self.supervisor_path, start)
+        child = call_in_thread(start, name="covirt-helper")
+        try:
+            self.enter_supervisor(child.pid)
+        except BaseException:
+            child.stop(grace_seconds=0)
+            raise
+        return child
+
+    def helpers(self) -> tuple[int, ...]:
+        return self._tree.members(self.supervisor_path)
 
     def processes(self) -> frozenset[int]:
         return self._tree.processes(self.path)

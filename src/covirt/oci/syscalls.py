@@ -107,6 +107,11 @@ def unmount(target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
     _checked(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
 
 
+def pivot_root(new: str, old: str) -> None:
+    """Make the mount point ``new`` the root of this mount namespace, and the root until now show at ``old``."""
+    _checked(_libc.pivot_root(os.fsencode(new), os.fsencode(old)), new)
+
+
 def clone_mount(source: str) -> int:
     """A descriptor of a detached copy of the one mount (not those below) that shows ``source``."""
     flags = _OPEN_TREE_CLONE | os.O_CLOEXEC

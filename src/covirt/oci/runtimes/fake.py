@@ -8,7 +8,7 @@ Nothing loads them by default, and a host that is configured with them would run
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -49,6 +49,14 @@ class FakeRunCgroup:
 
     def enter_supervisor(self, pid: int) -> None:
         self._pids.add(pid)
+
+    def spawn_helper(self, start: Callable[[], Child]) -> Child:
+        child = start()
+        self._pids.add(child.pid)
+        return child
+
+    def helpers(self) -> tuple[int, ...]:
+        return tuple(self.processes())
 
     def processes(self) -> frozenset[int]:
         return frozenset(pid for pid in self._pids if os.path.exists(f"/proc/{pid}"))
