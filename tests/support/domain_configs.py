@@ -230,6 +230,15 @@ SETTINGS = st.builds(
     ),
     restart=_optional(RESTARTS),
     health=_optional(HEALTH),
+    interfaces=_tuples(
+        st.builds(
+            model.InterfaceSettings,
+            mac=_optional(MACS),
+            dhcp=_optional(st.booleans()),
+            gateway=_optional(st.booleans()),
+        ).filter(lambda item: item.dhcp is not None or item.gateway is not None),
+        by=lambda item: item.mac,
+    ),
 )
 METADATA = _tuples(
     st.integers(0, 5).map(

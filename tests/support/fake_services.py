@@ -29,6 +29,7 @@ from covirt.virtocid.config import ContainerConfig, VirtocidConfig
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import translate
+from covirt.virtocid.driver.fake_addressing import FakeAddressing
 from covirt.virtocid.driver.fake_network import FakeNetwork
 from covirt.virtocid.driver.handlers.table import handler_table
 from covirt.virtocid.driver.id_pool import IdPool
@@ -101,6 +102,7 @@ def fake_services(root: Root, config: VirtocidConfig | None = None, *, boot_id: 
         reader=CgroupReader(supervisor.layout),
         watcher=watcher,
         network=FakeNetwork(),
+        addressing=FakeAddressing(),
         store=DomainStore(root.state_dir),
         runs=RunStore(root.run_dir),
         boot_id=boot_id,

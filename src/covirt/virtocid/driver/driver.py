@@ -67,6 +67,7 @@ class Driver:
         services = self._services
         services.limit_slice()
         services.namespaces.warm_up()
+        services.addressing.start()
         self.recovery.run()
         # Only now: an import takes the interpreter's lock from the recovery, for which clients wait.
         threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()
@@ -85,6 +86,7 @@ class Driver:
         self._filter_watch.stop()
         self.lifecycle.health.close()
         self.lifecycle.restarts.close()
+        self._services.addressing.close()
         self._services.watcher.stop()
         self.lifecycle.close()
         self.image_pool.close()

@@ -3,7 +3,7 @@
 """A network for tests: it remembers what would be plugged where, and touches no interface."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from covirt.oci.isolation_errors import NoSuchBridge
@@ -24,6 +24,7 @@ class FakeNetwork:
         self._owners: dict[str, str] = {}  # of what is plugged
         self.plugged: dict[str, str] = {}  # host-side name -> bridge
         self.links: dict[str, bool] = {}  # host-side name -> up, where it was changed
+        self.admitted: dict[str, tuple[str, ...]] = {}  # host-side name -> leased addresses
 
     def bridge_of(self, interface: Interface) -> str:
         """Raises NoSuchNetwork."""
@@ -76,6 +77,11 @@ class FakeNetwork:
         with self._lock:
             self.plugged[run.interface_names[number]] = bridge
             self._owners[run.interface_names[number]] = run.container_id
+
+    def admit(self, run: Run, interface: Interface, leased: Sequence[str]) -> None:
+        with self._lock:
+            if self._owners.get(interface.target or "") == run.container_id:
+                self.admitted[interface.target or ""] = tuple(leased)
 
     def unplug(self, run: Run, number: int) -> None:
         name = run.interface_names[number]

@@ -5,6 +5,7 @@
 from dataclasses import replace
 from typing import Final
 
+from covirt.common.errors import Error
 from covirt.virtocid.driver.device_config import detached, replaced, words_for
 from covirt.virtocid.driver.device_errors import DeviceFixed
 from covirt.virtocid.driver.domain_xml.model_devices import Interface
@@ -22,6 +23,7 @@ class HotInterfaces:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._network = services.network
+        self._addressing = services.addressing
 
     def added(self, run: Run, device: Interface) -> tuple[Run, Interface]:
         """Raises NoSuchNetwork, BridgeNotAllowed, HostNameInUse, InterfaceNameTaken."""
@@ -37,14 +39,22 @@ class HotInterfaces:
 
     def plug(self, run: Run, device: Interface) -> Run:
         """Raises what the plugging of a new container's interfaces raises."""
-        self._network.plug(run, run.config.interfaces.index(device))
+        number = run.config.interfaces.index(device)
+        self._network.plug(run, number)
+        self._addressing.attach(run, number)
         return run
 
     def unplug(self, run: Run, device: Interface) -> Run:
         number = run.config.interfaces.index(device)
-        self._network.unplug(run, number)
         bridges = (*run.bridges[:number], *run.bridges[number + 1 :])
-        return replace(run.with_config(detached(run.config, device)), bridges=bridges)
+        after = replace(run.with_config(detached(run.config, device)), bridges=bridges)
+        self._addressing.detach(after, device.target or "")
+        try:
+            self._network.unplug(run, number)
+        except (Error, OSError):
+            self._addressing.attach(run, number)
+            raise
+        return after
 
     def updated(self, run: Run, device: Interface, wanted: Interface) -> tuple[Run, Interface]:
         """Another bridge, link state or filter; what ``wanted`` leaves away stays. Raises DeviceFixed for others."""
@@ -57,6 +67,7 @@ class HotInterfaces:
     def apply(self, run: Run, device: Interface) -> None:
         """Raises NoSuchBridge, InterfaceFailed, SpoofFilterFailed."""
         self._network.apply(run, run.config.interfaces.index(device))
+        self._addressing.moved(run)
 
 
 def _updated(present: Interface, wanted: Interface) -> Interface:

@@ -114,6 +114,7 @@ class Lifecycle:
         """From here on it is watched: whatever else fails, its end is handled (once this job is over)."""
         domain.update(run=run, run_number=run.run_number)
         self.endings.watch(domain, run)
+        self._services.addressing.begin(run)
         if run.persistent:
             with logged_disk_errors(f"that {domain.name} runs"):
                 self._services.store.mark_running(domain.uuid, run.boot_id)

@@ -4,7 +4,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -28,6 +28,7 @@ from covirt.oci.spoof_filter import FilterEntry, SpoofFilter
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, Interface
 from covirt.virtocid.driver.errors import BridgeNotAllowed, NoSuchNetwork
 from covirt.virtocid.driver.host_libvirt import LibvirtAbsent, NetworkUnusable, bridge_of_network
+from covirt.virtocid.driver.leases import given
 from covirt.virtocid.driver.run import Run
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,9 @@ class HostNetwork(Protocol):
 
     def apply(self, run: Run, number: int) -> None:
         """Make bridge, link and filter of a plugged interface what the run says; may be repeated."""
+
+    def admit(self, run: Run, interface: Interface, leased: Sequence[str]) -> None:
+        """From now on a plugged interface may use these addresses that it got by DHCP, beside those of its XML."""
 
 
 class Network:
@@ -160,7 +164,7 @@ class Network:
                     host_name=name,
                     mac=interface.mac or "",
                     owner=self._owner(run),
-                    guest_name=interface.guest_actual or interface.guest_name or f"eth{number}",
+                    guest_name=inside_name(interface, number),
                     mtu=interface.mtu,
                     addresses=tuple(address.cidr for address in interface.addresses),
                     routes=tuple(
@@ -198,7 +202,15 @@ class Network:
             log.warning("The spoof filter is off domain=%s interface=%s", run.config.name, entry.host_name)
             self._filter.remove(entry.host_name, owner=entry.owner)
         else:
-            self._filter.allow(entry.host_name, entry.mac, entry.addresses, owner=entry.owner)
+            self._allow(entry)
+
+    def _allow(self, entry: FilterEntry) -> None:
+        self._filter.allow(entry.host_name, entry.mac, entry.addresses, known=entry.known, owner=entry.owner)
+
+    def admit(self, run: Run, interface: Interface, leased: Sequence[str]) -> None:
+        """From now on a plugged interface may use these addresses that it got by DHCP, beside those of its XML."""
+        if not interface.filter_off:
+            self._allow(_entry(run, interface, leased))
 
     def _owner(self, run: Run) -> str:
         return f"{self._root.id}:{run.container_id}"
@@ -217,10 +229,20 @@ def require_own_names(config: DomainConfig, others: Iterable[DomainConfig]) -> N
             raise HostNameInUse(name=interface.target, owner=used[interface.target])
 
 
-def _entry(run: Run, interface: Interface) -> FilterEntry:
+def inside_name(interface: Interface, number: int) -> str:
+    """The name of a run's interface inside the container."""
+    return interface.guest_actual or interface.guest_name or f"eth{number}"
+
+
+def _entry(run: Run, interface: Interface, leased: Sequence[str] | None = None) -> FilterEntry:
+    """One that asks by DHCP may claim nothing until it has got an answer. ``leased`` None: as recorded."""
+    asks = run.config.asks_dhcp(interface)
+    if leased is None:
+        leased = given(run, interface.target or "").addresses if asks else ()
     return FilterEntry(
         owner=run.container_id,
         host_name=interface.target or "",
         mac=interface.mac or "",
-        addresses=tuple(address.address for address in interface.addresses if address.family == "ipv4"),
+        addresses=(*(address.address for address in interface.addresses if address.family == "ipv4"), *leased),
+        known=asks,
     )

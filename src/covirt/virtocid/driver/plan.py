@@ -50,11 +50,8 @@ class Plan:
 
     @property
     def hostname(self) -> str:
-        """The one in the XML, else the domain's name made into a host name."""
-        if self.config.settings.hostname:
-            return self.config.settings.hostname
-        name = _NOT_IN_A_HOSTNAME.sub("-", self.config.name)[:_HOSTNAME_LIMIT].strip("-.")
-        return name or "container"
+        """See host_name()."""
+        return host_name(self.config)
 
     @property
     def user(self) -> str:
@@ -93,13 +90,8 @@ class Plan:
 
     @property
     def nameservers(self) -> tuple[str, ...]:
-        """The XML's, else those of the host that a container can reach."""
-        if self.config.settings.dns.nameservers:
-            return self.config.settings.dns.nameservers
-        try:
-            return usable_nameservers(Path("/etc/resolv.conf").read_text(errors="replace"))
-        except OSError:
-            return ()
+        """The XML's, else those of the host that a container can reach; a DHCP server's come later."""
+        return self.config.settings.dns.nameservers or host_nameservers()
 
     @property
     def _readonly_image(self) -> bool:
@@ -171,6 +163,21 @@ class Plan:
     def resources(self) -> Resources:
         """Raises BadArgument when <blkiotune> names what is no disk of this host."""
         return resources_of(self.config, self.defaults)
+
+
+def host_name(config: DomainConfig) -> str:
+    """The one in the XML, else the domain's name made into a host name."""
+    if config.settings.hostname:
+        return config.settings.hostname
+    return _NOT_IN_A_HOSTNAME.sub("-", config.name)[:_HOSTNAME_LIMIT].strip("-.") or "container"
+
+
+def host_nameservers() -> tuple[str, ...]:
+    """Those of the host that a container can reach."""
+    try:
+        return usable_nameservers(Path("/etc/resolv.conf").read_text(errors="replace"))
+    except OSError:
+        return ()
 
 
 def _rlimit(limit: model.ResourceLimit) -> Rlimit:

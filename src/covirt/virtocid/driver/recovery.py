@@ -46,6 +46,7 @@ class Recovery:
         runs = self._load_runs()
         living = {run.container_id: run for run in runs if self._lives(run)}
         self._services.network.adopt(living.values())
+        self._services.addressing.adopt(living.values())
         ended = [self._recover(run, lives=run.container_id in living) for run in runs]
         self._remove_strangers(runs)
         self._endings.handle_ended([each for each in ended if each is not None])  # some of these start again

@@ -26,6 +26,7 @@ from covirt.oci.supervisor import Supervisor, supervisor_for
 from covirt.oci.volume.disks import Disks
 from covirt.oci.volume.views import AnyVolume, Volume
 from covirt.virtocid.config import VirtocidConfig
+from covirt.virtocid.driver.addressing import Addressing, DhcpAddressing
 from covirt.virtocid.driver.counters import Counters
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model import AccessMode, DomainConfig
@@ -76,6 +77,7 @@ class Services:
     reader: CgroupReader
     watcher: ExitWatcher
     network: HostNetwork
+    addressing: Addressing
     store: DomainStore
     runs: RunStore
     domains: Domains = field(default_factory=Domains)
@@ -225,6 +227,7 @@ def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Service
         log.warning("This kernel does not count swap by cgroup: containers may swap without a limit")
     watcher = ExitWatcher()
     watcher.start()
+    network = Network(root, allowed_bridges=config.network.allowed_bridges)
     return Services(
         root=root,
         config=config,
@@ -240,7 +243,8 @@ def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Service
         monitor=ConmonMonitor(timeout_seconds=config.container.runtime_timeout_seconds),
         reader=CgroupReader(supervisor.layout),
         watcher=watcher,
-        network=Network(root, allowed_bridges=config.network.allowed_bridges),
+        network=network,
+        addressing=DhcpAddressing(root.run_dir, supervisor=supervisor, network=network, watcher=watcher),
         store=DomainStore(root.state_dir),
         runs=RunStore(root.run_dir),
     )

@@ -282,9 +282,13 @@ def _remember_left(services: Services, run: Run) -> None:
 
 def _clean_up_steps(services: Services, run: Run, cgroup: RunCgroup) -> list[tuple[str, Callable[[], object]]]:
     runtime = services.runtimes.by_name.get(run.runtime)
-    steps: list[tuple[str, Callable[[], object]]] = []
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("give leases back", lambda: services.addressing.release(run)),
+    ]
     if runtime is not None:
         steps.append(("delete container", lambda: runtime.delete(run.container_id, force=True)))
+    # The leases' farewells went on their way while the runtime worked.
+    steps.append(("end DHCP clients", lambda: services.addressing.forget(run)))
     steps.append(("remove cgroup", cgroup.remove))
     steps.append(("forget statistics", lambda: services.reader.forget(run.cgroup_path)))
     steps += [

@@ -52,6 +52,8 @@ def write_settings(settings: ContainerSettings) -> etree._Element | None:
     _write_dns(container, settings.dns)
     write_restart(container, settings.restart)
     write_health(container, settings.health)
+    for item in settings.interfaces:
+        _add(container, "interface", mac=item.mac, dhcp=_yes_no(item.dhcp), gateway=_yes_no(item.gateway))
     return container if len(container) else None
 
 

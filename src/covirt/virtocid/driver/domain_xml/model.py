@@ -28,6 +28,7 @@ from covirt.virtocid.driver.domain_xml.model_settings import (
     UNLIMITED,
     ContainerSettings,
     DnsSettings,
+    InterfaceSettings,
     ResourceLimit,
     RootLayer,
 )
@@ -160,6 +161,21 @@ class DomainConfig:
         """Whether the process gets a terminal."""
         return bool(self.consoles) if self.settings.terminal is None else self.settings.terminal
 
+    def asks_dhcp(self, interface: Interface) -> bool:
+        """Whether the interface gets an address by DHCP: as said, else when it has none, as a machine's would."""
+        said = self._said_of(interface, "dhcp")
+        return not interface.addresses if said is None else said
+
+    def takes_gateway(self, interface: Interface) -> bool:
+        """Whether a DHCP server may give the container a default route by this interface."""
+        return self._said_of(interface, "gateway") is not False
+
+    def _said_of(self, interface: Interface, what: str) -> bool | None:
+        """What is said of the very interface counts more than what is said of all."""
+        said: dict[str | None, bool | None] = {item.mac: getattr(item, what) for item in self.settings.interfaces}
+        own = said.get(interface.mac) if interface.mac else None
+        return said.get(None) if own is None else own
+
     def element(self, uri: str) -> MetadataElement | None:
         """The metadata element of a namespace; <covirt:container> is not among them."""
         return next((element for element in self.metadata if element.uri == uri), None)
@@ -203,6 +219,7 @@ __all__ = [
     "IdRange",
     "Interface",
     "InterfaceAddress",
+    "InterfaceSettings",
     "InterfaceType",
     "Kept",
     "LiveState",

@@ -40,6 +40,15 @@ class DnsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceSettings:
+    """How an interface gets its addresses; None is the default. Without ``mac``: all that are not named by one."""
+
+    mac: str | None = None
+    dhcp: bool | None = None  # None: when it has no <ip>
+    gateway: bool | None = None  # False: take no default route from the DHCP server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSettings:
     """All of <covirt:container>; None and empty mean virtocid's or the image's default."""
 
@@ -66,3 +75,4 @@ class ContainerSettings:
     dns: DnsSettings = DnsSettings()
     restart: RestartSettings | None = None  # None: what <on_poweroff> and <on_crash> say
     health: HealthSettings | None = None  # None: what the image says
+    interfaces: tuple[InterfaceSettings, ...] = ()

@@ -13,6 +13,7 @@ from covirt.virtocid.driver.domain_xml.model_settings import (
     UNLIMITED,
     ContainerSettings,
     DnsSettings,
+    InterfaceSettings,
     ResourceLimit,
     RootLayer,
 )
@@ -75,6 +76,7 @@ def read_settings(node: Node) -> ContainerSettings:
         dns=_dns(node),
         restart=read_restart(node.child(_tag("restart"))),
         health=read_health(node.child(_tag("health"))),
+        interfaces=_interfaces(node),
     )
     node.close()
     return settings
@@ -213,6 +215,23 @@ def _dns(node: Node) -> DnsSettings:
     )
     child.close()
     return dns
+
+
+def _interfaces(node: Node) -> tuple[InterfaceSettings, ...]:
+    found: dict[str | None, InterfaceSettings] = {}
+    for child in node.children(_tag("interface")):
+        item = InterfaceSettings(
+            mac=child.attribute("mac", values.mac_address),
+            dhcp=child.attribute("dhcp", values.yes_no),
+            gateway=child.attribute("gateway", values.yes_no),
+        )
+        child.close()
+        if item.dhcp is None and item.gateway is None:
+            raise child.invalid("it says nothing; give dhcp='yes' or 'no', or gateway='no'")
+        if item.mac in found:
+            raise child.invalid(f"the interface {item.mac or 'without a mac'} is there twice")
+        found[item.mac] = item
+    return tuple(found.values())
 
 
 def _single(node: Node, name: str, read: Callable[[str], str]) -> str:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Procedures that tell what domains use."""
 
-import ipaddress
 from typing import Final
 
 from covirt.common.units import KIB
@@ -16,6 +15,7 @@ from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import BadArgument, NoSuchDisk, NoSuchStatistics, NotSupported
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
 from covirt.virtocid.driver.handlers.tuning import affinity
+from covirt.virtocid.driver.interface_addresses import by_agent, by_arp, by_lease
 from covirt.virtocid.driver.listing import FILTER_BITS, matches
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
@@ -26,7 +26,7 @@ from covirt.wire.params import TypedParam, ullong
 # VIR_CONNECT_GET_ALL_DOMAINS_STATS_*. No number here makes anybody wait, and no disk has a backing chain.
 _NOWAIT, _BACKING, _ENFORCE_STATS = 1 << 29, 1 << 30, 1 << 31
 _TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
-_SOURCE_LEASE, _SOURCE_AGENT, _SOURCE_ARP = 0, 1, 2  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*
+_ADDRESS_SOURCES: Final = {0: by_lease, 1: by_agent, 2: by_arp}  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*
 _VCPU_RUNNING: Final = 1
 _CPU_NOT_TOLD: Final = -2  # VIR_VCPU_INFO_CPU_UNAVAILABLE: the kernel moves a container's threads as it likes
 # VIR_DOMAIN_MEMORY_STAT_*
@@ -231,23 +231,8 @@ class StatsHandlers:
     def interface_addresses(
         self, _ctx: Context, args: d.DomainInterfaceAddressesArgs
     ) -> d.DomainInterfaceAddressesRet:
-        """The addresses each interface has inside, from its XML; the same for every source but "arp"."""
         refuse_unknown(args.flags, 0, "virDomainInterfaceAddresses")
-        domain = self._domain(args.dom)
-        run = domain.require_run()
-        if args.source not in (_SOURCE_LEASE, _SOURCE_AGENT):
-            raise NotSupported(what="addresses by ARP", reason="its addresses are known without; use --source lease")
-        named = args.source == _SOURCE_AGENT
-        interfaces = []
-        for interface, name in zip(run.config.interfaces, run.interface_names, strict=False):
-            addresses = tuple(
-                d.DomainIpAddr(
-                    type=0 if address.family == "ipv4" else 1,
-                    addr=address.address,
-                    prefix=ipaddress.ip_interface(address.cidr).network.prefixlen,
-                )
-                for address in interface.addresses
-            )
-            inside = interface.guest_actual if named else name
-            interfaces.append(d.DomainInterface(name=inside or name, hwaddr=interface.mac, addrs=addresses))
-        return d.DomainInterfaceAddressesRet(ifaces=tuple(interfaces))
+        run = self._domain(args.dom).require_run()
+        if args.source not in _ADDRESS_SOURCES:
+            raise BadArgument(what=f"there is no source {args.source} of addresses")
+        return d.DomainInterfaceAddressesRet(ifaces=_ADDRESS_SOURCES[args.source](run))
