@@ -56,7 +56,7 @@ _LOOK_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 5.0  # before a client that ended, or a lease that could not be set up, is tried again
 _NEWCOMER_SECONDS: Final = 10.0  # so long may a client that follows another take to get the same lease again
 _LOSS_SECONDS: Final = 0.3  # before a lease that was given up is taken away: its client may be about to end
-_END_SECONDS: Final = 0.1  # what a client's end may take once the container is removed; it takes some 2 ms
+_END_SECONDS: Final = 1.0  # what a client's end may take after the container's; it takes some 5 ms, and no server
 _FIRST_METRIC: Final = 100  # of the routes of a lease: after those of the XML, and in the order of the interfaces
 _RESTARTS: Final = (UserRequest.REBOOT, UserRequest.RESET)
 _MOST_NAMESERVERS: Final = 3  # resolv.conf(5), MAXNS
@@ -80,7 +80,7 @@ class Addressing(Protocol):
         """The run is over: give its leases back, unless it starts again at once. Waits for nobody; see forget()."""
 
     def forget(self, run: Run) -> None:
-        """Before the interfaces go: let the clients that release() told end, for a tenth of a second at most."""
+        """Before the interfaces go: let the clients that release() told end: some ms, and a second at most."""
 
     def attach(self, run: Run, number: int) -> None:
         """``run`` has a new interface: have it ask, if it is to, and tell /etc/hosts of its addresses."""
