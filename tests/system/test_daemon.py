@@ -12,9 +12,9 @@ import pytest
 
 from covirt.common.process import Completed, run
 from covirt.common.root import Root
+from tests.support.hotplug import container_pid
 from tests.support.network import LinuxBridge, fetch
 from tests.support.virtocid import SECONDS, Virtocid, bridge_device, serve_virtocid
-from tests.system.test_virsh_lifecycle import container_pid
 
 _PROGRAM = Path(sys.executable).parent / "virtocid"
 

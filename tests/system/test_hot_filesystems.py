@@ -6,28 +6,19 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import libvirt
 import pytest
 
 from covirt.common.process import run
+from tests.support.hotplug import OBEDIENT, attach, detach, inside, mounts_inside, refusal, root_of, targets
 from tests.support.listener import listening
 from tests.support.roots import new_directory
 from tests.support.traces import traces_of_runs
 from tests.support.virtocid import Virtocid, domain_xml, serve_virtocid
 from tests.support.waiting import wait_until
-from tests.system.test_virsh_lifecycle import container_pid, each_runtime
+from tests.system.test_virsh_lifecycle import each_runtime
 
-# It does what stands in the file /do, and says what came of it.
-OBEDIENT = (
-    "/bin/sh",
-    "-c",
-    """trap 'exit 0' TERM; echo serving
-    while :; do
-        if [ -e /do ]; then mv -f /do /doing; sh /doing > /said 2>&1; mv -f /said /done; else sleep 0.02; fi
-    done""",
-)
 RAM = "<filesystem type='ram'><source usage='1' units='MiB'/><target dir='{}'/></filesystem>"
 
 
@@ -49,54 +40,6 @@ def virtocid_daemon(busybox_layout: Path, shown: Path) -> Iterator[Virtocid]:
 
 def directory(source: Path, target: str, *, more: str = "") -> str:
     return f"<filesystem type='mount'><source dir='{source}'/><target dir='{target}'/>{more}</filesystem>"
-
-
-def attach(virtocid: Virtocid, xml: str, *flags: str) -> None:
-    with virtocid.xml_file(xml) as path:
-        virtocid.virsh("attach-device", "web", str(path), *flags)
-
-
-def detach(virtocid: Virtocid, xml: str, *flags: str) -> None:
-    with virtocid.xml_file(xml) as path:
-        virtocid.virsh("detach-device", "web", str(path), *flags)
-
-
-def refusal(virtocid: Virtocid, command: str, xml: str, *flags: str) -> str:
-    with virtocid.xml_file(xml) as path:
-        return virtocid.refusal(command, "web", str(path), *flags)
-
-
-def root_of(virtocid: Virtocid) -> Path:
-    return Path(f"/proc/{container_pid(virtocid, 'web')}/root")
-
-
-def inside(virtocid: Virtocid, script: str) -> str:
-    """Let the container run a script; what it said."""
-    root = root_of(virtocid)
-    (root / "do.new").write_text(script)
-    (root / "do.new").rename(root / "do")
-    wait_until((root / "done").exists, timeout_seconds=30, what=f"the container's {script!r}")
-    said = (root / "done").read_text()
-    (root / "done").unlink()
-    return said.strip()
-
-
-def mounts_inside(virtocid: Virtocid) -> list[dict[str, Any]]:
-    words = [
-        "findmnt",
-        "--json",
-        "--list",
-        "--task",
-        str(container_pid(virtocid, "web")),
-        "-o",
-        "TARGET,OPTIONS,PROPAGATION",
-    ]
-    found: list[dict[str, Any]] = json.loads(run(words, timeout_seconds=10).stdout)["filesystems"]
-    return found
-
-
-def targets(virtocid: Virtocid) -> set[str]:
-    return {entry["target"] for entry in mounts_inside(virtocid)}
 
 
 def run_file(virtocid: Virtocid) -> Path:

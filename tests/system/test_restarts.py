@@ -6,11 +6,11 @@ import os
 import signal
 from typing import Final
 
+from tests.support.hotplug import container_pid
 from tests.support.listener import listening
 from tests.support.virtocid import SECONDS, Virtocid
 from tests.support.waiting import wait_until
 from tests.support.xml_facts import facts
-from tests.system.test_virsh_lifecycle import container_pid
 
 CAUSE: Final = "https://covirt.org/xmlns/stop-cause/1.0"
 # Fails as long as its (kept) root layer is young; then it serves.

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hotplug import container_pid
 from tests.support.listener import Listener, listening
 from tests.support.virtocid import SERVICE, STUBBORN, Virtocid
 from tests.support.waiting import wait_until
 from tests.support.xml_facts import facts
-from tests.system.test_virsh_lifecycle import container_pid, each_runtime
+from tests.system.test_virsh_lifecycle import each_runtime
 
 URI = "https://covirt.org/xmlns/stop-cause/1.0"
 SHUTDOWN, DESTROYED, CRASHED, FAILED = 0, 1, 2, 5  # details of a STOPPED event

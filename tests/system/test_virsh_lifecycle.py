@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hotplug import container_pid
 from tests.support.virtocid import SERVICE, STUBBORN, Virtocid, domain_xml
 from tests.support.waiting import wait_until
 
 RUNTIMES = [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("runc", "crun")]
 each_runtime = pytest.mark.parametrize("runtime", RUNTIMES)
-
-
-def container_pid(virtocid: Virtocid, name: str) -> int:
-    uuid = virtocid.tell("domuuid", name)
-    return int((virtocid.root.run_dir / "virtocid/runs" / uuid / "monitor/pid").read_text())
 
 
 def process_state(pid: int) -> str:

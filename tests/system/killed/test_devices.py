@@ -9,12 +9,13 @@ from contextlib import suppress
 import libvirt
 import pytest
 
+from tests.support.hotplug import targets
 from tests.support.network import LinuxBridge
 from tests.support.traces import traces_of_runs
 from tests.support.virtocid import SERVICE, Virtocid, bridge_device
 from tests.support.waiting import wait_until
 from tests.system.killed.steps import nothing_is_left
-from tests.system.test_hot_filesystems import RAM, targets
+from tests.system.test_hot_filesystems import RAM
 from tests.system.test_network import links
 
 _MAC = "52:54:00:aa:00:01"

@@ -11,6 +11,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from tests.support.hotplug import container_pid
 from tests.support.listener import listening
 from tests.support.network import LinuxBridge, fetch
 from tests.support.traces import traces_of_runs
@@ -18,7 +19,6 @@ from tests.support.virtocid import SERVICE, Virtocid, bridge_device, domain_xml
 from tests.support.waiting import wait_until
 from tests.system.killed.steps import nothing_is_left
 from tests.system.test_stop_causes import told
-from tests.system.test_virsh_lifecycle import container_pid
 from tests.system.test_virsh_numbers import pairs
 
 

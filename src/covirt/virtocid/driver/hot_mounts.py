@@ -27,21 +27,31 @@ from covirt.oci.hot_mount import (
     detached_memory,
     mount_id,
 )
+from covirt.oci.image.model import ContainerImage
 from covirt.oci.volume.views import AnyVolume, Volume
-from covirt.virtocid.driver.device_config import detached, plain_directory, words_for
+from covirt.virtocid.driver.device_config import attached, detached, plain_directory, words_for
 from covirt.virtocid.driver.device_errors import DeviceBusy, DeviceFixed
-from covirt.virtocid.driver.domain_xml.model_devices import Filesystem, FilesystemType
+from covirt.virtocid.driver.domain_xml.model_devices import Disk, Filesystem, FilesystemType
+from covirt.virtocid.driver.domain_xml.model_volumes import DiskMount
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
-from covirt.virtocid.driver.errors import BadArgument
+from covirt.virtocid.driver.errors import BadArgument, UnmappedDisk
+from covirt.virtocid.driver.mounts import (
+    ON_DISK,
+    check_mounts,
+    declared_volumes,
+    disk_mount,
+    disk_volume,
+    filesystem_volume,
+    view_name,
+)
 from covirt.virtocid.driver.plan import id_map
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.store import HotMount
 
 _MOUNTS_AS_IT_LIKES: Final = "CAP_SYS_ADMIN"
-_RUNTIMES_OWN: Final = ("/", "/proc", "/sys", "/dev")
-_BELOW_THESE: Final = ("/proc/", "/sys/", "/dev/")
-_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - a place inside, which users replace
+
+Mounted = Disk | Filesystem
 
 
 class HotMounts:
@@ -50,7 +60,7 @@ class HotMounts:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def added(self, run: Run, device: Filesystem) -> tuple[Run, Filesystem]:
+    def added(self, run: Run, device: Mounted) -> tuple[Run, Mounted]:
         """Raises DeviceFixed, and what the check of such a definition raises."""
         settings = run.config.settings
         if _MOUNTS_AS_IT_LIKES in capability_set(add=settings.capabilities_add, drop=settings.capabilities_drop):
@@ -59,58 +69,84 @@ class HotMounts:
                 reason="it could make it writable, or let set-user-id programs in it work; attach it to the "
                 "definition (--config), and start it again",
             )
-        _require_place(run, device)
-        self._volume(run, device)
-        config = with_run_names(replace(run.config, filesystems=(*run.config.filesystems, device)))
-        device = config.filesystems[-1]
-        hot = HotMount(alias=device.alias or "", view=self._free_view(run))
+        config = attached(run.config, device)
+        check_mounts(config, self._image(run))
+        _require_unhidden(run, device, self._target(run, device))
+        self._volume(run, device, view="")
+        config = with_run_names(config)
+        device = config.disks[-1] if isinstance(device, Disk) else config.filesystems[-1]
+        view = view_name(device) if isinstance(device, Disk) else self._free_view(run)
+        hot = HotMount(alias=device.alias or "", view=view)
         return replace(run.with_config(config), hot_mounts=(*run.hot_mounts, hot)), device
 
-    def forget(self, device: Filesystem) -> None:
+    def forget(self, device: Mounted) -> None:
         """It has no name outside of its run."""
 
-    def plug(self, run: Run, device: Filesystem) -> Run:
+    def plug(self, run: Run, device: Mounted) -> Run:
         """Raises what the mounting of a new container's volumes raises, TargetUnusable, ContainerEnded."""
         hot = _hot_mount(run, device)
         assert hot is not None  # noqa: S101 - added() made it
+        target = self._target(run, device)
         with undo_on_failure() as undo, self._inside(run) as inside:
             undo.add(f"take away {words_for(device)}", lambda: self._take_away(run, device, hot))
             tree = self._tree(run, device, hot)
             try:
-                hot = replace(hot, mount_id=mount_id(tree), made=inside.missing(device.target))
+                hot = replace(hot, mount_id=mount_id(tree), made=inside.missing(target))
                 others = tuple(each for each in run.hot_mounts if each.alias != hot.alias)
                 run = replace(run, hot_mounts=(*others, hot))
                 self._services.runs.save(run.record)
                 owner = id_map(run.config, run.first_id)
                 inside.make_directories(hot.made, uid=owner.host_uid(0), gid=owner.host_gid(0))
-                inside.attach(tree, device.target)
+                inside.attach(tree, target)
             finally:
                 os.close(tree)
         return run
 
-    def unplug(self, run: Run, device: Filesystem) -> Run:
+    def unplug(self, run: Run, device: Mounted) -> Run:
         """Raises DeviceBusy, MountCovered."""
         hot = _hot_mount(run, device)
         self._take_away(run, device, hot)
         run = replace(run, hot_mounts=tuple(each for each in run.hot_mounts if each is not hot))
         return run.with_config(detached(run.config, device))
 
-    def updated(self, run: Run, device: Filesystem, wanted: Filesystem) -> tuple[Run, Filesystem]:  # noqa: ARG002
+    def updated(self, run: Run, device: Mounted, wanted: Mounted) -> tuple[Run, Mounted]:  # noqa: ARG002
         raise DeviceFixed(what=f"the {words_for(device)}", reason="detach it and attach another one")
 
-    def apply(self, run: Run, device: Filesystem) -> None:
+    def apply(self, run: Run, device: Mounted) -> None:
         """It is never changed."""
 
-    def _volume(self, run: Run, device: Filesystem) -> AnyVolume | None:
+    def _image(self, run: Run) -> ContainerImage:
+        return self._services.images.find(run.image_path)
+
+    def _target(self, run: Run, device: Mounted) -> str:
+        """Where in the container it is, or is to be."""
+        if isinstance(device, Filesystem):
+            return device.target
+        mount = self._mapping(run, device)
+        if mount is None:
+            raise UnmappedDisk(disk=device.target)
+        return mount.target
+
+    def _mapping(self, run: Run, device: Disk) -> DiskMount | None:
+        if device.target == run.config.settings.root_disk:
+            raise DeviceFixed(what=f"the {words_for(device)}", reason="it holds the container's root layer")
+        return disk_mount(run.config, device, declared_volumes(self._image(run)))
+
+    def _volume(self, run: Run, device: Mounted, *, view: str) -> AnyVolume | None:
         """None for memory."""
+        if isinstance(device, Disk):
+            mount = self._mapping(run, device)
+            return None if mount is None else disk_volume(device, mount)
         if device.type is FilesystemType.RAM:
             return None
+        if device.type in ON_DISK:
+            return filesystem_volume(device, name=view)
         return self._services.volumes(replace(run.config, filesystems=(device,)))[0]
 
-    def _tree(self, run: Run, device: Filesystem, hot: HotMount) -> int:
+    def _tree(self, run: Run, device: Mounted, hot: HotMount) -> int:
         """A descriptor of the mount that the container gets."""
-        volume = self._volume(run, device)
-        if volume is None:
+        volume = self._volume(run, device, view=hot.view)
+        if isinstance(device, Filesystem) and volume is None:
             owner = id_map(run.config, run.first_id)
             return detached_memory(
                 size_bytes=device.size_bytes,
@@ -118,6 +154,7 @@ class HotMounts:
                 uid=owner.host_uid(0),
                 gid=owner.host_gid(0),
             )
+        assert volume is not None  # noqa: S101 - added() has seen that the disk is mapped
         self._services.bundles.add_volume(run.bundle, hot.view, volume, self._filling(run, volume))
         return detached_copy(volume_view(run.bundle, hot.view))
 
@@ -125,14 +162,14 @@ class HotMounts:
         """The image that fills a new volume; a directory of the host is nobody's to fill."""
         if isinstance(volume, Volume):
             return None
-        image = self._services.images.find(run.image_path)
+        image = self._image(run)
         return image.path, image.digest
 
-    def _take_away(self, run: Run, device: Filesystem, hot: HotMount | None) -> None:
+    def _take_away(self, run: Run, device: Mounted, hot: HotMount | None) -> None:
         views = [] if hot is None else [hot.view]
         with contextlib.suppress(ContainerEnded), self._inside(run) as inside:
             if hot is None:
-                found = inside.find(device.target)
+                found = inside.find(self._target(run, device))
                 if found is not None:
                     views = self._views_of(run, device, found)
                     self._unmount(run, device, inside, found)
@@ -141,35 +178,35 @@ class HotMounts:
         for view in views:
             self._services.bundles.remove_volume(run.bundle, view)
 
-    def _take_out(self, run: Run, device: Filesystem, inside: ContainerMounts, hot: HotMount) -> None:
+    def _take_out(self, run: Run, device: Mounted, inside: ContainerMounts, hot: HotMount) -> None:
         """Unmount what was attached; directories that were made for it go when nothing is in them."""
         if hot.mount_id and inside.has(hot.mount_id):
-            found = inside.find(device.target)
+            found = inside.find(self._target(run, device))
             if found is None or found.mount_id != hot.mount_id:
-                raise MountCovered(target=device.target)
+                raise MountCovered(target=self._target(run, device))
             self._unmount(run, device, inside, found)
         inside.remove_directories(hot.made)
 
-    def _unmount(self, run: Run, device: Filesystem, inside: ContainerMounts, found: MountFacts) -> None:
+    def _unmount(self, run: Run, device: Mounted, inside: ContainerMounts, found: MountFacts) -> None:
         processes = self._services.supervisor.adopt(run.container_id).processes()
         try:
-            inside.detach(device.target, found.mount_id, processes=processes)
+            inside.detach(self._target(run, device), found.mount_id, processes=processes)
         except MountHeld as error:
             raise DeviceBusy(what=f"the {words_for(device)}", name=run.config.name, holders=error.holders) from error
 
-    def _views_of(self, run: Run, device: Filesystem, found: MountFacts) -> list[str]:
+    def _views_of(self, run: Run, device: Mounted, found: MountFacts) -> list[str]:
         """The view that a mount from the start of the container was made of: one that shows the same directory.
 
         Raises MountCovered when there is none: then the container mounted something else there.
         """
-        if device.type is FilesystemType.RAM:
+        if isinstance(device, Filesystem) and device.type is FilesystemType.RAM:
             return []
         with contextlib.suppress(FileNotFoundError):
             for view in sorted(volume_view(run.bundle, "").iterdir()):
                 status = view.stat()
                 if (status.st_dev, status.st_ino) == (found.device, found.inode):
                     return [view.name]
-        raise MountCovered(target=device.target)
+        raise MountCovered(target=self._target(run, device))
 
     def _free_view(self, run: Run) -> str:
         taken = {hot.view for hot in run.hot_mounts}
@@ -183,16 +220,14 @@ class HotMounts:
             yield inside
 
 
-def _hot_mount(run: Run, device: Filesystem) -> HotMount | None:
+def _hot_mount(run: Run, device: Mounted) -> HotMount | None:
     """None for what was there when the container started."""
     return next((each for each in run.hot_mounts if each.alias == device.alias), None)
 
 
-def _require_place(run: Run, device: Filesystem) -> None:
-    """A mount hides what is below it, so nothing may be there already that the container was given."""
-    place = plain_directory(device.target)
-    if place in _RUNTIMES_OWN or (place.startswith(_BELOW_THESE) and place != _SHARED_MEMORY):
-        raise BadArgument(what=f"{place} is the container's own; choose another place to mount something at")
+def _require_unhidden(run: Run, device: Mounted, target: str) -> None:
+    """A mount hides what is below it, so nothing may be there that the container was given before."""
+    place = plain_directory(target)
     for other in run.config.filesystems:
         if plain_directory(other.target).startswith(f"{place}/"):
-            raise BadArgument(what=f"a mount at {place} would hide the {words_for(other)}; detach that first")
+            raise BadArgument(what=f"the {words_for(device)} would hide the {words_for(other)}; detach that first")

@@ -40,6 +40,7 @@ class HotPart(Protocol):
 _PARTS: Final[Mapping[type, Callable[[Services], HotPart]]] = {
     Interface: HotInterfaces,
     Filesystem: HotMounts,
+    Disk: HotMounts,
 }
 
 
