@@ -10,10 +10,11 @@ import pytest
 from lxml import etree
 
 from tests.support.cgroup_files import cgroup_file, limit_files
+from tests.support.hotplug import container_pid
 from tests.support.listener import listening
 from tests.support.virtocid import SECONDS, Virtocid
 from tests.support.waiting import wait_until
-from tests.system.test_virsh_lifecycle import container_pid, each_runtime
+from tests.system.test_virsh_lifecycle import each_runtime
 
 MIB = 1024 * 1024
 
