@@ -225,6 +225,27 @@ def test_an_interrupted_formatting_is_done_again(
         pass
 
 
+@pytest.mark.parametrize("same_file", [True, False])
+def test_what_came_after_an_interrupted_formatting_is_not_formatted(
+    show: Callable[..., Path], disk_dir: Path, monkeypatch: pytest.MonkeyPatch, same_file: bool
+) -> None:
+    path = _raw(disk_dir / "vol.raw")
+    monkeypatch.setattr(Formatter, "forget", _power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        show(path)
+    monkeypatch.undo()
+    if same_file:
+        _write(0, b"QFI\xfb" + bytes(_MIB))(path)
+    else:
+        other = _raw(disk_dir / "other.raw")  # beside it, so that it gets another inode
+        _write(_MIB // 2, b"precious")(other)
+        other.rename(path)
+    before = _digest(path)
+    with pytest.raises(ForeignDisk):
+        show(path)
+    assert _digest(path) == before
+
+
 def _power_cut(_formatter: Formatter, _path: str) -> None:
     raise KeyboardInterrupt
 

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -32,6 +33,7 @@ _FEATURES: Final = (
 _FORMAT_SECONDS: Final = 600.0
 _REPAIR_SECONDS: Final = 3600.0
 _VERSION: Final = 1
+_BEGINNING_BYTES: Final = 2 * KIB  # with the place of the superblock
 # e2fsck(8): 1 is "errors were corrected".
 _REPAIRED: Final = (0, 1)
 
@@ -51,10 +53,13 @@ class Formatter:
             return False
         if (record.get("path"), record.get("size_bytes")) != (path, size_bytes):
             return False
+        if record.get("inode", _inode(descriptor)) != _inode(descriptor):  # somebody put another file in its place
+            return False
         superblock = read_superblock(descriptor)
         if superblock is not None:
             return str(superblock.uuid) == record.get("uuid") and superblock.mounted_at == 0
-        return signature(descriptor) is None
+        # mke2fs empties the beginning first and writes the superblock last.
+        return not any(os.pread(descriptor, _BEGINNING_BYTES, 0)) and signature(descriptor) is None
 
     def format(self, descriptor: int, path: str, size_bytes: int) -> None:
         """Make an ext4 with covirt's mark. The caller has made sure that nothing is lost by that.
@@ -66,7 +71,7 @@ class Formatter:
         uuid = UUID(bytes=secrets.token_bytes(16), version=4)
         record = self._record(path)
         make_directory(record.parent, mode=0o700)
-        facts = {"path": path, "size_bytes": size_bytes, "uuid": str(uuid)}
+        facts = {"path": path, "size_bytes": size_bytes, "uuid": str(uuid), "inode": _inode(descriptor)}
         write_json(record, facts, version=_VERSION)
         seed = UUID(bytes=self._key.mark(uuid))
         extended = f"hash_seed={seed},root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1,nodiscard"
@@ -102,3 +107,9 @@ class Formatter:
 
     def _record(self, path: str) -> Path:
         return self._records / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
+
+
+def _inode(descriptor: int) -> int | None:
+    """What tells a file from a later one of its name; a block device's node is a new one after each boot."""
+    status = os.fstat(descriptor)
+    return status.st_ino if stat.S_ISREG(status.st_mode) else None
