@@ -418,6 +418,29 @@ def test_block_devices(show: Callable[..., Path], disk_dir: Path) -> None:
             show(Path(device), block=True)
 
 
+def test_a_link_to_a_device_is_followed_once(
+    show: Callable[..., Path], disk_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may change the link, as Vdsm's user in its storage, cannot have a foreign disk mounted."""
+    link = disk_dir / "link"
+    foreign = _raw(disk_dir / "foreign.raw")
+    run(("mke2fs", "-q", foreign), timeout_seconds=60)
+    with (
+        loop_device(os.fspath(_raw(disk_dir / "vol.raw")), read_only=False) as wanted,
+        loop_device(os.fspath(foreign), read_only=False) as other,
+    ):
+        link.symlink_to(wanted)
+
+        def swap(_formatter: Formatter, _path: str) -> None:
+            link.unlink()
+            link.symlink_to(other)
+
+        monkeypatch.setattr(Formatter, "forget", swap)
+        view = show(link, block=True)
+        assert view.stat().st_dev == os.stat(wanted).st_rdev
+        assert link.resolve() == Path(other)
+
+
 def test_a_subpath_stays_inside(disks: Disks, disk_dir: Path) -> None:
     with disks.hold(Disk(path=_raw(disk_dir / "vol.raw"))) as top:
         data = fill(top, None, "/data")

@@ -67,7 +67,10 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Open:
+    """``real`` is its path without any link; who may change links cannot change what is mounted any more."""
+
     disk: Disk
+    real: Path
     descriptor: int
     status: os.stat_result
 
@@ -183,7 +186,7 @@ class Disks:
         flags = syscalls.MS_NODEV | syscalls.MS_NOSUID | (syscalls.MS_RDONLY if disk.read_only else 0)
         try:
             if disk.block:
-                syscalls.mount(os.fspath(disk.path), os.fspath(place), "ext4", flags)
+                syscalls.mount(os.fspath(opened.real), os.fspath(place), "ext4", flags)
                 return
             with loop_device_over(opened.descriptor, os.fspath(disk.path), read_only=disk.read_only) as device:
                 syscalls.mount(device, os.fspath(place), "ext4", flags)
@@ -235,7 +238,7 @@ def open_disk(disk: Disk) -> Iterator[_Open]:
         except OSError as error:
             raise VolumeMissing(path=disk.path, reason=error.strerror) from error
         opened.callback(os.close, descriptor)
-        yield _Open(disk=disk, descriptor=descriptor, status=status)
+        yield _Open(disk=disk, real=real, descriptor=descriptor, status=status)
 
 
 def _wanted(disk: Disk) -> str:
@@ -260,7 +263,7 @@ def _claimed(opened: _Open) -> bool:
     if not disk.block:
         return not loops_over(opened.status) and lock_disk(opened.descriptor, read_only=disk.read_only)
     try:
-        os.close(os.open(disk.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+        os.close(os.open(f"/proc/self/fd/{opened.descriptor}", os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
     except OSError as error:
         if error.errno == errno.EBUSY:
             return False
