@@ -337,18 +337,23 @@ def _slice_settings(resources: SliceResources, *, version: int) -> list[str]:
         settings.append("CPUQuota=")
     else:
         settings.append(f"CPUQuota={resources.cpu_quota_us * 100 // resources.cpu_period_us}%")
-    if resources.cpu_shares is not None:
-        weight = cpu_weight(resources.cpu_shares)
-        settings.append(f"CPUWeight={weight}" if version == 2 else f"CPUShares={resources.cpu_shares}")
+    # Also what is not configured any more is set: systemd remembers what it was told until the host is shut down.
+    if version == 2:
+        settings.append(f"CPUWeight={100 if resources.cpu_shares is None else cpu_weight(resources.cpu_shares)}")
+    else:
+        settings.append(f"CPUShares={resources.cpu_shares or 1024}")
     return [*settings, *_disk_settings(resources.block_io_limits, version=version)]
 
 
 def _disk_settings(limits: tuple[BlockIoLimit, ...], *, version: int) -> list[str]:
     """An empty value first takes back what was set before. On v1 systemd has old words, and none for operations."""
-    settings = []
+    settings = ["BlockIOReadBandwidth=", "BlockIOWriteBandwidth="]
     if version == 2:
         settings = ["IOReadBandwidthMax=", "IOWriteBandwidthMax=", "IOReadIOPSMax=", "IOWriteIOPSMax="]
     for limit in limits:
+        if version == 1 and (limit.read_operations_per_second or limit.write_operations_per_second):
+            log.warning("Operations are not limited, which systemd cannot with cgroup version 1 device=%d:%d",
+                        limit.major, limit.minor)  # fmt: skip
         values = {
             "IOReadBandwidthMax" if version == 2 else "BlockIOReadBandwidth": limit.read_bytes_per_second,
             "IOWriteBandwidthMax" if version == 2 else "BlockIOWriteBandwidth": limit.write_bytes_per_second,

@@ -35,6 +35,10 @@ def v2(tree: Path) -> CgroupLayout:
     return CgroupLayout(version=2, hierarchies={}, unified=str(tree))
 
 
+def v1(tree: Path) -> CgroupLayout:
+    return CgroupLayout(version=1, hierarchies={"pids": str(tree / "pids")}, unified=str(tree / "unified"))
+
+
 def make_v2_group(path: Path) -> None:
     """The files that a kernel puts into a new cgroup."""
     path.mkdir(parents=True, exist_ok=True)
@@ -134,6 +138,31 @@ def test_disks_of_the_slice_reach_systemd(programs: Path, tree: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (1, ["CPUShares=1024", "BlockIOReadBandwidth=", "BlockIOWriteBandwidth="]),
+        (2, ["CPUWeight=100", "IOReadBandwidthMax=", "IOWriteBandwidthMax=", "IOReadIOPSMax=", "IOWriteIOPSMax="]),
+    ],
+)
+def test_what_is_not_configured_any_more_is_taken_back_from_systemd(
+    programs: Path, tree: Path, version: int, expected: list[str]
+) -> None:
+    fake_program(programs, "systemctl", f'printf "%s\\n" "$@" > {tree}/call')
+    layout = v2(tree) if version == 2 else v1(tree)
+    SystemdSupervisor("abcdef", layout).limit_slice(SliceResources())
+    assert (tree / "call").read_text().splitlines()[-len(expected) :] == expected
+
+
+def test_operations_that_systemd_cannot_limit_are_told(
+    programs: Path, tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_program(programs, "systemctl", "exit 0")
+    disk = BlockIoLimit(major=8, minor=16, write_bytes_per_second=1000, read_operations_per_second=7)
+    SystemdSupervisor("abcdef", v1(tree)).limit_slice(SliceResources(block_io_limits=(disk,)))
+    assert "device=8:16" in caplog.text
+
+
 def test_only_runs_of_this_installation_are_left_over(tree: Path) -> None:
     for name in ("covirt-abcdef-one.scope", "covirt-zzzzzz-two.scope", "machine-qemu.scope"):
         make_v2_group(tree / "machine.slice/machine-covirt.slice" / name)
@@ -192,7 +221,7 @@ def test_nothing_of_an_absent_place(tree: Path) -> None:
 
 
 def test_what_a_runtime_made_in_the_v2_tree_beside_v1_goes_too(tree: Path) -> None:
-    layout = CgroupLayout(version=1, hierarchies={"pids": str(tree / "pids")}, unified=str(tree / "unified"))
+    layout = v1(tree)
     for name in ("pids", "unified"):
         (tree / name / "covirt-abcdef/one/container").mkdir(parents=True)
     supervisor = PlainSupervisor("abcdef", layout)
