@@ -266,3 +266,15 @@ def test_domains_name_of_its_own_alias(virtocid: Virtocid, linux_bridge: LinuxBr
         with virtocid.xml_file(device) as path:
             virtocid.virsh("detach-device", "web", str(path))
         assert listener.line() == "device-removed web ua-0b7fa1bb-16d5-4a4c-8b5e-3f5c1d0f5c11"
+
+
+def test_reboot_and_reset_keep_what_was_attached(virtocid: Virtocid, linux_bridge: LinuxBridge) -> None:
+    """As with a virtual machine, and unlike a stop and a start."""
+    virtocid.run("web", _SERVER)
+    attach(virtocid, "web", bridge_device(linux_bridge.name, more=f"<mac address='{_MAC}'/>"))
+    virtocid.virsh("reset", "web")
+    assert interfaces(virtocid, "web")[0][4] == _MAC
+    assert set(links(virtocid, "web")) == {"lo", "eth0"}
+    virtocid.virsh("destroy", "web")
+    virtocid.virsh("start", "web")
+    assert interfaces(virtocid, "web") == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from covirt.common.errors import Error
+from covirt.common.undo import undo_on_failure
 from covirt.virtocid.driver.device_config import detached, replaced, words_for
 from covirt.virtocid.driver.device_errors import DeviceFixed
 from covirt.virtocid.driver.domain_xml.model_devices import Interface
@@ -40,8 +41,10 @@ class HotInterfaces:
     def plug(self, run: Run, device: Interface) -> Run:
         """Raises what the plugging of a new container's interfaces raises."""
         number = run.config.interfaces.index(device)
-        self._network.plug(run, number)
-        self._addressing.attach(run, number)
+        with undo_on_failure() as undo:
+            self._network.plug(run, number)
+            undo.add(f"unplug {device.target}", lambda: self._network.unplug(run, number))
+            self._addressing.attach(run, number)
         return run
 
     def unplug(self, run: Run, device: Interface) -> Run:

@@ -14,7 +14,9 @@ from covirt.common.undo import undo_on_failure
 from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.errors import ContainerInWrongState, ContainerMissing
 from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.complete import complete_definition
 from covirt.virtocid.driver.domain_xml.model import DomainConfig
+from covirt.virtocid.driver.domain_xml.run_names import without_run_names
 from covirt.virtocid.driver.domain_xml.signals import signal_number
 from covirt.virtocid.driver.ending import Endings, logged_disk_errors, now_text
 from covirt.virtocid.driver.errors import (
@@ -153,8 +155,13 @@ class Lifecycle:
         self.restarts.arm(domain)
 
     def _start_again(self, domain: Domain, run: Run) -> None:
-        """After a reboot: the same domain id, so that clients see one domain that never went away."""
-        again = self._starter.start(domain, domain.next_config, paused=False, domain_id=run.domain_id)
+        """After a reboot: the same domain id, so that clients see one domain that never went away.
+
+        With what it ran with, as in libvirt's own drivers: what was attached to the run only is still there, and
+        what was changed in the definition only waits for the next start.
+        """
+        config = complete_definition(without_run_names(run.config), generated_name_prefix=self._services.root.id)
+        again = self._starter.start(domain, config, paused=False, domain_id=run.domain_id)
         self._running(domain, again)
         self._agent_answers(domain)
 
