@@ -11,11 +11,13 @@ from covirt.oci.inside import InsideFailed, InsideTarget, InsideTimeout, Names, 
 
 
 class FakeInside:
-    """Files below ``root``. ``hangs`` makes every question time out."""
+    """Files below ``root``. ``hangs`` makes every question time out, ``stays`` keeps it from ending when closed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.hangs = False
+        self.stays = False
+        self.gone = False
         self.hostname = "inner"
         self.opened: list[InsideTarget] = []
         self.ended = 0
@@ -24,6 +26,7 @@ class FakeInside:
     def start(self, target: InsideTarget) -> "FakeInside":
         """In the place of open_inside()."""
         self.opened.append(target)
+        self.gone = False
         return self
 
     @property
@@ -75,6 +78,7 @@ class FakeInside:
 
     def close(self) -> None:
         self.ended += 1
+        self.gone = not self.stays
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()

@@ -110,10 +110,15 @@ class Inside(Protocol):
     def seek(self, handle: int, offset: int, whence: int, *, seconds: float) -> int:
         """The new position; ``whence`` as in lseek(2)."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended: nobody asked for long, or it was closed. Then it is of no use."""
+
     def kill(self) -> None:
         """End it from any thread, without waiting."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End it; not ``gone`` after that when it hangs in the kernel."""
 
 
 def cgroup_files(layout: CgroupLayout, path: str) -> tuple[str, ...]:
@@ -231,6 +236,10 @@ class HelperInside:
         )
         return int(answer["position"])
 
+    @property
+    def gone(self) -> bool:
+        return self._child.poll() is not None
+
     def kill(self) -> None:
         self._child.signal(signal.SIGKILL)
 
@@ -243,7 +252,7 @@ class HelperInside:
         except CommandTimeout:  # it hangs in the kernel, in a file system of the container
             log.warning("A helper in a container does not end yet container=%s pid=%d", self._container,
                         self._child.pid)  # fmt: skip
-            _stuck.append(self._child)
+            _keep_stuck(self._child)
             return
         self._child.stop()
 
@@ -291,4 +300,11 @@ class HelperInside:
         return data
 
 
-_stuck: Final[list[Child]] = []  # kept, so that their end is waited for by nobody and complained of by nobody
+# Kept until they end, so that nobody has to wait for that, and nobody complains of one that was given up.
+_stuck: Final[list[Child]] = []
+_stuck_lock: Final = threading.Lock()
+
+
+def _keep_stuck(child: Child) -> None:
+    with _stuck_lock:
+        _stuck[:] = [*(each for each in _stuck if each.poll() is None), child]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from covirt.virtocid.driver.agent.errors import refused
 
+_TOLD: Final = 64  # characters of what a client wrote that are told back
 _INTEGERS: Final = range(-(1 << 63), 1 << 63)
 
 
@@ -22,7 +23,7 @@ class Arguments:
         """Refuse what is not ``known``."""
         for name in self._values:
             if name not in known:
-                raise refused(f"Parameter '{name}' is unexpected")
+                raise refused(f"Parameter {name[:_TOLD]!r} is unexpected")
 
     def has(self, name: str) -> bool:
         return name in self._values

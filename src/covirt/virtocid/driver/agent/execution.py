@@ -44,12 +44,13 @@ def execution_commands(start: StartProcess) -> Commands:
             environment=tuple(_variable(word) for word in arguments.texts("env")),
         )
         data, mode = arguments.data("input-data"), _mode(arguments)
-        try:
-            execution = start(call.domain, request)
-        except (DomainIsPaused, DomainIsNotRunning) as error:
-            raise AgentUnresponsive(name=call.domain.name, reason="does not run any more") from error
-        except Error as error:
-            raise refused(error) from error
+        with call.guest.starting():
+            try:
+                execution = start(call.domain, request)
+            except (DomainIsPaused, DomainIsNotRunning) as error:
+                raise AgentUnresponsive(name=call.domain.name, reason="does not run any more") from error
+            except Error as error:
+                raise refused(error) from error
         pid = _pid_inside(execution.pid)
         out, err = (Collected(limit) for limit in _MODES[mode])
         process = CapturedProcess(execution, data, out, out if mode == "merged" else err)
@@ -101,7 +102,8 @@ def _mode(arguments: Arguments) -> str:
 def _variable(word: str) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     if not equals or not name:
-        raise refused(f"Invalid parameter 'env': {word!r} is not NAME=VALUE")
+        # Not the word itself: it may be a secret without its name.
+        raise refused("Invalid parameter 'env': an entry of it is not NAME=VALUE")
     return name, value
 
 

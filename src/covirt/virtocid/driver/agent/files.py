@@ -16,9 +16,11 @@ from covirt.virtocid.driver.agent.command import Call, Command, Commands, Json
 from covirt.virtocid.driver.agent.errors import refused
 
 _DEFAULT_COUNT: Final = 4096
+_LONGEST_MODE: Final = 16  # characters of a wrong one that are told
 _MOST_COUNT: Final = 48 * 1024 * 1024  # QEMU's limit; more is a mistake
 # What one answer holds: in base64 it must fit libvirt's longest string. A client that wants more reads again.
 READ_BYTES: Final = 3_000_000
+_LONGEST_PATH: Final = 4096  # PATH_MAX, with the zero byte at its end
 _CREATE: Final = os.O_CREAT | os.O_TRUNC
 _APPEND: Final = os.O_CREAT | os.O_APPEND
 # As in fopen(3).
@@ -37,9 +39,11 @@ def _open(call: Call, arguments: Arguments) -> Json:
     path, mode = arguments.text("path"), arguments.text("mode", "r")
     flags = _FLAGS.get(mode.replace("b", "", 1))
     if flags is None:
-        raise refused(f"invalid file open mode '{mode}'")
+        raise refused(f"invalid file open mode '{mode[:_LONGEST_MODE]}'")
     if not path.startswith("/"):
-        raise refused(f"failed to open file '{path}': give its whole path, from the root of the container")
+        raise refused(f"failed to open file '{path[:_LONGEST_PATH]}': give its whole path, from the container's root")
+    if len(path.encode()) >= _LONGEST_PATH:
+        raise refused(f"failed to open file: its path has more than {_LONGEST_PATH - 1} bytes")
     with call.guest.inside(seconds=call.seconds) as inside:
         handle = call.guest.new_handle()
         try:
@@ -103,7 +107,7 @@ def _whence(arguments: Arguments) -> int:
         return _WHENCE[whence]
     if type(whence) is int and whence in _WHENCE.values():
         return whence
-    raise refused(f"invalid whence value {whence!r}")
+    raise refused(f"invalid whence value {str(whence)[:_LONGEST_MODE]!r}")
 
 
 def _flush(call: Call, arguments: Arguments) -> Json:

@@ -22,6 +22,7 @@ OpenInside = Callable[[InsideTarget], Inside]
 
 MAX_HANDLES: Final = 64  # of one container; a client that forgets them cannot use up more
 _MAX_WAITING: Final = 4  # commands of one container that wait for another one of it
+_MAX_STARTING: Final = 4  # processes of one container, whose runtime it may keep waiting
 _handle_numbers: Final = itertools.count(1000)  # never twice, so that none of an earlier run is taken for a new one
 
 
@@ -35,15 +36,19 @@ class GuestRun:
         self._cgroup_files = cgroup_files
         self._open_inside = open_inside
         self._inside: Inside | None = None
+        self._stuck: Inside | None = None  # one that was closed and does not end
         self._ended = False
         self._turn = threading.Lock()  # held while a command looks into the container
         self._waiting = threading.BoundedSemaphore(_MAX_WAITING)
+        self._starting = threading.BoundedSemaphore(_MAX_STARTING)
 
     @contextlib.contextmanager
     def inside(self, *, seconds: float) -> Iterator[Inside]:
         """A view that lasts as long as there are handles. Raises AgentUnresponsive."""
         with self._my_turn(seconds):
             try:
+                if self._inside is not None and self._inside.gone:  # nobody asked it anything for long
+                    self._drop()
                 if self._inside is None:
                     self._inside = self._opened()
                 yield self._inside
@@ -53,6 +58,19 @@ class GuestRun:
             finally:
                 if not self.handles:
                     self._drop()
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """While a process is started: a container that makes its runtime hang keeps few of our threads waiting.
+
+        Raises AgentUnresponsive.
+        """
+        if not self._starting.acquire(blocking=False):
+            raise self._unresponsive("is busy starting other processes")
+        try:
+            yield
+        finally:
+            self._starting.release()
 
     def require_handle(self, handle: int) -> None:
         if handle not in self.handles:
@@ -91,6 +109,9 @@ class GuestRun:
         run = self.run
         if self._ended or run.container is None:
             raise self._unresponsive("has ended")
+        if self._stuck is not None and not self._stuck.gone:  # one is enough: each is a process that nobody can end
+            raise self._unresponsive("hangs: an earlier look into it has not ended yet")
+        self._stuck = None
         return self._open_inside(
             InsideTarget(
                 container=run.container_id,
@@ -105,6 +126,8 @@ class GuestRun:
         inside, self._inside = self._inside, None
         if inside is not None:
             inside.close()
+            if not inside.gone:
+                self._stuck = inside
 
     def _unresponsive(self, reason: str) -> AgentUnresponsive:
         return AgentUnresponsive(name=self.run.config.name, reason=reason)

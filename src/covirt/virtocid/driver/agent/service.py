@@ -4,6 +4,7 @@
 
 import json
 import logging
+import math
 import threading
 from typing import Any, Final
 from uuid import UUID
@@ -35,6 +36,7 @@ BLOCK, DEFAULT, NOWAIT = -2, -1, 0  # VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_*
 _DEFAULT_SECONDS: Final = 10.0
 _LONGEST_SECONDS: Final = 30.0
 _UNKNOWN: Final = "<unknown>"
+_LONGEST_NAME: Final = 64  # characters
 
 
 class Agent:
@@ -61,7 +63,7 @@ class Agent:
         """
         call = self.call(domain, timeout=timeout)
         request = _parsed(text)
-        name = request.get("execute", _UNKNOWN)
+        name = _told_name(request.get("execute"))
         try:
             answer = {"return": self._run(call, request)}
         except (Refused, InsideFailed) as error:
@@ -106,7 +108,7 @@ class Agent:
         name, arguments = request.get("execute"), request.get("arguments", {})
         for member in request:
             if member not in ("execute", "arguments", "id"):
-                raise Refused(reason=f"QMP input member '{member}' is unexpected")
+                raise Refused(reason=f"QMP input member '{_told_name(member)}' is unexpected")
         if not isinstance(name, str):
             raise Refused(reason="QMP input lacks member 'execute', a string")
         if not isinstance(arguments, dict):
@@ -115,7 +117,7 @@ class Agent:
             raise Refused(reason=f"Command {name} has been disabled: {REFUSED[name]}")
         command = self._commands.get(name)
         if command is None:
-            raise Refused(reason=f"The command {name} has not been found")
+            raise Refused(reason=f"The command {_told_name(name)} has not been found")
         given = Arguments(arguments)
         given.only(command.arguments)
         log.debug("Agent command domain=%s command=%s", call.domain.name, name)
@@ -151,7 +153,7 @@ def _require_timeout(timeout: int) -> None:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        request = json.loads(text, parse_constant=_no_constant)
+        request = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BadAgentJson(reason=error) from error
     if not isinstance(request, dict):
@@ -161,3 +163,15 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _no_constant(word: str) -> object:
     raise ValueError(f"{word} is no JSON")
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):  # it could not be answered with: JSON has no word for it
+        raise ValueError("a number is too large")
+    return value
+
+
+def _told_name(name: object) -> str:
+    """A name as it may stand in an error and a log: the client can have written anything."""
+    return name if isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME else _UNKNOWN

@@ -112,13 +112,14 @@ class AgentHandlers:
         call = self._call(args.dom)
         wanted = args.types or _EVERYTHING
         params: Params = []
-        try:
-            with call.guest.inside(seconds=call.seconds) as inside:
-                for kind, tell in _KINDS.items():
-                    if wanted & kind:
-                        params += tell(call, inside)
-        except (Refused, InsideFailed) as error:
-            raise AgentCommandFailed(command="guest-get-osinfo", reason=error) from error
+        with call.guest.inside(seconds=call.seconds) as inside:
+            for kind, (command, tell) in _KINDS.items():
+                if not wanted & kind:
+                    continue
+                try:
+                    params += tell(call, inside)
+                except (Refused, InsideFailed) as error:
+                    raise AgentCommandFailed(command=command, reason=error) from error
         return d.DomainGetGuestInfoRet(params=tuple(params[:_MOST_PARAMS]))
 
 
@@ -192,15 +193,15 @@ def _interfaces(call: Call, _inside: Inside) -> Params:
     return params
 
 
-# In the order in which libvirt tells them.
-_KINDS: Final[Mapping[int, Callable[[Call, Inside], Params]]] = MappingProxyType(
+# In the order in which libvirt tells them, with the agent's command for each.
+_KINDS: Final[Mapping[int, tuple[str, Callable[[Call, Inside], Params]]]] = MappingProxyType(
     {
-        _USERS: _users,
-        _OS: _os,
-        _TIMEZONE: _timezone,
-        _HOSTNAME: _hostname,
-        _FILESYSTEM: _filesystems,
-        _DISKS: _disks,
-        _INTERFACES: _interfaces,
+        _USERS: ("guest-get-users", _users),
+        _OS: ("guest-get-osinfo", _os),
+        _TIMEZONE: ("guest-get-timezone", _timezone),
+        _HOSTNAME: ("guest-get-host-name", _hostname),
+        _FILESYSTEM: ("guest-get-fsinfo", _filesystems),
+        _DISKS: ("guest-get-disks", _disks),
+        _INTERFACES: ("guest-network-get-interfaces", _interfaces),
     }
 )

@@ -13,6 +13,8 @@ import pytest
 
 from covirt.common.errors import Error
 from covirt.oci.cgroup_layout import CgroupLayout
+from covirt.oci.execution import ExecRequest, Execution
+from covirt.oci.execution_errors import BadExecRequest
 from covirt.oci.fake_inside import FakeInside
 from covirt.oci.inside import cgroup_files
 from covirt.virtocid.driver.agent.errors import AgentCommandFailed, AgentUnresponsive, BadAgentJson, BadAgentTimeout
@@ -72,6 +74,30 @@ def test_a_view_that_hangs_is_ended_with_its_handles(box: Box) -> None:
     assert box.ask("guest-get-host-name") == {"host-name": "inner"}
 
 
+def test_a_view_that_ended_by_itself_is_opened_anew(box: Box) -> None:
+    """As after half an hour in which nobody asked anything."""
+    handle = box.ask("guest-file-open", path="/a", mode="w")
+    box.inside.gone = True
+    assert box.ask("guest-get-host-name") == {"host-name": "inner"}
+    assert len(box.inside.opened) == 2
+    with pytest.raises(AgentCommandFailed, match="has not been found"):
+        box.ask("guest-file-flush", handle=handle)
+
+
+def test_a_view_that_cannot_be_ended_stays_the_only_one(box: Box) -> None:
+    """In a file system that hangs not even SIGKILL ends it; asking again and again may not pile them up."""
+    box.inside.hangs = box.inside.stays = True
+    with pytest.raises(AgentUnresponsive, match="did not answer"):
+        box.ask("guest-get-osinfo")
+    for _ in range(3):
+        with pytest.raises(AgentUnresponsive, match="hangs"):
+            box.ask("guest-get-osinfo")
+    assert len(box.inside.opened) == 1
+    box.inside.hangs = box.inside.stays = False
+    box.inside.gone = True
+    assert box.ask("guest-get-host-name") == {"host-name": "inner"}
+
+
 def test_handles_end_with_their_run(box: Box) -> None:
     handle = box.ask("guest-file-open", path="/a", mode="w")
     box.host.driver.lifecycle.destroy(box.domain, graceful=False)
@@ -111,6 +137,62 @@ def test_too_many_commands_at_once(box: Box) -> None:
     assert "too many commands" in refused[0]
 
 
+def test_too_many_starts_at_once(host: FakeHost, tmp_path: Path) -> None:
+    """A hostile container can make its runtime hang (a FIFO as /etc/passwd does it for runc)."""
+    leave = threading.Event()
+
+    def start(_domain: Domain, _request: ExecRequest) -> Execution:
+        leave.wait(60)
+        raise BadExecRequest(reason="it is a test")
+
+    box = Box(
+        host, Agent(host.services, host.driver.lifecycle, start, FakeInside(tmp_path).start), FakeInside(tmp_path)
+    )
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            box.ask("guest-exec", path="true")
+        except (AgentUnresponsive, AgentCommandFailed) as error:
+            told.append(str(error))
+            if len(told) == 4:
+                leave.set()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all("busy starting" in words for words in told[:4])
+    assert all("it is a test" in words for words in told[4:])
+    box.agent.close()
+
+
+def test_a_variable_without_a_name_is_not_told(box: Box) -> None:
+    with pytest.raises(AgentCommandFailed) as caught:
+        box.ask("guest-exec", path="true", env=["hunter2"])
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"execute": "x" * 1_000_000},
+        {"execute": "guest-\x1b[31m"},
+        {"execute": "guest-ping", "m" * 1_000_000: 1},
+        {"execute": "guest-ping", "arguments": {"m" * 1_000_000: 1}},
+        {"execute": "guest-file-open", "arguments": {"path": "/" + "m" * 1_000_000}},
+        {"execute": "guest-file-open", "arguments": {"path": "/a", "mode": "m" * 1_000_000}},
+    ],
+)
+def test_what_a_client_wrote_is_not_told_back_at_length(box: Box, request_: dict[str, Any]) -> None:
+    """It stands in the log too."""
+    with pytest.raises(AgentCommandFailed) as caught:
+        box.agent.command(box.domain, json.dumps(request_), timeout=DEFAULT)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize(
     ("request_", "error", "words"),
     [
@@ -119,6 +201,7 @@ def test_too_many_commands_at_once(box: Box) -> None:
         ("[" * 100_000, BadAgentJson, "cannot parse json"),
         ("NaN", BadAgentJson, "NaN is no JSON"),
         ("1" * 5000, BadAgentJson, "cannot parse json"),
+        ('{"execute": "guest-ping", "id": 1e999}', BadAgentJson, "too large"),
         ("[]", AgentCommandFailed, "must be a JSON object"),
         ("{}", AgentCommandFailed, "lacks member 'execute'"),
         ('{"execute": "guest-ping", "arguments": null}', AgentCommandFailed, "must be an object"),
