@@ -76,6 +76,19 @@ def test_who_it_runs_as(virtocid: Virtocid) -> None:
     assert base64.b64decode(told["out-data"]).split() == [b"0", b"/", b"yes", b"NoNewPrivs:", b"1"]
 
 
+@each_runtime
+def test_nothing_of_the_host_comes_with_it(virtocid: Virtocid, runtime: str) -> None:
+    """No descriptor beside its streams, and the rights and cgroups of the container's own process."""
+    serving(virtocid, "box", runtime=runtime)
+    lines = "grep -E '^(Cap|Seccomp|NoNew|[0-9])' /proc/$p/$f"
+    same = f"for f in status cgroup; do for p in 1 self; do {lines} | md5sum; done; done"
+    told = status(virtocid, run(virtocid, f"ls /proc/$$/fd; {same}; true", **{"capture-output": "stdout"}))
+    words = base64.b64decode(told["out-data"]).decode().replace("-", "").split()
+    assert words[:3] == ["0", "1", "2"]
+    rights_of_first, rights, cgroups_of_first, cgroups = words[3:]
+    assert (rights, cgroups) == (rights_of_first, cgroups_of_first)
+
+
 def test_more_than_an_answer_holds(virtocid: Virtocid) -> None:
     serving(virtocid, "box")
     told = status(virtocid, run(virtocid, "head -c 20000000 /dev/zero", **{"capture-output": "stdout"}))
@@ -107,7 +120,7 @@ def test_mistakes(virtocid: Virtocid) -> None:
     serving(virtocid, "box")
     assert "no program '/no/such'" in refusal(virtocid, "box", "guest-exec", path="/no/such")
     assert "cannot be executed" in refusal(virtocid, "box", "guest-exec", path="/etc/passwd")
-    assert "is not NAME=VALUE" in refusal(virtocid, "box", "guest-exec", path="sh", env=["A"])
+    assert "not NAME=VALUE" in refusal(virtocid, "box", "guest-exec", path="sh", env=["A"])
     assert "array of strings" in refusal(virtocid, "box", "guest-exec", path="sh", arg="-c")
     assert "no such process" in refusal(virtocid, "box", "guest-exec-status", pid=1)
 

@@ -192,19 +192,36 @@ def test_os_release_with_what_a_terminal_would_obey(virtocid: Virtocid) -> None:
     assert "\x1b" not in virtocid.tell("guestinfo", "box", "--os")
 
 
-@pytest.mark.parametrize("accident", [signal.SIGSTOP, signal.SIGKILL])
-def test_a_helper_that_hangs_or_dies(virtocid: Virtocid, accident: int) -> None:
+def test_a_helper_that_hangs(virtocid: Virtocid) -> None:
     """As one in a file system that does not answer: its caller is told, and the next command has a new one."""
     serving(virtocid, "box")
     handle = ask(virtocid, "box", "guest-file-open", path="/bin/busybox")
     (helper,) = helpers(virtocid)
-    os.kill(helper, accident)
+    os.kill(helper, signal.SIGSTOP)
     request = json.dumps({"execute": "guest-file-read", "arguments": {"handle": handle}})
     words = virtocid.refusal("qemu-agent-command", "--timeout", "2", "box", request)
     assert words.startswith("Guest agent is not responding: domain 'box'")
     assert not helpers(virtocid)
     assert refusal(virtocid, "box", "guest-file-flush", handle=handle).endswith("has not been found")
     assert read_file(virtocid, "box", "/etc/hostname").strip() == b"box"
+
+
+def test_a_helper_that_dies(virtocid: Virtocid) -> None:
+    """By the kernel's choice when memory runs out, or of boredom: who asks next does not notice, but for handles."""
+    serving(virtocid, "box")
+    handle = ask(virtocid, "box", "guest-file-open", path="/bin/busybox")
+    (helper,) = helpers(virtocid)
+    os.kill(helper, signal.SIGKILL)
+    wait_until(lambda: not helpers(virtocid))
+    assert ask(virtocid, "box", "guest-get-host-name") == {"host-name": "box"}
+    assert refusal(virtocid, "box", "guest-file-read", handle=handle).endswith("has not been found")
+
+
+def test_a_path_that_is_too_long(virtocid: Virtocid) -> None:
+    serving(virtocid, "box")
+    handle = ask(virtocid, "box", "guest-file-open", path="/etc/hostname")
+    assert "4095 bytes" in refusal(virtocid, "box", "guest-file-open", path="/" + "x" * 100_000)
+    assert ask(virtocid, "box", "guest-file-read", handle=handle)["count"] > 0
 
 
 def test_a_container_at_its_limits(virtocid: Virtocid) -> None:
