@@ -121,6 +121,12 @@ DISKS = st.builds(
     format=st.sampled_from([None, "raw"]),
     readonly=st.booleans(),
     shareable=st.booleans(),
+    io_tune=st.builds(
+        model.DiskIoTune,
+        total_bytes=_optional(st.integers(1, 2**40)),
+        read_operations=_optional(st.integers(1, 2**40)),
+        write_operations=_optional(st.integers(1, 2**40)),
+    ),
     mount=_optional(DISK_MOUNTS),
     alias=_optional(WORDS.map("ua-{}".format)),
     kept=KEPT,

@@ -56,13 +56,37 @@ def disk_size(path: str | Path) -> DiskSize:
     return DiskSize(capacity=facts.st_size, allocation=facts.st_blocks * _SECTOR_BYTES, physical=facts.st_size)
 
 
-def disk_counters(run: Run, disk: Disk) -> DiskCounters | None:
-    """None for what is not mounted as a volume in this run, and where the kernel counts nothing."""
+def disk_device(run: Run, disk: Disk) -> int | None:
+    """The number of the block device below a volume; None for what is not mounted as one in this run."""
     root = run.config.settings.root_disk == disk.target
     view = layer_view(run.bundle) if root else volume_view(run.bundle, view_name(disk))
+    try:
+        number = os.stat(view).st_dev
+    except OSError:
+        return None
+    # The number of a file system on a block device is the device's; others have major 0.
+    return number if os.major(number) else None
+
+
+def throttled_device(run: Run, disk: Disk) -> tuple[int, int] | None:
+    """The same, of the whole disk where it is a partition: the kernel throttles nothing smaller."""
+    number = disk_device(run, disk)
+    if number is None:
+        return None
+    place = Path(_device(number))
+    if not (place / "partition").exists():
+        return os.major(number), os.minor(number)
+    major, _, minor = (place.resolve().parent / "dev").read_text().strip().partition(":")
+    return int(major), int(minor)
+
+
+def disk_counters(run: Run, disk: Disk) -> DiskCounters | None:
+    """None for what is not mounted as a volume in this run, and where the kernel counts nothing."""
+    device = disk_device(run, disk)
+    if device is None:
+        return None
     with contextlib.suppress(OSError, ValueError, IndexError):
-        # The number of a file system on a block device is the device's; others have major 0.
-        words = Path(_device(os.stat(view).st_dev), "stat").read_text().split()
+        words = Path(_device(device), "stat").read_text().split()
         numbers = [int(word) for word in words]
         return DiskCounters(
             read_requests=numbers[_READS],

@@ -31,6 +31,7 @@ from covirt.oci.image.model import ContainerImage
 from covirt.oci.volume.views import AnyVolume, Volume
 from covirt.virtocid.driver.device_config import attached, detached, plain_directory, words_for
 from covirt.virtocid.driver.device_errors import DeviceBusy, DeviceFixed
+from covirt.virtocid.driver.disk_limits import hold_disk, release_disk
 from covirt.virtocid.driver.domain_xml.model_devices import Disk, Filesystem, FilesystemType
 from covirt.virtocid.driver.domain_xml.model_volumes import DiskMount
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
@@ -91,6 +92,8 @@ class HotMounts:
             undo.add(f"take away {words_for(device)}", lambda: self._take_away(run, device, hot))
             tree = self._tree(run, device, hot)
             try:
+                if isinstance(device, Disk):
+                    hold_disk(self._services, run, device)
                 hot = replace(hot, mount_id=mount_id(tree), made=inside.missing(target))
                 others = tuple(each for each in run.hot_mounts if each.alias != hot.alias)
                 run = replace(run, hot_mounts=(*others, hot))
@@ -175,6 +178,8 @@ class HotMounts:
                     self._unmount(run, device, inside, found)
             else:
                 self._take_out(run, device, inside, hot)
+        if isinstance(device, Disk):
+            release_disk(self._services, run, device)
         for view in views:
             self._services.bundles.remove_volume(run.bundle, view)
 

@@ -41,6 +41,7 @@ from covirt.oci.runtime import Runtime
 from covirt.oci.spec import Mount, build_spec
 from covirt.oci.supervisor import RunCgroup
 from covirt.oci.users import resolve_user
+from covirt.virtocid.driver.disk_limits import with_disk_limits
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml import model
 from covirt.virtocid.driver.domain_xml.format import format_domain
@@ -193,9 +194,9 @@ class Starter:
             cgroup=cgroup,
             meanwhile=lambda: self._plug(run),
         )
-        if unweighed(wanted.resources) != wanted.resources:
-            limits = CgroupLimits(services.supervisor.layout)
-            limits.change(cgroup.container_path, unweighed(wanted.resources), wanted.resources)
+        present, whole = unweighed(wanted.resources), with_disk_limits(wanted.resources, run)
+        if present != whole:
+            CgroupLimits(services.supervisor.layout).change(cgroup.container_path, present, whole)
         return container
 
     def _for_the_runtime(self, resources: Resources) -> Resources:

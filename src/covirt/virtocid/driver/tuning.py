@@ -18,12 +18,11 @@ from covirt.oci.cgroup_limits import CgroupLimits
 from covirt.oci.resources import Resources, changed_resources
 from covirt.virtocid.driver.affect import affected_by
 from covirt.virtocid.driver.definitions import Definitions
+from covirt.virtocid.driver.disk_limits import run_resources
 from covirt.virtocid.driver.domain import Domain
-from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.resources import require_here, resources_of
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
-from covirt.virtocid.driver.slice_limits import within_slice
 from covirt.virtocid.driver.tuning_changes import Change
 from covirt.virtocid.events import EventBus
 
@@ -56,7 +55,7 @@ class Tuning:
             affected = affected_by(flags, domain)
             stored = change(domain.next_config) if affected.stored else None
             if stored is not None:
-                self._resources(stored)
+                resources_of(stored, self._services.config.container)
             with undo_on_failure() as undo:
                 run = self._enforce(domain, change, undo) if affected.live else None
                 if stored is not None:
@@ -93,7 +92,7 @@ class Tuning:
         """Bring the change to the container; the answer is the run to be recorded when all else is done."""
         run = domain.require_run()
         changed = run.with_config(change(run.config))
-        old, new = self._resources(run.config), self._resources(changed.config)
+        old, new = run_resources(self._services, run), run_resources(self._services, changed)
         require_here(new)
         undo.add(f"put back the limits of {domain.name}", lambda: self._put_back(run, old))
         self._services.runs.save(replace(run, limits_changing=True).record)
@@ -114,9 +113,6 @@ class Tuning:
             undo.add("tell the runtime the limits as before", lambda: runtime.update(run.container_id, back))
             runtime.update(run.container_id, document)
 
-    def _resources(self, config: DomainConfig) -> Resources:
-        return _resources(self._services, config)
-
     def _save(self, domain: Domain, run: Run) -> None:
         self._services.runs.save(run.record)
         domain.update(run=run)
@@ -127,7 +123,7 @@ def undo_half_done(services: Services, run: Run) -> Run:
     if not run.limits_changing:
         return run
     try:
-        resources = _resources(services, run.config)
+        resources = run_resources(services, run)
         CgroupLimits(services.supervisor.layout).restore(run.cgroup_path, resources)
     except Error as error:
         log.error("Limits could not be put back domain=%s: %s", run.config.name, error)
@@ -136,8 +132,3 @@ def undo_half_done(services: Services, run: Run) -> Run:
     run = replace(run, limits_changing=False)
     services.runs.save(run.record)
     return run
-
-
-def _resources(services: Services, config: DomainConfig) -> Resources:
-    resources = resources_of(config, services.config.container)
-    return within_slice(resources, services.config.slice, services.supervisor.layout)

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from covirt.virtocid.driver.affinity import cpu_text
 from covirt.virtocid.driver.domain_xml import values
-from covirt.virtocid.driver.domain_xml.model import BlockIoDevice, DomainConfig, VcpuPin
+from covirt.virtocid.driver.domain_xml.model import BlockIoDevice, DiskDevice, DomainConfig, VcpuPin
 from covirt.virtocid.driver.domain_xml.model_tuning import BINDING_MODES
 from covirt.virtocid.driver.domain_xml.parse import MAX_VCPUS, MIN_MEMORY_KIB
-from covirt.virtocid.driver.domain_xml.parse_tuning import NUMA_MODES
-from covirt.virtocid.driver.errors import BadArgument, NotSupported
+from covirt.virtocid.driver.domain_xml.parse_tuning import DISK_RATES, NUMA_MODES, excluding
+from covirt.virtocid.driver.errors import BadArgument, NoSuchDisk, NotSupported
 
 Change = Callable[[DomainConfig], DomainConfig]
 
@@ -208,6 +208,34 @@ def _device_list(name: str, text: str) -> dict[str, int]:
 
 def _says_something(device: BlockIoDevice) -> bool:
     return any(getattr(device, field.name) is not None for field in fields(device) if field.name != "path")
+
+
+def disk_io(target: str, given: Mapping[str, int]) -> Change:
+    """<iotune> of a disk, by the names in DISK_RATES. As in libvirt, whoever says one of the limits of bytes, or of
+    operations, says all three of them; 0 is none.
+    """
+    for name, rate in given.items():
+        _require_within(name, rate, (0, _RATE))
+    rates: dict[str, Any] = {}
+    for kind in ("bytes_sec", "iops_sec"):
+        if any(name.endswith(kind) for name in given):
+            rates |= {field: given.get(name) or None for name, field in DISK_RATES.items() if name.endswith(kind)}
+    word = excluding(rates)
+    if word is not None:
+        raise BadArgument(what=f"total and read/write of {word} cannot be set at the same time")
+
+    def change(config: DomainConfig) -> DomainConfig:
+        disk = next((each for each in config.disks if target in (each.target, each.source)), None)
+        if disk is None:
+            raise NoSuchDisk(name=config.name, path=target)
+        if disk.device is DiskDevice.CDROM:
+            raise NotSupported(
+                what=f"a limit of the disk '{target}'", reason="it is the image, which many containers share"
+            )
+        tuned = replace(disk, io_tune=replace(disk.io_tune, **rates))
+        return replace(config, disks=tuple(tuned if each is disk else each for each in config.disks))
+
+    return change
 
 
 def numa(given: Mapping[str, int | str]) -> Change:

@@ -7,6 +7,7 @@ from typing import Final
 from lxml import etree
 
 from covirt.virtocid.driver.domain_xml.build import flag, group, make, put_back
+from covirt.virtocid.driver.domain_xml.format_tuning import write_disk_io
 from covirt.virtocid.driver.domain_xml.format_volumes import write_disk_mount
 from covirt.virtocid.driver.domain_xml.model_devices import (
     Console,
@@ -33,6 +34,7 @@ def write_disk(disk: Disk) -> etree._Element:
             make("driver", type=disk.format) if disk.format else None,
             make("source", **{attribute: disk.source}) if disk.source else None,
             make("target", dev=disk.target, bus=disk.bus),
+            write_disk_io(disk.io_tune),
             flag("readonly", wanted=disk.readonly),
             flag("shareable", wanted=disk.shareable),
             write_disk_mount(disk.mount),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write <memtune>, <cputune>, <blkiotune>, <numatune> and <idmap>; each is None when it would be empty."""
+"""Write <memtune>, <cputune>, <blkiotune>, <numatune>, <iotune> and <idmap>; each is None when it would be empty."""
 
 from lxml import etree
 
@@ -8,11 +8,13 @@ from covirt.virtocid.driver.domain_xml.build import group, make, optional, put_b
 from covirt.virtocid.driver.domain_xml.model_tuning import (
     BlockIoTune,
     CpuTune,
+    DiskIoTune,
     DomainIdMap,
     IdRange,
     MemoryTune,
     NumaTune,
 )
+from covirt.virtocid.driver.domain_xml.parse_tuning import DISK_RATES
 
 
 def write_memory_tune(tune: MemoryTune) -> etree._Element | None:
@@ -62,6 +64,11 @@ def write_block_io(tune: BlockIoTune) -> etree._Element | None:
         for device in tune.devices
     )
     return unless_empty(put_back(group("blkiotune", (optional("weight", tune.weight), *devices)), tune.kept))
+
+
+def write_disk_io(tune: DiskIoTune) -> etree._Element | None:
+    rates = (optional(name, getattr(tune, field)) for name, field in DISK_RATES.items())
+    return unless_empty(put_back(group("iotune", rates), tune.kept))
 
 
 def write_numa_tune(tune: NumaTune) -> etree._Element | None:

@@ -3,7 +3,7 @@
 """What stock clients write for machines that are not containers: kept, without effect, and not worth a log line.
 
 By the tag of the element they stand in; attributes begin with ``@``. What would have limited or widened something
-(``bandwidth``, ``hostdev``, ``iotune``) is left out on purpose, so that it is reported as unknown.
+(``bandwidth``, ``hostdev``, bursts in ``iotune``) is left out on purpose, so that it is reported as unknown.
 """
 
 from typing import Final

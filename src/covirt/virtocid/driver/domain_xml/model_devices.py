@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from covirt.virtocid.driver.domain_xml.kept import NOTHING_KEPT, Kept
+from covirt.virtocid.driver.domain_xml.model_tuning import NO_DISK_LIMITS, DiskIoTune
 from covirt.virtocid.driver.domain_xml.model_volumes import AccessMode, DiskMount
 
 
@@ -125,6 +126,7 @@ class Disk:
     format: str | None = None
     readonly: bool = False
     shareable: bool = False
+    io_tune: DiskIoTune = NO_DISK_LIMITS  # of a volume
     mount: DiskMount | None = None  # <covirt:volume> inside; a mapping of <covirt:container> is not repeated here
     alias: str | None = None
     kept: Kept = NOTHING_KEPT

@@ -68,6 +68,22 @@ class BlockIoTune:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskIoTune:
+    """<disk><iotune>, per second. ``total`` is of reads and writes together, and excludes limits of either."""
+
+    total_bytes: int | None = None
+    read_bytes: int | None = None
+    write_bytes: int | None = None
+    total_operations: int | None = None
+    read_operations: int | None = None
+    write_operations: int | None = None
+    kept: Kept = NOTHING_KEPT
+
+
+NO_DISK_LIMITS: Final = DiskIoTune()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NumaTune:
     """<numatune><memory>: a cgroup can hold a container to nodes, which two of the modes ask for."""
 

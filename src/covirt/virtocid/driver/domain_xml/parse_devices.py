@@ -13,8 +13,10 @@ from covirt.virtocid.driver.domain_xml.model_devices import (
     Filesystem,
     FilesystemType,
 )
+from covirt.virtocid.driver.domain_xml.model_tuning import NO_DISK_LIMITS
 from covirt.virtocid.driver.domain_xml.model_volumes import AccessMode
 from covirt.virtocid.driver.domain_xml.node import Node
+from covirt.virtocid.driver.domain_xml.parse_tuning import read_disk_io
 from covirt.virtocid.driver.domain_xml.parse_volumes import read_disk_mount
 
 _DISK_SOURCE: Final = {DiskType.FILE: "file", DiskType.BLOCK: "dev", DiskType.DIR: "dir"}
@@ -51,6 +53,7 @@ def read_disk(node: Node, *, live: bool) -> Disk:
         format=_disk_format(node),
         readonly=node.flag("readonly"),
         shareable=node.flag("shareable"),
+        io_tune=read_disk_io(node.child("iotune")) if device is DiskDevice.DISK else NO_DISK_LIMITS,
         mount=read_disk_mount(node),
         alias=read_alias(node, live=live),
         kept=node.kept(),

@@ -1,16 +1,19 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read <memtune>, <cputune>, <blkiotune>, <numatune> and <idmap>."""
+"""Read <memtune>, <cputune>, <blkiotune>, <numatune>, <iotune> and <idmap>."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
 from covirt.virtocid.driver.domain_xml import values
 from covirt.virtocid.driver.domain_xml.model_tuning import (
     BINDING_MODES,
+    NO_DISK_LIMITS,
     BlockIoDevice,
     BlockIoTune,
     CpuTune,
+    DiskIoTune,
     DomainIdMap,
     IdRange,
     MemoryTune,
@@ -28,6 +31,15 @@ _WEIGHT: Final = values.integer(10, 1000)
 _RATE: Final = values.integer(0, 2**63 - 1)
 # A container has no emulator whose threads could be limited apart from it.
 _EMULATOR: Final = ("emulator_period", "emulator_quota", "emulatorpin")
+# Of <iotune>, and of virsh blkdeviotune: what a kernel can throttle.
+DISK_RATES: Final = {
+    "total_bytes_sec": "total_bytes",
+    "read_bytes_sec": "read_bytes",
+    "write_bytes_sec": "write_bytes",
+    "total_iops_sec": "total_operations",
+    "read_iops_sec": "read_operations",
+    "write_iops_sec": "write_operations",
+}
 # virDomainNumatuneMemMode, in the order of its numbers.
 NUMA_MODES: Final = ("strict", "preferred", "interleave", "restrictive")
 _ID: Final = values.integer(0, 2**32 - 2)  # 4294967295 is "no id"
@@ -127,6 +139,34 @@ def _block_io_device(node: Node) -> BlockIoDevice:
     )
     node.close()
     return device
+
+
+def read_disk_io(node: Node | None) -> DiskIoTune:
+    """<iotune> of a disk. Its bursts and groups are kept without effect: the kernel's throttle has none."""
+    if node is None:
+        return NO_DISK_LIMITS
+    rates = {field: _rate(node, name) for name, field in DISK_RATES.items()}
+    if excluding(rates):
+        raise node.invalid(f"total and read/write of {excluding(rates)} cannot be set at the same time")
+    return DiskIoTune(**rates, kept=node.kept())
+
+
+def _rate(node: Node, tag: str) -> int | None:
+    child = node.child(tag)
+    if child is None:
+        return None
+    rate = child.text(_RATE)
+    if rate == 0:
+        child.forget()  # no limit, in libvirt's words
+    return rate or None
+
+
+def excluding(rates: Mapping[str, int | None]) -> str | None:
+    """The kind of limit, in libvirt's word, of which there is one for both directions and one for a single one."""
+    for kind, word in (("bytes", "bytes_sec"), ("operations", "iops_sec")):
+        if rates.get(f"total_{kind}") and (rates.get(f"read_{kind}") or rates.get(f"write_{kind}")):
+            return word
+    return None
 
 
 def read_numa_tune(node: Node | None) -> NumaTune:

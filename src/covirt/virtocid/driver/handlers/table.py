@@ -9,6 +9,7 @@ from covirt.virtocid.driver.handlers.agent import AgentHandlers
 from covirt.virtocid.driver.handlers.connection import ConnectionHandlers
 from covirt.virtocid.driver.handlers.console import ConsoleHandlers
 from covirt.virtocid.driver.handlers.devices import DeviceHandlers
+from covirt.virtocid.driver.handlers.disk_tuning import DiskTuningHandlers
 from covirt.virtocid.driver.handlers.lifecycle import LifecycleHandlers
 from covirt.virtocid.driver.handlers.lookup import LookupHandlers
 from covirt.virtocid.driver.handlers.metadata import MetadataHandlers
@@ -25,6 +26,7 @@ _GROUPS = (
     StatsHandlers,
     TuningHandlers,
     TuningChangeHandlers,
+    DiskTuningHandlers,
     MetadataHandlers,
     ConsoleHandlers,
     StorageHandlers,

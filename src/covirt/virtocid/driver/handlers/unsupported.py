@@ -113,8 +113,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         239: "virDomainBlockJobSetSpeed",
         240: "virDomainBlockPull",
         251: "virDomainBlockResize",
-        252: "virDomainSetBlockIoTune",
-        253: "virDomainGetBlockIoTune",
         266: "virDomainBlockRebase",
         290: "virDomainBlockCommit",
         345: "virDomainBlockCopy",
