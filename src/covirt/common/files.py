@@ -3,15 +3,17 @@
 """Files that are either whole or absent, whatever kills us."""
 
 import contextlib
+import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from covirt.common.errors import InvalidRequest
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnknownFileVersion(InvalidRequest):
@@ -89,17 +91,64 @@ def make_directory(path: Path, *, mode: int = 0o711) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory tree or a file; absent is fine. Never follows a symbolic link."""
+    """Remove a directory tree or a file; absent is fine. Never follows a symbolic link.
+
+    A tree may be as deep and as large as a container makes it: it takes neither Python's stack nor more descriptors.
+    """
     try:
-        shutil.rmtree(path)
+        top = os.open(path, _DIRECTORY)
     except NotADirectoryError:
         path.unlink(missing_ok=True)
+        return
     except FileNotFoundError:
-        pass
-    except OSError:
-        if not path.is_symlink():
-            raise
-        path.unlink()
+        return
+    _empty(top)
+    with contextlib.suppress(FileNotFoundError):
+        path.rmdir()
+
+
+def _empty(current: int) -> None:
+    """Remove all that is in an open directory, and close it."""
+    try:
+        # Of each directory on the way down: which it is, and those in it that are still to be removed.
+        levels = [(_identity(current), _only_directories_left(current))]
+        while levels:
+            _, inner = levels[-1]
+            if inner:
+                current = _exchanged(current, inner[-1])
+                levels.append((_identity(current), _only_directories_left(current)))
+                continue
+            levels.pop()
+            if levels:
+                current = _exchanged(current, "..")
+                expected, above = levels[-1]
+                if _identity(current) != expected:
+                    raise OSError(errno.EAGAIN, "a directory was moved while its tree is being removed", above[-1])
+                os.rmdir(above.pop(), dir_fd=current)
+    finally:
+        os.close(current)
+
+
+def _exchanged(directory: int, name: str) -> int:
+    below = os.open(name, _DIRECTORY, dir_fd=directory)
+    os.close(directory)
+    return below
+
+
+def _only_directories_left(directory: int) -> list[str]:
+    """Unlink all else."""
+    with os.scandir(directory) as found:
+        kinds = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+    for name, is_directory in kinds:
+        if not is_directory:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
+    return [name for name, is_directory in kinds if is_directory]
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    status = os.fstat(directory)
+    return status.st_dev, status.st_ino
 
 
 def usable_id_path(name: str) -> bool:

@@ -118,6 +118,19 @@ def test_a_tree_is_removed_and_a_link_is_not_followed(tmp_path: Path) -> None:
     assert (precious / "file").read_text() == "keep"
 
 
+def test_a_tree_deeper_than_the_stack_is_removed(tmp_path: Path) -> None:
+    place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(2 * sys.getrecursionlimit()):
+        for name in ("inner", "other"):
+            os.mkdir(name, dir_fd=place)
+        below = os.open("inner", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    remove_tree(tmp_path / "inner")
+    assert os.listdir(tmp_path) == ["other"]
+
+
 @pytest.mark.parametrize(("name", "usable"), [
     ("web-1", True), ("ä", True), ("", False), (".", False), ("..", False), ("a/b", False), ("a\0b", False),
     ("x" * 199, True), ("x" * 200, False), ("ä" * 150, False),

@@ -110,7 +110,10 @@ class KeptVolumes:
     def finish_removals(self) -> None:
         """At start-up: what a killed daemon had begun to delete."""
         for left in self._directory.glob(f"*/{_REMOVED}*"):
-            remove_tree(left)
+            try:
+                remove_tree(left)
+            except OSError as error:  # the next start tries again
+                log.error("A deleted volume is still there path=%s: %s", left, error.strerror)
             with contextlib.suppress(OSError):
                 left.parent.rmdir()
 

@@ -225,8 +225,9 @@ def unmapped_volumes(config: DomainConfig, image: ContainerImage) -> tuple[str, 
 
 
 def kept_name(path: str) -> str:
-    """The directory's name of a kept volume, with every slash escaped."""
-    return quote(path.removeprefix("/"), safe="")
+    """The directory's name of a kept volume, with every slash escaped, and a dot at its beginning: those are ours."""
+    name = quote(path.removeprefix("/"), safe="")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 def _labelled(label: str, declared: tuple[str, ...]) -> str:

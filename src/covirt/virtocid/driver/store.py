@@ -6,6 +6,7 @@
 0711, since a root layer below them is entered by a mapped user. One broken file never hides another domain.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +20,8 @@ from covirt.common.errors import InvalidRequest
 from covirt.common.files import BrokenFile, make_directory, read_json, remove_tree, write_atomic, write_json
 from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
+
+log = logging.getLogger(__name__)
 
 Record = TypeVar("Record")
 Value = TypeVar("Value")
@@ -151,7 +154,10 @@ class DomainStore:
         """All domains in the order of their UUIDs, and the files that are none; finishes interrupted removals."""
         make_directory(self._directory)
         for leftover in self._directory.glob(f"{_REMOVED}*"):
-            remove_tree(leftover)
+            try:
+                remove_tree(leftover)
+            except OSError as error:  # the next start tries again
+                log.error("Files of an undefined domain are still there path=%s: %s", leftover, error.strerror)
         records, broken = _load(self._directory, "domain.json", _domain_from_json)
         with self._lock:
             self._names.clear()

@@ -4,6 +4,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -98,6 +99,11 @@ def test_unmapped_volumes_are_kept_outermost_only(image: ContainerImage) -> None
     assert isinstance(kept, KeptVolume)
     assert kept.directory == Path("/kept") / kept_name("/data")
     assert len(volumes_of(config, image, kept=None)) == 1  # a transient domain's are in its root layer
+
+
+def test_an_image_cannot_give_its_volume_the_name_of_a_deleted_one() -> None:
+    assert not kept_name("/.removed-data").startswith(".")
+    assert unquote(kept_name("/.removed-data")) == ".removed-data"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Definitions and runs on disk: whole or absent, and one broken file hides no other."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
+from covirt.virtocid.driver.kept_volumes import KeptVolumes
 from covirt.virtocid.driver.store import (
     DeviceChange,
     DeviceStep,
@@ -193,3 +195,24 @@ def test_a_broken_run_is_reported(tmp_path: Path, change: dict[str, object]) -> 
     records, broken = store.load_all()
     assert records == ()
     assert [item.path for item in broken] == [path]
+
+
+def test_files_that_cannot_be_removed_hide_no_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = DomainStore(tmp_path)
+    store.save(domain())
+    left = tmp_path / "virtocid/domains" / f".removed-{SECOND}"
+    left.mkdir()
+    kept = KeptVolumes(tmp_path).directory(FIRST) / ".removed-data"
+    kept.mkdir(parents=True)
+
+    def fail(path: Path) -> None:
+        raise PermissionError(errno.EPERM, "it is immutable", path)
+
+    for module in ("store", "kept_volumes"):
+        monkeypatch.setattr(f"covirt.virtocid.driver.{module}.remove_tree", fail)
+    assert store.load_all() == ((domain(),), ())
+    KeptVolumes(tmp_path).finish_removals()
+    assert str(left) in caplog.text
+    assert str(kept) in caplog.text
