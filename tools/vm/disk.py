@@ -24,7 +24,7 @@ _DEBIAN_PACKAGES: Final = (
     "busybox-static libvirt-clients",
 )
 _PYTHON_PACKAGES: Final = (
-    "click lxml pyroute2 rich markdown-it-py mdurl pygments",  # covirt's own, and what they need
+    "click lxml prometheus-client pyroute2 rich markdown-it-py mdurl pygments",  # covirt's own, and what they need
     "pytest iniconfig packaging pluggy",  # the tests'
 )
 _SIZE: Final = "6G"  # sparse
