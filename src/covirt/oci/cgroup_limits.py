@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from covirt.common.errors import Unavailable, Unsupported
+from covirt.common.errors import Conflict, Unavailable, Unsupported
 from covirt.common.units import KIB
 from covirt.oci.cgroup_layout import CgroupLayout
 from covirt.oci.limit_settings import (
@@ -56,6 +56,10 @@ class NoSuchLimit(Unsupported):
     template = "this host cannot limit that: its kernel has no {file} (controller {controller})"
 
 
+class CgroupGone(Conflict):
+    template = "the container has just ended: its cgroup {path} is gone"
+
+
 class CgroupLimits:
     """Limits of any container of one host, by its cgroup path (a RunCgroup.container_path)."""
 
@@ -65,7 +69,7 @@ class CgroupLimits:
     def change(self, path: str, old: Resources, new: Resources) -> None:
         """Write what differs, and prove it; everything is as before when that fails.
 
-        Raises MemoryInUse, LimitNotTaken, NoSuchLimit.
+        Raises MemoryInUse, LimitNotTaken, NoSuchLimit, CgroupGone.
         """
         around = self._surroundings(path)
         before = {each.place: each for each in settings(self._layout, old, around)}
@@ -82,8 +86,10 @@ class CgroupLimits:
     def restore(self, path: str, resources: Resources) -> None:
         """Write everything, whatever the files say now: after a change that was cut off in its middle.
 
-        Raises what change() raises.
+        A container that has ended needs nothing any more. Raises what change() raises.
         """
+        if not any(os.path.isdir(f"{mount}{path}") for mount in self._layout.mount_points()):
+            return
         wanted = settings(self._layout, resources, self._surroundings(path))
         places = {each.place for each in wanted}
         stray = [each for each in self._throttles(path) if each.place not in places]
@@ -237,6 +243,8 @@ class CgroupLimits:
             finally:
                 os.close(descriptor)
         except FileNotFoundError as error:
+            if place is not None and not os.path.exists(os.path.dirname(place)):
+                raise CgroupGone(path=path) from error
             raise NoSuchLimit(file=setting.file, controller=setting.controller) from error
         except OSError as error:
             if error.errno == errno.EBUSY and setting.controller == "memory" and isinstance(setting.value, int):
@@ -247,7 +255,7 @@ class CgroupLimits:
     def _write_back(self, path: str, wanted: list[Setting]) -> None:
         """Best effort: what cannot be undone now is on record as half done, and is mended at the next start-up."""
         for each in self._ordered(path, wanted):
-            with contextlib.suppress(LimitNotTaken, MemoryInUse, NoSuchLimit):
+            with contextlib.suppress(LimitNotTaken, MemoryInUse, NoSuchLimit, CgroupGone):
                 self._write(path, each)
 
     def _prove(self, path: str, wanted: Iterable[Setting]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from covirt.oci.cgroup_layout import CgroupLayout
-from covirt.oci.cgroup_limits import CgroupLimits, LimitNotTaken, MemoryInUse, NoSuchLimit
+from covirt.oci.cgroup_limits import CgroupGone, CgroupLimits, LimitNotTaken, MemoryInUse, NoSuchLimit
 from covirt.oci.limit_settings import Setting
 from covirt.oci.resources import BlockIoLimit, Resources
 from tests.support.limit_trees import PLACE, read_files, v1_tree, v2_tree
@@ -234,6 +234,13 @@ def test_default_shares_of_v2(v2: CgroupLayout) -> None:
     assert CgroupLimits(v2).read(PLACE).cpu_shares == 1024
     Path(f"{v2.unified}{PLACE}/cpu.weight").write_text("20\n")
     assert CgroupLimits(v2).read(PLACE).cpu_shares == 501
+
+
+def test_a_container_that_has_just_ended(v1: CgroupLayout) -> None:
+    limits = CgroupLimits(v1)
+    with pytest.raises(CgroupGone, match="just ended"):
+        limits.change("/x/gone", NONE, replace(NONE, cpu_shares=5))
+    limits.restore("/x/gone", SOME)
 
 
 def test_reading_what_is_not_there() -> None:

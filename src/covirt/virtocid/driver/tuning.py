@@ -49,7 +49,7 @@ class Tuning:
         """Change the running, the stored or both configurations, or none. ``announce`` is called for a live change.
 
         Raises what ``change`` raises, DomainIsNotRunning, DomainIsTransient, BadArgument for what this host does not
-        have, and MemoryInUse, LimitNotTaken, NoSuchLimit when the kernel does not take it.
+        have, and what CgroupLimits.change() raises when the kernel does not take it.
         """
         with domain.job(what):
             affected = affected_by(flags, domain)
