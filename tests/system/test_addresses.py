@@ -415,3 +415,35 @@ def test_interfaces_that_come_go_and_move(virtocid: Virtocid, dhcp: DhcpServer, 
         other.wait_for("DHCPRELEASE", SECOND_MAC)
         assert len(clients(virtocid)) == 1
         assert len(told(virtocid)) == 1
+
+
+def test_killed_while_an_address_is_exchanged(virtocid: Virtocid, dhcp: DhcpServer) -> None:
+    """What may have been given is on record before it is given: the next daemon takes the old one away."""
+    virtocid.run("web", devices=bridge_device(dhcp.bridge.name, more=_NAME))
+    address, old = f"{dhcp.wait_for('DHCPACK', MAC)}/24", f"{dhcp.bridge.guest_address(77)}/24"
+    wait_until(lambda: told(virtocid)[0][3] == address, timeout_seconds=_SECONDS, what="the lease told")
+    uuid = virtocid.tell("domuuid", "web")
+    virtocid.kill()
+    record = virtocid.root.run_dir / "virtocid/runs" / uuid / "dhcp/dhcp0.json"
+    record.write_text(json.dumps({"version": 1, "lease": None, "addresses": [old, address]}))
+    namespace = record.parents[1] / "bundle/namespaces/network"
+    run(["nsenter", f"--net={namespace}", "ip", "address", "add", old, "dev", "eth0"], timeout_seconds=10)
+    virtocid.start()
+    wait_until(lambda: addresses(virtocid) == [address], timeout_seconds=_SECONDS, what="the old address gone")
+    wait_until(lambda: told(virtocid)[0][3] == address, timeout_seconds=_SECONDS, what="the lease told")
+
+
+def test_router_advertisements_reach_the_container(
+    virtocid: Virtocid, linux_bridge: LinuxBridge, open_dir: Path
+) -> None:
+    """IPv6 is the kernel's own affair inside, as it is in a machine."""
+    run(["ip", "address", "add", "2001:db8:7::1/64", "dev", linux_bridge.name, "nodad"], timeout_seconds=10)
+    options = ("--enable-ra", f"--dhcp-range=::,constructor:{linux_bridge.name},ra-only")
+    with serve_dhcp(linux_bridge, open_dir, *options):
+        virtocid.run("web", devices=bridge_device(linux_bridge.name, more=_NAME))
+        wait_until(
+            lambda: any(words[3].startswith("2001:db8:7:") for words in told(virtocid, "--source", "agent")),
+            timeout_seconds=_SECONDS,
+            what="an address by router advertisement",
+        )
+        assert inside(virtocid, "-6", "route", "show", "default")
