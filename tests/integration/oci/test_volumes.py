@@ -4,12 +4,15 @@
 
 import hashlib
 import os
+import signal
 import stat
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -36,6 +39,7 @@ from covirt.oci.volume.errors import (
 from covirt.oci.volume.format import Formatter
 from covirt.oci.volume.superblock import read_superblock
 from covirt.oci.volume.views import DiskVolume, KeptVolume, mount_view
+from tests.support.programs import fake_program, prepend_path
 from tests.support.syscalls import unmount
 from tests.support.waiting import wait_until
 
@@ -491,3 +495,28 @@ def test_a_kept_directory_is_entered_by_root_alone(
         assert stat.S_IMODE((disk_dir / "volumes").stat().st_mode) == 0o700
     finally:
         unmount(view)
+
+
+_FILLING: Final = """
+import sys
+from pathlib import Path
+from covirt.oci.volume.content import fill
+fill(Path(sys.argv[1]), Path(sys.argv[2]), "/data")
+"""
+
+
+def test_a_copy_ends_with_a_killed_daemon(disk_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would write to the files that the next daemon copies, and that a container uses then."""
+    prepend_path(monkeypatch, tmp_path)
+    fake_program(
+        tmp_path, "cp", f"echo $$ > {tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 1000"
+    )
+    top, image = disk_dir / "top", disk_dir / "image"
+    top.mkdir()
+    (image / "data").mkdir(parents=True)
+    with spawn([sys.executable, "-c", _FILLING, top, image]) as daemon:
+        wait_until((tmp_path / "pid").exists, timeout_seconds=60, what="the copy")
+        daemon.signal(signal.SIGKILL)
+        daemon.wait(timeout_seconds=60)
+    copy = Path("/proc", (tmp_path / "pid").read_text().strip())
+    wait_until(lambda: not copy.exists(), timeout_seconds=60, what="the end of the copy")

@@ -80,7 +80,9 @@ def _copied(image_root: Path, destination: str, target: Path) -> bool:
             return False
         opened.callback(os.close, source)
         # --archive takes links, FIFOs and the like as what they are, and opens nothing but plain files.
-        argv = ("cp", "--archive", "--no-target-directory", f"/proc/self/fd/{source}/.", target)
+        # It ends with a killed daemon: the next one begins anew, and two would write to the same files.
+        argv = ("setpriv", "--pdeathsig", "KILL", "--",
+                "cp", "--archive", "--no-target-directory", f"/proc/self/fd/{source}/.", target)  # fmt: skip
         run(argv, timeout_seconds=_COPY_SECONDS, pass_descriptors=(source,))
         status = os.fstat(source)
         os.chown(target, status.st_uid, status.st_gid)
