@@ -13,6 +13,7 @@ from covirt.common.dialect import HEALTH_NAMESPACE, STOP_CAUSE_NAMESPACE
 from covirt.common.undo import undo_on_failure
 from covirt.virtocid.driver.domain import Domain, DomainFacts
 from covirt.virtocid.driver.domain_xml.complete import complete_definition
+from covirt.virtocid.driver.domain_xml.format import storable_text
 from covirt.virtocid.driver.domain_xml.model import DiskType, DomainConfig
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.errors import DomainIsTransient, NoSuchDomain, UuidInUse
@@ -141,9 +142,16 @@ class Definitions:
             self._services.store.save(domain_record(domain))
 
     def replace_config(self, domain: Domain, config: DomainConfig) -> None:
-        """Swap the configuration of a persistent domain for one that was checked; the caller holds its job."""
-        domain.update(config=config)
-        self._services.store.save(domain_record(domain))
+        """Swap the configuration of a persistent domain for one that was checked; the caller holds its job.
+
+        Raises XmlTooLarge, and what writing raises; then nothing has changed.
+        """
+        storable_text(config)
+        before = domain.next_config
+        with undo_on_failure() as undo:
+            undo.add("restore the configuration", lambda: domain.update(config=before))
+            domain.update(config=config)
+            self._services.store.save(domain_record(domain))
 
     def _read(self, xml: str) -> DomainConfig:
         config = parse_domain(xml)
@@ -172,6 +180,7 @@ class Definitions:
     def _check(self, config: DomainConfig) -> None:
         """Everything a start needs by name. Bridges may still come: only those that are refused for ever are."""
         services = self._services
+        storable_text(config)
         services.runtime_of(config)
         image = services.image_of(config) if not config.is_placeholder else None
         services.console_log(config.uuid, config, persistent=True)

@@ -14,6 +14,7 @@ from covirt.virtocid.driver import metadata
 from covirt.virtocid.driver.affect import AFFECT_CONFIG, affected_by, asks_live
 from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.format import storable_text
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, MetadataElement
 from covirt.virtocid.driver.errors import BadArgument, NoMetadata
 from covirt.virtocid.driver.restart_policy import RestartState
@@ -54,9 +55,12 @@ class MetadataService:
         change = _change(kind, text, key=key, uri=uri)
         with domain.job("metadata"):
             affected = affected_by(flags, domain)
-            if affected.live:
-                run = domain.require_run()
+            run = domain.require_run() if affected.live else None
+            if run is not None:
                 run = run.with_config(change(run.config))
+            if affected.stored:
+                storable_text(change(domain.next_config))  # both or none
+            if run is not None:
                 self._services.runs.save(run.record)
                 domain.update(run=run)
             if affected.stored:

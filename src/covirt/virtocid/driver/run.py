@@ -10,7 +10,7 @@ from uuid import UUID
 from covirt.oci.bundle import namespaces_directory
 from covirt.oci.monitor import MonitorPaths
 from covirt.oci.processes import ProcessIdentity
-from covirt.virtocid.driver.domain_xml.format import format_domain
+from covirt.virtocid.driver.domain_xml.format import storable_text
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, LiveState
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
@@ -108,7 +108,8 @@ class Run:
         return namespaces_directory(self.bundle) / "user"
 
     def with_config(self, config: DomainConfig) -> "Run":
-        return replace(self, config=config, xml=format_domain(config, secure=True))
+        """Raises XmlTooLarge."""
+        return replace(self, config=config, xml=storable_text(config))
 
     @property
     def record(self) -> RunRecord:

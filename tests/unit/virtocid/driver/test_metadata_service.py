@@ -6,8 +6,12 @@ import pytest
 from lxml import etree
 
 from covirt.common.dialect import STOP_CAUSE_NAMESPACE
+from covirt.virtocid.driver.affect import AFFECT_CONFIG, AFFECT_LIVE
 from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.domain_xml.errors import XmlTooLarge
+from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.errors import BadArgument, NoMetadata
+from covirt.virtocid.driver.records import domain_record
 from covirt.wire.constants import MetadataType
 from tests.support.fake_services import FakeHost
 from tests.support.virtocid import domain_xml
@@ -76,3 +80,41 @@ def test_a_change_of_a_running_domain_is_on_disk(host: FakeHost) -> None:
     (definition,), _ = host.services.store.load_all()
     assert "<title>now</title>" in run.xml
     assert "<title>next</title>" in definition.xml
+
+
+def set_elements(host: FakeHost, domain: Domain, xml: str) -> None:
+    flags = AFFECT_LIVE | AFFECT_CONFIG
+    for number in range(4):
+        host.driver.metadata.set(domain, ELEMENT, xml, key="big", uri=f"http://example.org/{number}", flags=flags)
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        pytest.param(f"<big>{'x' * 1_500_000}</big>", id="bytes"),
+        pytest.param(f"<big>{'<b/>' * 20_000}</big>", id="elements"),
+        pytest.param(f"{'<b>' * 63}{'</b>' * 63}", id="depth"),
+    ],
+)
+def test_metadata_never_make_a_domain_that_the_next_daemon_cannot_read(host: FakeHost, xml: str) -> None:
+    domain = host.run("one")
+    with pytest.raises(XmlTooLarge, match="whole XML would be too large"):
+        set_elements(host, domain, xml)
+    assert domain.run is not None
+    described = host.driver.describe(domain, inactive=False, secure=True)
+    for text in (described, domain.run.xml, domain_record(domain).xml):
+        assert parse_domain(text, live=True).name == "one"
+    (run,), _ = host.services.runs.load_all()
+    assert run.xml == domain.run.xml
+
+
+def test_a_change_that_cannot_be_written_is_none(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = host.define("one")
+
+    def full(_record: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(host.services.store, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        host.driver.metadata.set(domain, TITLE, "lost", key=None, uri=None, flags=0)
+    assert domain.next_config.title is None

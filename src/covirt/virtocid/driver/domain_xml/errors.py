@@ -11,6 +11,12 @@ class XmlError(InvalidRequest):
     template = "the XML is not read: {reason}"
 
 
+class XmlTooLarge(XmlError):
+    """A change would make a domain that could not be read again."""
+
+    template = "the domain's whole XML would be too large: {reason}"
+
+
 class InvalidXml(InvalidRequest):
     """Well-formed, but a part that is known says something impossible. Fields: xpath, line, reason."""
 

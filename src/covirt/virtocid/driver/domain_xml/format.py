@@ -3,12 +3,14 @@
 """Write a domain's XML as libvirt would: its order, two spaces, a line break at the end."""
 
 from dataclasses import replace
+from typing import Final
 
 from lxml import etree
 
 from covirt.virtocid.driver.domain_xml.agent_channel import show_agent
 from covirt.virtocid.driver.domain_xml.build import group, make, optional, put_back
-from covirt.virtocid.driver.domain_xml.document import write_document
+from covirt.virtocid.driver.domain_xml.document import MAX_BYTES, read_document, write_document
+from covirt.virtocid.driver.domain_xml.errors import XmlError, XmlTooLarge
 from covirt.virtocid.driver.domain_xml.format_devices import (
     write_console,
     write_disk,
@@ -26,6 +28,8 @@ from covirt.virtocid.driver.domain_xml.format_tuning import (
 from covirt.virtocid.driver.domain_xml.model import DOMAIN_TYPE, DomainConfig, LiveState, ProcessConfig
 from covirt.virtocid.driver.domain_xml.run_names import with_run_names
 
+_LIVE_BYTES: Final = 256 * 1024  # room for what a run adds: aliases, names, paths, why it stopped
+
 
 def format_domain(config: DomainConfig, *, live: LiveState | None = None, secure: bool) -> str:
     """The domain's XML. With ``live`` it has the id, names, aliases and paths of the run.
@@ -41,6 +45,23 @@ def format_domain(config: DomainConfig, *, live: LiveState | None = None, secure
     if live is not None and live.agent_connected is not None:
         show_agent(element, connected=live.agent_connected)
     return write_document(element)
+
+
+def storable_text(config: DomainConfig) -> str:
+    """What is kept of a configuration, known to be readable again. Raises XmlTooLarge.
+
+    Metadata, one element after the other, can outgrow what read_document() takes. Such a domain would be left out by
+    the next daemon, and its container run on without one.
+    """
+    text = format_domain(config, secure=True)
+    size, limit = len(text.encode()), MAX_BYTES - _LIVE_BYTES
+    if size > limit:
+        raise XmlTooLarge(reason=f"it would have {size} bytes, and the limit is {limit}")
+    try:
+        read_document(text)
+    except XmlError as error:
+        raise XmlTooLarge(reason=error.reason) from error
+    return text
 
 
 def with_live_state(config: DomainConfig, live: LiveState) -> DomainConfig:
