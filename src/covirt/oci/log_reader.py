@@ -19,6 +19,7 @@ from covirt.common.errors import InvalidRequest
 from covirt.oci.container_log import split_line
 
 _BLOCK: Final = 65536
+_HEAD_BYTES: Final = 256  # time, stream and mark of a line take some 50
 _LONGEST_LINE_BYTES: Final = 1 << 20  # what is held of a line whose end has not come
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+")
@@ -171,29 +172,42 @@ def _identity(file: Path | int) -> tuple[int, int] | None:
 
 def _seek_to_last(descriptor: int, lines: int) -> int:
     """Go to where the last ``lines`` whole lines of the container begin; how many there are from there on."""
-    end = os.lseek(descriptor, 0, os.SEEK_END)
-    length = _BLOCK
-    while lines > 0:
-        start = max(0, end - length)
+    begin = os.lseek(descriptor, 0, os.SEEK_END)
+    count, following = 0, -1  # where the line of the file begins that comes after the one looked at
+    for position, head in _backwards(descriptor, begin) if lines > 0 else ():
+        fields = split_line(head)
+        if fields is None:
+            continue
+        if following >= 0 and not fields[2]:
+            count, begin = count + 1, following
+            if count == lines:
+                break
+        following = position
+    else:
+        if following >= 0:
+            count, begin = count + 1, following
+    os.lseek(descriptor, begin, os.SEEK_SET)
+    return count
+
+
+def _backwards(descriptor: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Where each whole line of a file begins, and its first bytes; the last line first.
+
+    A block at a time, however long the file and its lines are: a container can write without ever ending a line.
+    """
+    head, whole = b"", False
+    while end > 0:
+        start = max(0, end - _BLOCK)
         data = os.pread(descriptor, end - start, start)
-        begins = _beginnings(data, whole=start == 0)
-        if len(begins) >= lines or start == 0:
-            chosen = begins[-lines:]
-            os.lseek(descriptor, start + (chosen[0] if chosen else len(data)), os.SEEK_SET)
-            return len(chosen)
-        length *= 4
-    return 0
+        stop = len(data)
+        while (newline := data.rfind(b"\n", 0, stop)) >= 0:
+            if whole:
+                yield start + newline + 1, _head(data, newline + 1, stop, head)
+            head, whole, stop = b"", True, newline
+        head, end = _head(data, 0, stop, head), start
+    if whole:
+        yield 0, head
 
 
-def _beginnings(data: bytes, *, whole: bool) -> list[int]:
-    """Where lines of the container begin in a part of the file. Each ends with a file's line marked F."""
-    begins: list[int] = []
-    position, fresh = 0, whole
-    for line in data.split(b"\n")[:-1]:
-        fields = split_line(line)
-        if fields is not None:
-            if fresh:
-                begins.append(position)
-            fresh = not fields[2]
-        position += len(line) + 1
-    return begins
+def _head(data: bytes, start: int, stop: int, rest: bytes) -> bytes:
+    return (data[start : min(stop, start + _HEAD_BYTES)] + rest)[:_HEAD_BYTES]

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A log read from some line on, and further while it grows and is put aside."""
 
+import tracemalloc
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +41,15 @@ def text_of(path: Path, since: datetime | None = None, tail: int | None = None, 
 
 def numbers(text: str) -> list[int]:
     return [int(each.split()[-1]) for each in text.splitlines()]
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.fixture
@@ -164,3 +175,23 @@ def test_moments(text: str, moment: datetime) -> None:
 def test_no_moments(text: str) -> None:
     with pytest.raises(BadLogTime):
         parse_since(text, now=NOW)
+
+
+@pytest.mark.parametrize(("tail", "mark"), [(1, "P"), (1_000_000, "F")])
+def test_looking_for_the_end_takes_little_memory(log: Path, tail: int, mark: str) -> None:
+    """A container may write gigabytes before its log is put aside, and never end a line."""
+    write(log, *(line(number, "x" * 8000, mark=mark) for number in range(2000)))
+    assert peak_bytes(lambda: LogReader(log, tail=tail).close()) < 2 << 20
+
+
+def test_tail_with_lines_of_all_lengths(log: Path) -> None:
+    """Lines, and parts of lines, end everywhere in the blocks that are read."""
+    texts = [f"{'y' * (number * 977 % 70_000)} line {number}" for number in range(100)]
+    write(log, "damaged\n", *(
+        line(number, text[:5], mark="P") + line(number, text[5:]) if number % 3 == 0 else line(number, text)
+        for number, text in enumerate(texts)
+    ), "damaged too\n")  # fmt: skip
+    for tail in (1, 2, 7, 50, 99, 100, 101):
+        assert text_of(log, tail=tail).splitlines() == texts[-tail:]
+    write(log, line(100, "not whole")[:-1])
+    assert text_of(log, tail=1).splitlines() == texts[-1:]
