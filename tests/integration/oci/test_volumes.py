@@ -10,7 +10,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -399,6 +399,19 @@ def test_a_full_volume_fills_nothing_but_itself(show: Callable[..., Path], disk_
     view = show(_raw(disk_dir / "vol.raw", 9 * _MIB))
     with pytest.raises(Error, match="No space left"):
         _as_container("dd", "if=/dev/zero", f"of={view}/big", "bs=1M", "count=20")
+
+
+@pytest.mark.parametrize("block", [False, True])
+def test_errors_on_a_disk_never_stop_the_host(show: Callable[..., Path], disk_dir: Path, block: bool) -> None:
+    path = _raw(disk_dir / "vol.raw")
+    mount.unmount(show(path))
+    _gone(path)
+    run(("tune2fs", "-e", "panic", path), timeout_seconds=60)
+    with loop_device(os.fspath(path), read_only=False) if block else nullcontext(path) as place:
+        view = show(Path(place), block=block)
+        table = Path("/proc/self/mountinfo").read_text().splitlines()
+        assert ["errors=remount-ro" in line for line in table if f" {view} " in line] == [True]
+        mount.unmount(view)
 
 
 def test_block_devices(show: Callable[..., Path], disk_dir: Path) -> None:

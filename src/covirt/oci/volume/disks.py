@@ -40,6 +40,8 @@ _ALONE, _SHARED = ".alone", ".shared"
 _WAIT_SECONDS: Final = 10.0  # for the last run's mounts: they end a moment after its last process
 _LOCK_WAIT_SECONDS: Final = 0.5  # for the locks of a loop device that is being freed
 _LOOK_AGAIN_SECONDS: Final = 0.05
+_READERS: Final = "by containers that may only read it (one that writes starts first)"
+_OPTIONS: Final = "errors=remount-ro"  # whatever the superblock says: it may say that the host shall panic
 _KINDS: Final = {
     stat.S_IFDIR: "a directory",
     stat.S_IFLNK: "a symbolic link",
@@ -164,8 +166,9 @@ class Disks:
             else:
                 read_only = bool(os.statvfs(shared).f_flag & os.ST_RDONLY)
                 if read_only != disk.read_only and not (disk.read_only and disk.shareable):
-                    raise VolumeInUse(path=disk.path, where="by a container that may only read it" if read_only else
-                                      "by a container that writes to it")  # fmt: skip
+                    raise VolumeInUse(
+                        path=disk.path, where=_READERS if read_only else "by a container that writes to it"
+                    )
                 if not disk.shared:
                     raise VolumeInUse(path=disk.path, where="by containers that share it")
                 return shared
@@ -186,10 +189,10 @@ class Disks:
         flags = syscalls.MS_NODEV | syscalls.MS_NOSUID | (syscalls.MS_RDONLY if disk.read_only else 0)
         try:
             if disk.block:
-                syscalls.mount(os.fspath(opened.real), os.fspath(place), "ext4", flags)
+                syscalls.mount(os.fspath(opened.real), os.fspath(place), "ext4", flags, _OPTIONS)
                 return
             with loop_device_over(opened.descriptor, os.fspath(disk.path), read_only=disk.read_only) as device:
-                syscalls.mount(device, os.fspath(place), "ext4", flags)
+                syscalls.mount(device, os.fspath(place), "ext4", flags, _OPTIONS)
         except OSError as error:
             raise MountFailed(source=disk.path, target=place, reason=error.strerror) from error
 
