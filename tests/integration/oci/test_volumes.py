@@ -35,6 +35,7 @@ from covirt.oci.volume.errors import (
     VolumeInUse,
     VolumeMissing,
     VolumeTooSmall,
+    VolumeUnreadable,
 )
 from covirt.oci.volume.format import Formatter
 from covirt.oci.volume.superblock import read_superblock
@@ -399,6 +400,12 @@ def test_a_full_volume_fills_nothing_but_itself(show: Callable[..., Path], disk_
     view = show(_raw(disk_dir / "vol.raw", 9 * _MIB))
     with pytest.raises(Error, match="No space left"):
         _as_container("dd", "if=/dev/zero", f"of={view}/big", "bs=1M", "count=20")
+
+
+def test_a_disk_that_cannot_be_read_is_named(show: Callable[..., Path]) -> None:
+    path = Path("/proc", str(os.getpid()), "mem")  # a regular file by its type
+    with pytest.raises(VolumeUnreadable, match=f"{path} cannot be read: Invalid argument"):
+        show(path)
 
 
 @pytest.mark.parametrize("block", [False, True])

@@ -31,6 +31,7 @@ from covirt.oci.volume.errors import (
     UncleanReadOnlyVolume,
     VolumeInUse,
     VolumeMissing,
+    VolumeUnreadable,
 )
 from covirt.oci.volume.format import Formatter
 from covirt.oci.volume.lock import lock_disk
@@ -105,7 +106,7 @@ class Disks:
 
         During the block the caller clones what it needs of the mount, which lasts as long as such clones do. Raises
         VolumeMissing, NotADisk, ForeignDisk, VolumeTooSmall, BlankReadOnlyVolume, UncleanReadOnlyVolume, VolumeInUse,
-        VolumeDamaged, VolumeFormatFailed, MountFailed.
+        VolumeDamaged, VolumeFormatFailed, VolumeUnreadable, MountFailed.
         """
         try:
             with open_disk(disk) as opened, self._alone_with(opened):
@@ -184,8 +185,11 @@ class Disks:
 
     def _mount(self, opened: _Open, place: Path) -> None:
         disk = opened.disk
-        _claim(opened)
-        self._make_ready(opened)
+        try:
+            _claim(opened)
+            self._make_ready(opened)
+        except OSError as error:
+            raise VolumeUnreadable(path=disk.path, reason=error.strerror) from error
         flags = syscalls.MS_NODEV | syscalls.MS_NOSUID | (syscalls.MS_RDONLY if disk.read_only else 0)
         try:
             if disk.block:

@@ -9,6 +9,10 @@ class VolumeMissing(NotFound):
     template = "the disk {path} cannot be opened: {reason}; make it, for example with truncate, or correct the path"
 
 
+class VolumeUnreadable(Unavailable):
+    template = "the disk {path} cannot be read: {reason}; look for its errors in the kernel's log"
+
+
 class NotADisk(InvalidRequest):
     template = "{path} is {what}, and a volume is {wanted}; correct the path or the type in the XML"
 
