@@ -53,10 +53,13 @@ def make(release: str) -> None:
 
 
 def _mirror() -> str:
-    """The address that this machine's apt has for its release itself, not for updates of it."""
+    """The address that this machine's apt has for its release itself, not for updates of it. Raises Error."""
     listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)"], timeout_seconds=60)
     addresses = [line.split() for line in listed.stdout.decode().splitlines()]
-    return next(address for address, codename in addresses if "-" not in codename)
+    address = next((words[0] for words in addresses if len(words) == 2 and "-" not in words[1]), None)
+    if address is None:
+        raise Error(message="apt has no mirror of a release on this machine")
+    return address
 
 
 def main() -> int:
