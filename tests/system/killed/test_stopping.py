@@ -64,11 +64,38 @@ def test_reboot_is_brought_to_its_end(virtocid: Virtocid, runtime: FreezingRunti
     virtocid.wait_for_state("web", "running (booted)")
 
 
-def test_reboot_of_a_transient_domain_too(virtocid: Virtocid, runtime: FreezingRuntime) -> None:
+@pytest.mark.parametrize("step", ["before create", "after create", "before start", "after start"])
+def test_reboot_is_finished_from_its_second_half(virtocid: Virtocid, runtime: FreezingRuntime, step: str) -> None:
+    virtocid.run("web", runtime="freezing")
+    virtocid.wait_for_output("web", "serving")
+    number = virtocid.tell("domid", "web")
+    with killed_during(virtocid, runtime, step, "reboot", "web"):
+        pass
+    virtocid.start()
+    assert virtocid.state("web") == "running (booted)"
+    assert virtocid.tell("domid", "web") == number
+    virtocid.virsh("destroy", "web")
+    nothing_is_left(virtocid)
+
+
+def test_reboot_whose_second_start_fails(virtocid: Virtocid, runtime: FreezingRuntime) -> None:
+    virtocid.run("web", runtime="freezing")
+    virtocid.wait_for_output("web", "serving")
+    with killed_during(virtocid, runtime, "before create", "reboot", "web"):
+        runtime.kill()
+    with runtime.failing_at("create", "no more"):
+        virtocid.start()
+    assert virtocid.state("web") == "shut off (failed)"
+    assert told(virtocid).kind == "start_failed"
+    nothing_is_left(virtocid)
+
+
+@pytest.mark.parametrize("step", ["before delete", "before create", "after start"])
+def test_reboot_of_a_transient_domain_too(virtocid: Virtocid, runtime: FreezingRuntime, step: str) -> None:
     with virtocid.xml_file(domain_xml("once", runtime="freezing")) as path:
         virtocid.virsh("create", str(path))
     virtocid.wait_for_output("once", "serving")
-    with killed_during(virtocid, runtime, "before delete", "reboot", "once"):
+    with killed_during(virtocid, runtime, step, "reboot", "once"):
         pass
     virtocid.start()
     virtocid.wait_for_state("once", "running (booted)")

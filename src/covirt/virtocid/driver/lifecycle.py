@@ -38,6 +38,7 @@ from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import Starter
 from covirt.virtocid.driver.store import RunPhase, UserRequest
+from covirt.virtocid.driver.timer import boot_seconds
 from covirt.wire.constants import (
     AgentReason,
     AgentState,
@@ -59,6 +60,8 @@ _FIRST_REAL_TIME: Final = 32
 _LAST_SIGNAL: Final = 64
 # Requests after which it is to stay off.
 _STOPS: Final = (UserRequest.SHUTDOWN, UserRequest.DESTROY, UserRequest.DESTROY_GRACEFULLY)
+# Requests whose client has its answer before the container ends.
+_UNWATCHED: Final = (UserRequest.SHUTDOWN, UserRequest.REBOOT)
 # A mistake in the request keeps its own error; whatever else goes wrong in a start is told as a failed start.
 _REQUEST_ERRORS: Final = (InvalidRequest, NotFound, Denied, Unsupported)
 
@@ -72,6 +75,7 @@ class Lifecycle:
         self.restarts = Restarts(services, self._start_by_policy)
         self.endings = Endings(services, self._start_again, self.restarts)
         self.health = Health(services, ContainerChecker(executions), self._end_unhealthy)
+        self.endings.before_clean_up.append(lambda run: services.timer.cancel((run.uuid, "stop")))
 
     def close(self) -> None:
         """Restarts and health must be closed first, and the services' timer and watcher stopped."""
@@ -161,7 +165,7 @@ class Lifecycle:
         what was changed in the definition only waits for the next start.
         """
         config = complete_definition(without_run_names(run.config), generated_name_prefix=self._services.root.id)
-        again = self._starter.start(domain, config, paused=False, domain_id=run.domain_id)
+        again = self._starter.start(domain, config, paused=False, domain_id=run.domain_id, rebooting=True)
         self._running(domain, again)
         self._agent_answers(domain)
 
@@ -283,7 +287,24 @@ class Lifecycle:
                 )  # it has not run: nothing could catch a signal
             if run.paused:
                 run = self._thaw(domain, run)
-            return self._end(domain, run, request, signal_number(run.stop_signal or _DEFAULT_STOP_SIGNAL))
+            run = self._end(domain, run, request, signal_number(run.stop_signal or _DEFAULT_STOP_SIGNAL))
+            if request in _UNWATCHED:
+                self._warn_later(domain, run)
+            return run
+
+    def _warn_later(self, domain: Domain, run: Run) -> None:
+        """Nobody waits for the end of a shutdown, so that a container that takes no notice is told of in the log."""
+        seconds = self._services.stop_seconds(run.config)
+
+        def warn() -> None:
+            present = domain.run
+            if present is not None and present.run_number == run.run_number and present.request in _UNWATCHED:
+                log.warning(
+                    "The container runs on, %g s after %s; to end it by force: virsh destroy %s domain=%s uuid=%s",
+                    seconds, run.stop_signal or _DEFAULT_STOP_SIGNAL, domain.name, domain.name, domain.uuid,
+                )  # fmt: skip
+
+        self._services.timer.at((domain.uuid, "stop"), boot_seconds() + seconds, warn)
 
     def _kill(self, domain: Domain, request: UserRequest, job: str) -> Run | None:
         """As _ask_to_stop()."""

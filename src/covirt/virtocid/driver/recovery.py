@@ -3,7 +3,8 @@
 """After a restart of the daemon: find every domain and every run again, without asking a runtime.
 
 A run whose processes live is adopted. One that ended meanwhile gets its true cause from the exit file. What was half
-made is removed, what was half removed is removed to its end. A record of an earlier boot ended with its host.
+made is removed (and made again for a reboot), what was half removed is removed to its end. A record of an earlier
+boot ended with its host.
 """
 
 import logging
@@ -125,6 +126,8 @@ class Recovery:
         elif self._ended(run):
             domain.update(run=run)
             return domain, run
+        elif run.rebooting and run.boot_id == self._services.boot_id:
+            return domain, self._back_to_its_end(domain, run)
         else:
             self._undo(domain, run)
         return None
@@ -133,6 +136,13 @@ class Recovery:
         """It ran, and ended while nobody looked or in the middle of its clean-up: its exit file tells the rest."""
         ran = run.phase in (RunPhase.RUNNING, RunPhase.STOPPING) and run.container is not None
         return ran and run.boot_id == self._services.boot_id
+
+    def _back_to_its_end(self, domain: Domain, run: Run) -> Run:
+        """A half-made start of a reboot, as the end of the run before it, whose handling starts it again."""
+        ended = replace(run, phase=RunPhase.STOPPING, request=UserRequest.REBOOT)
+        cause = domain.facts.last_stop or StopCause(kind=StopKind.SHUTDOWN, when=now_text())
+        domain.update(run=ended, run_number=run.run_number, last_stop=cause)
+        return ended
 
     def _as_it_is(self, run: Run) -> Run:
         """A pause is on record before it begins until after it is over: only the runtime knows whether it is so."""

@@ -52,6 +52,7 @@ class Run:
     stop_signal: str | None = None  # the XML's or the image's, which may be out of reach when it is needed
     paused: bool = False
     resumed: bool = False
+    rebooting: bool = False
     device_change: DeviceChange | None = None
     hot_mounts: tuple[HotMount, ...] = ()
     health: HealthPlan | None = None
@@ -136,6 +137,7 @@ class Run:
             stop_signal=self.stop_signal,
             paused=self.paused,
             resumed=self.resumed,
+            rebooting=self.rebooting,
             limits_changing=self.limits_changing,
             persistent=self.persistent,
             device_change=self.device_change,
@@ -170,6 +172,7 @@ def run_of(record: RunRecord, directory: Path) -> Run:
         stop_signal=record.stop_signal,
         paused=record.paused,
         resumed=record.resumed,
+        rebooting=record.rebooting,
         device_change=record.device_change,
         hot_mounts=record.hot_mounts,
         health=None if record.health is None else HealthPlan.from_json(record.health),

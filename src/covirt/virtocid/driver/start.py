@@ -84,7 +84,9 @@ class Starter:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def start(self, domain: Domain, config: DomainConfig, *, paused: bool, domain_id: int) -> Run:
+    def start(
+        self, domain: Domain, config: DomainConfig, *, paused: bool, domain_id: int, rebooting: bool = False
+    ) -> Run:
         """Run the domain; returns its run, which waits in phase created when ``paused``. Undone on failure."""
         services = self._services
         try:
@@ -93,7 +95,7 @@ class Starter:
             raise StillLeft(name=domain.name, reason=error) from error
         with undo_on_failure() as undo:
             start = self._prepare(domain, config, domain_id, undo)
-            run = start.run
+            run = replace(start.run, rebooting=rebooting)
             undo.add(f"forget run {run.container_id}", lambda: services.runs.remove(run.uuid))
             undo.add(f"clean up run {run.container_id}", lambda: clean_up(services, run))
             services.runs.save(run.record)
@@ -106,7 +108,7 @@ class Starter:
             if paused:
                 return created
             start.runtime.start(run.container_id)
-            running = replace(created, phase=RunPhase.RUNNING)
+            running = replace(created, phase=RunPhase.RUNNING, rebooting=False)
             services.runs.save(running.record)
             return running
 
@@ -299,16 +301,18 @@ def _clean_up_steps(services: Services, run: Run, cgroup: RunCgroup) -> list[tup
     ]
     steps.append(("release interface names", lambda: services.network.release(run.container_id)))
     steps.append(("remove bundle", lambda: services.bundles.remove(run.bundle)))
-    steps.append(("remove run directory", lambda: _remove_run_directory(run.directory)))
+    steps.append(("remove run directory", lambda: _remove_run_directory(services, run.directory)))
     return steps
 
 
-def _remove_run_directory(directory: Path) -> None:
-    """All but the bundle: if that could not be removed, mounts may lie below it."""
+def _remove_run_directory(services: Services, directory: Path) -> None:
+    """All but the record, since the run's end is still to be handled, and the bundle: if that could not be removed,
+    mounts may lie below it.
+    """
     if not directory.exists():
         return
     for entry in directory.iterdir():
-        if entry.name != BUNDLE:
+        if entry.name != BUNDLE and not services.runs.is_record(entry):
             remove_tree(entry)
     if not any(directory.iterdir()):
         directory.rmdir()

@@ -31,6 +31,7 @@ _READABLE: Final = range(1, _VERSION + 1)
 _REMOVED: Final = ".removed-"
 _RUNNING: Final = "running"
 _HEALTH: Final = "health.json"
+_RUN: Final = "run.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ class RunRecord:
     stop_signal: str | None = None
     paused: bool = False
     resumed: bool = False  # it was paused before, which is a reason of libvirt's
+    rebooting: bool = False  # not running yet: the second half of a reboot, which a successor begins anew
     limits_changing: bool = False  # a change of limits is under way, and is undone if nobody finishes it
     persistent: bool = True  # False: the domain ends with this run
     device_change: DeviceChange | None = None
@@ -253,7 +255,7 @@ class RunStore:
     def load_all(self) -> tuple[tuple[RunRecord, ...], tuple[BrokenRecord, ...]]:
         """All runs, those of an earlier boot too, and the files that are none."""
         make_directory(self._directory)
-        records, broken = _load(self._directory, "run.json", _run_from_json)
+        records, broken = _load(self._directory, _RUN, _run_from_json)
         return tuple(records), tuple(broken)
 
     def save(self, record: RunRecord) -> None:
@@ -264,7 +266,7 @@ class RunStore:
         value["device_change"] = record.device_change and asdict(record.device_change)
         value["hot_mounts"] = [asdict(each) for each in record.hot_mounts]
         self.make_directory(record.uuid)
-        write_json(self.directory(record.uuid) / "run.json", value, version=_VERSION, durable=False)
+        write_json(self.directory(record.uuid) / _RUN, value, version=_VERSION, durable=False)
 
     def save_health(self, uuid: UUID, state: Mapping[str, object]) -> None:
         """How a run does, beside its record; it goes with the run's directory, which must be there."""
@@ -277,10 +279,14 @@ class RunStore:
         except (InvalidRequest, OSError):
             return None
 
+    def is_record(self, path: Path) -> bool:
+        """Whether this file is a run's record, which goes by remove() and after everything else."""
+        return path.name == _RUN
+
     def remove(self, uuid: UUID) -> None:
         """Forget a run; its directory goes when nothing else is in it (mounts make recursion too dangerous)."""
         with suppress(FileNotFoundError):
-            (self.directory(uuid) / "run.json").unlink()
+            (self.directory(uuid) / _RUN).unlink()
         with suppress(OSError):
             self.directory(uuid).rmdir()
 
@@ -408,6 +414,7 @@ def _run_from_json(uuid: UUID, fields: _Fields) -> RunRecord:
         stop_signal=fields.optional("stop_signal", str),
         paused=bool(fields.optional("paused", bool)),
         resumed=bool(fields.optional("resumed", bool)),
+        rebooting=bool(fields.optional("rebooting", bool)),
         limits_changing=bool(fields.optional("limits_changing", bool)),
         persistent=fields.required("persistent", bool),
         device_change=_device_change(fields),

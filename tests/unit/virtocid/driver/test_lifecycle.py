@@ -177,6 +177,21 @@ def test_a_graceful_destroy_gives_up_without_harm(host: FakeHost) -> None:
     assert domain.active
 
 
+def test_a_shutdown_that_nobody_heeds_is_told_in_the_log(host: FakeHost, caplog: pytest.LogCaptureFixture) -> None:
+    domain = host.run("one", STUBBORN, settings="<covirt:stop timeout='1'/>")
+    host.driver.lifecycle.shutdown(domain)
+    wait_until(lambda: "runs on" in caplog.text, what="the warning")
+    assert "1 s after SIGTERM; to end it by force: virsh destroy one" in caplog.text
+    assert domain.active
+
+
+def test_a_shutdown_that_is_heeded_leaves_nothing_to_wait_for(host: FakeHost) -> None:
+    domain = host.run("one", settings="<covirt:stop timeout='3600'/>")
+    host.driver.lifecycle.shutdown(domain)
+    host.wait_until_off(domain)
+    wait_until(lambda: "virtocid-timer" not in (thread.name for thread in threading.enumerate()), what="its end")
+
+
 def test_the_stop_signal_of_the_definition(host: FakeHost) -> None:
     domain = host.run("one", DECIDES, settings="<covirt:stop signal='SIGUSR1'/>")
     host.driver.lifecycle.shutdown(domain)
