@@ -13,18 +13,15 @@ from typing import Final
 from covirt.common.errors import Error
 from covirt.common.process import Argument, run
 from tools.vm.disk import REPOSITORY, SUITES, disk_of
+from tools.vm.installation import documented
 from tools.vm.machine import Machine, boot, cpu_count
 
 _SOURCE: Final = "/root/covirt"
 _INSTALL: Final = f"""set -e
 /opt/covirt/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall {_SOURCE}/*.whl
-ln -sf /opt/covirt/bin/virtocid /opt/covirt/bin/virtocid-image /usr/bin/
-install -m 644 {_SOURCE}/packaging/systemd/virtocid.service /etc/systemd/system/
-install -D -m 644 {_SOURCE}/packaging/sysusers/covirt.conf /etc/sysusers.d/covirt.conf
-systemd-sysusers
-systemctl daemon-reload
-systemctl enable --quiet --now virtocid || (journalctl -u virtocid >&2; exit 1)
-"""
+cd {_SOURCE}
+trap 'journalctl --no-pager -u virtocid >&2' ERR
+{documented("service")}"""
 _FACTS: Final = """. /etc/os-release
 echo "$PRETTY_NAME, kernel $(uname -r), systemd $(systemctl --version | sed -n 's/^systemd \\([0-9]*\\).*/\\1/p'), \
 $(stat -f -c %T /sys/fs/cgroup), LSM $(cat /sys/kernel/security/lsm)"

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from covirt.common.process import Argument, run
+from tools.vm.installation import packages
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SUITES: Final[Mapping[str, str]] = {"bookworm": "3.11", "trixie": "3.13"}  # Debian 12 and 13, and their Python
 _DEBIAN_PACKAGES: Final = (
-    "linux-image-cloud-amd64 initramfs-tools zstd systemd-sysv systemd-resolved systemd-container dbus udev kmod",
-    "procps apparmor openssh-server iproute2 iputils-ping nftables python3 python3-venv python3-libvirt",
-    "runc crun conmon skopeo umoci erofs-utils e2fsprogs golang-github-containers-common catatonit udhcpc uidmap",
-    "busybox-static libvirt-clients",
+    "linux-image-cloud-amd64 initramfs-tools zstd systemd-sysv systemd-resolved dbus udev kmod",
+    "procps apparmor openssh-server iputils-ping python3-libvirt busybox-static",
+    *packages(),
 )
 _PYTHON_PACKAGES: Final = (
     "click lxml prometheus-client pyroute2 rich markdown-it-py mdurl pygments",  # covirt's own, and what they need

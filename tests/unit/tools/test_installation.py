@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""docs/install.md names what there is, and the virtual machine of ./dev vm is installed by it."""
+
+import re
+import tomllib
+
+import pytest
+
+from tools.pages import DOCS
+from tools.vm import disk
+from tools.vm.__main__ import _INSTALL
+from tools.vm.installation import PAGE, documented, packages
+
+_REPOSITORY = DOCS.parent
+
+
+def test_the_machine_has_the_packages_of_the_page() -> None:
+    assert {"conmon", "skopeo", "libvirt-clients"} <= set(packages())
+    assert not [word for word in packages() if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word)]
+    assert set(packages()) <= set(" ".join(disk._DEBIAN_PACKAGES).split())
+
+
+def test_developers_have_them_too() -> None:
+    """But for Python itself, and for systemd's, which their namespaces have no use for."""
+    present = set(re.findall(r"[a-z0-9.+-]+", (_REPOSITORY / "dev").read_text()))
+    assert set(packages()) - present <= {"python3", "systemd-container"}
+
+
+def test_the_machine_runs_the_commands_of_the_page() -> None:
+    assert documented("service") in _INSTALL
+    assert "systemctl enable --now virtocid" in _INSTALL
+
+
+def test_every_file_of_packaging_is_installed_and_removed_again() -> None:
+    installing, _, removing = PAGE.read_text().partition("## Uninstall")
+    for path in (path for path in (_REPOSITORY / "packaging").rglob("*") if path.is_file()):
+        assert f" {path.relative_to(_REPOSITORY)} " in installing
+        assert path.name in removing
+
+
+def test_every_program_gets_into_the_path() -> None:
+    scripts = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    assert all(name.startswith("virtocid") for name in scripts)
+    assert "ln -sf /opt/covirt/bin/virtocid* /usr/bin/" in documented("service")
+
+
+def test_a_block_that_is_gone_is_missed() -> None:
+    with pytest.raises(LookupError, match="no block below <!-- tools/vm: gone -->"):
+        documented("gone")
