@@ -17,6 +17,7 @@ _CHUNK_BYTES: Final = 1 << 16
 _JOIN_SECONDS: Final = 10.0
 _LAST_READS: Final = 64  # more than any pipe holds
 _MOST_FINISHED: Final = 16  # whose end nobody asked for: the oldest are forgotten
+_MOST_FINISHED_BYTES: Final = 8 << 20  # of their output; the newest is kept in any case
 
 
 class Collected:
@@ -30,6 +31,10 @@ class Collected:
     @property
     def data(self) -> bytes:
         return bytes(self._data)
+
+    @property
+    def kept_bytes(self) -> int:
+        return len(self._data)
 
     def add(self, data: bytes) -> None:
         room = self._limit_bytes - len(self._data)
@@ -66,6 +71,10 @@ class CapturedProcess:
     def end(self) -> ExecEnd | None:
         """How it ended; None while it runs. All of its output is collected by then."""
         return self._end
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(output.kept_bytes for output in {self.out, self.err})
 
     def close(self) -> None:
         """Kill it when it still runs, and wait until nothing of it is left here."""
@@ -146,9 +155,7 @@ class Processes:
         with self._lock:
             self._known[pid] = process
             self._captures[pid] = captures
-            finished = [number for number, each in self._known.items() if each.end is not None]
-            for number in finished[:-_MOST_FINISHED]:
-                self._drop(number)
+            self._forget_old()
             closed = self._closed
         if closed:
             process.close()
@@ -170,6 +177,14 @@ class Processes:
             processes = list(self._known.values())
         for process in processes:
             process.close()
+
+    def _forget_old(self) -> None:
+        finished = [number for number, each in self._known.items() if each.end is not None]
+        kept_bytes = 0
+        for place, number in enumerate(reversed(finished)):
+            kept_bytes += self._known[number].kept_bytes
+            if place >= _MOST_FINISHED or (place and kept_bytes > _MOST_FINISHED_BYTES):
+                self._drop(number)
 
     def _drop(self, pid: int) -> None:
         del self._known[pid], self._captures[pid]
