@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where runs are put with and without systemd; systemd's programs are scripts, the v2 tree is a directory."""
 
+import errno
 import logging
 from pathlib import Path
 
@@ -152,6 +153,26 @@ def test_what_is_not_configured_any_more_is_taken_back_from_systemd(
     layout = v2(tree) if version == 2 else v1(tree)
     SystemdSupervisor("abcdef", layout).limit_slice(SliceResources())
     assert (tree / "call").read_text().splitlines()[-len(expected) :] == expected
+
+
+def test_a_limit_that_the_kernel_refuses_keeps_no_other_off(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As v1 does with less memory than is in use."""
+    written: list[tuple[str, str]] = []
+
+    def write(path: str, text: str) -> None:
+        if "memory" in path:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        written.append((Path(path).name, text))
+
+    layout = CgroupLayout(
+        version=1, hierarchies={"pids": str(tree / "pids"), "memory": str(tree / "memory")}, unified=None
+    )
+    monkeypatch.setattr("covirt.oci.cgroup_tree._write", write)
+    CgroupTree(layout).limit("/slice", SliceResources(memory_limit_bytes=1, pids_limit=9))
+    assert ("pids.max", "9") in written
+    assert "memory.limit_in_bytes value=1: more is in use" in caplog.text
 
 
 def test_operations_that_systemd_cannot_limit_are_told(
