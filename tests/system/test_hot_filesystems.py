@@ -3,6 +3,7 @@
 """File systems that come and go while a container runs, also while it does what it can against it."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,19 @@ import libvirt
 import pytest
 
 from covirt.common.process import run
-from tests.support.hotplug import OBEDIENT, attach, detach, inside, mounts_inside, refusal, root_of, targets
+from covirt.oci.hot_mount import container_mounts
+from covirt.oci.processes import ProcessIdentity, process_start_time
+from tests.support.hotplug import (
+    OBEDIENT,
+    attach,
+    container_pid,
+    detach,
+    inside,
+    mounts_inside,
+    refusal,
+    root_of,
+    targets,
+)
 from tests.support.listener import listening
 from tests.support.roots import new_directory
 from tests.support.traces import traces_of_runs
@@ -201,6 +214,29 @@ class TestHostile:
         assert traces_of_runs(virtocid.root) == [
             trace for trace in traces_of_runs(virtocid.root) if "hot" not in trace
         ]
+
+    @pytest.mark.parametrize("link", ["/", "/proc", "/proc/sys", "/sys/fs/cgroup", "/dev"])
+    def test_link_to_a_place_that_is_not_free(self, virtocid: Virtocid, shown: Path, link: str) -> None:
+        """Whatever enters the container later would believe what the container shows it there."""
+        virtocid.run("web", OBEDIENT)
+        inside(virtocid, f"ln -s {link} /link")
+        before = targets(virtocid), traces_of_runs(virtocid.root)
+        assert f"a link leads to {link}" in refusal(virtocid, "attach-device", directory(shown, "/link"))
+        assert (targets(virtocid), traces_of_runs(virtocid.root)) == before
+
+    def test_link_in_place_of_a_directory_that_is_to_be_removed(self, virtocid: Virtocid, shown: Path) -> None:
+        """Removed with the rights of the container's root and no others, wherever a link leads by then."""
+        (shown / "theirs/empty").mkdir(parents=True)
+        os.chown(shown / "theirs", 1000, 1000)
+        virtocid.run("web", OBEDIENT)
+        attach(virtocid, directory(shown, "/data"))
+        inside(virtocid, "ln -s /data/theirs /link; mkdir -p /own/empty")
+        pid, owner = container_pid(virtocid, "web"), root_of(virtocid).stat()
+        with container_mounts(ProcessIdentity(pid=pid, start_time=process_start_time(pid))) as mounts:
+            for path in ("/link/empty", "/own/empty"):
+                mounts.remove_directories((path,), uid=owner.st_uid, gid=owner.st_gid)
+        assert (shown / "theirs/empty").exists()
+        assert not (root_of(virtocid) / "own/empty").exists()
 
     def test_link_to_nowhere_and_file(self, virtocid: Virtocid, shown: Path) -> None:
         virtocid.run("web", OBEDIENT)

@@ -25,6 +25,8 @@ _DIRECTORY: Final = os.O_PATH | os.O_DIRECTORY
 _MOST_HOLDERS: Final = 3  # named in a message
 _MOST_DESCRIPTORS: Final = 4096  # looked at for one process
 _NAME_CHARACTERS: Final = 15  # of a process, as the kernel keeps it
+_RESERVED: Final = ("/proc", "/sys", "/dev")
+_FREE: Final = ("/dev/shm",)  # noqa: S108 - the container's
 _REASONS: Final = {
     errno.ENOTDIR: "it is not a directory",
     errno.ELOOP: "a link to a process's files leads there",
@@ -96,35 +98,65 @@ class ContainerMounts:
 
             _in_a_thread(make)
 
-    def remove_directories(self, paths: Iterable[str]) -> None:
-        """Remove what make_directories() made, as far as nothing is in it."""
+    def remove_directories(self, paths: Iterable[str], *, uid: int, gid: int) -> None:
+        """Remove what make_directories() made, with the same rights and as far as nothing is in it.
+
+        A link may have taken the place of any of them meanwhile.
+        """
         for path in reversed(tuple(paths)):
-            with contextlib.suppress(OSError), self._opened(os.path.dirname(path)) as parent:
-                os.rmdir(os.path.basename(path), dir_fd=parent)
+            with contextlib.suppress(OSError):
+                self._remove_directory(PurePosixPath(path), uid, gid)
+
+    def _remove_directory(self, path: PurePosixPath, uid: int, gid: int) -> None:
+        with self._opened(os.fspath(path.parent)) as parent:
+
+            def remove() -> None:
+                syscalls.act_as_user(uid, gid)
+                os.rmdir(path.name, dir_fd=parent)
+
+            _in_a_thread(remove)
 
     def attach(self, tree: int, target: str) -> None:
-        """Mount a detached mount at an existing directory. Raises TargetUnusable."""
+        """Mount a detached mount at an existing directory. Raises TargetUnusable.
+
+        Never over what every container has of its own: a runtime that enters it later believes what it reads there.
+        """
         try:
             with self._opened(target) as place:
+                found = self._path_inside(place)
+                if found == "/" or (_reserved(found) and found not in _FREE):
+                    raise TargetUnusable(target=target, reason=f"a link leads to {found}")
                 self._inside(lambda: syscalls.attach_mount_on(tree, place))
         except OSError as error:
             raise _unusable(target, error) from error
 
     def has(self, number: int) -> bool:
         """Whether a mount with this number is anywhere in the container."""
+
+        def look(own: int) -> bytes:
+            with open(os.open("mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=own), "rb", buffering=0) as table:
+                return table.readall() or b""
+
+        return any(line.partition(b" ")[0] == b"%d" % number for line in self._seen(look).splitlines())
+
+    def _path_inside(self, place: int) -> str:
+        """Where an open directory is, as the container sees it; nobody can rename what is mounted."""
+        return os.fsdecode(self._seen(lambda own: os.readlink(b"fd/%d" % place, dir_fd=own)))
+
+    def _seen(self, look: Callable[[int], bytes]) -> bytes:
+        """What ``look`` finds, given the host's /proc/thread-self, in a thread that is in the namespace."""
         found: list[bytes] = []
 
-        def look() -> None:
+        def enter_and_look() -> None:
             own = os.open("/proc/thread-self", _DIRECTORY | os.O_CLOEXEC)
             try:
                 _enter(self._namespace)
-                with open(os.open("mountinfo", os.O_RDONLY | os.O_CLOEXEC, dir_fd=own), "rb", buffering=0) as table:
-                    found.append(table.readall() or b"")
+                found.append(look(own))
             finally:
                 os.close(own)
 
-        _in_a_thread(look)
-        return any(line.partition(b" ")[0] == b"%d" % number for line in found[0].splitlines())
+        _in_a_thread(enter_and_look)
+        return found[0]
 
     def find(self, target: str) -> MountFacts | None:
         """The topmost mount at ``target``, or None when there is none."""
@@ -231,6 +263,10 @@ def detached_memory(*, size_bytes: int | None, read_only: bool, uid: int, gid: i
 def _enter(namespace: int) -> None:
     syscalls.unshare(syscalls.CLONE_FS)  # or every thread would get the container's root directory
     syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNS)
+
+
+def _reserved(path: str) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in _RESERVED)
 
 
 def _unmount_in(directory: int, name: str) -> None:

@@ -19,6 +19,7 @@ from covirt.common.errors import Error
 from covirt.common.stop_cause import StopCause, StopKind
 from covirt.oci.monitor import RunEnd, log_tail, read_end
 from covirt.virtocid.driver.domain import Domain
+from covirt.virtocid.driver.errors import DomainBusy, NoSuchDomain
 from covirt.virtocid.driver.health_plan import HealthState
 from covirt.virtocid.driver.records import domain_record
 from covirt.virtocid.driver.restart_policy import RestartState
@@ -27,11 +28,13 @@ from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.start import clean_up
 from covirt.virtocid.driver.store import RunPhase, UserRequest
+from covirt.virtocid.driver.timer import boot_seconds
 from covirt.wire.constants import AgentReason, AgentState, LifecycleEvent, MetadataType
 
 log = logging.getLogger(__name__)
 
 _LOG_TAIL_LINES: Final = 10
+_BUSY_SECONDS: Final = 5.0
 _RESTARTS: Final = (UserRequest.REBOOT, UserRequest.RESET)
 _DESTROYS: Final = (UserRequest.DESTROY, UserRequest.DESTROY_GRACEFULLY, UserRequest.RESET)
 # What an end is that was asked for by a signal, when the container did end.
@@ -99,12 +102,17 @@ class Endings:
     def _guarded(self, domain: Domain, run: Run) -> None:
         try:
             self.ended(domain, run)
+        except DomainBusy:  # for long, by a disk that hangs for one: let the workers see to others meanwhile
+            again = boot_seconds() + _BUSY_SECONDS
+            self._services.timer.at((domain.uuid, "end"), again, lambda: self._submit(domain, run))
+        except NoSuchDomain:
+            log.debug("The domain of a run that ended is gone container=%s", run.container_id)
         except Exception:  # a thread top: the end of one domain must not silence those of others
             log.exception("Handling the end of a run failed container=%s", run.container_id)
 
     def ended(self, domain: Domain, run: Run) -> None:
-        """Handle the end of this run, once."""
-        with domain.job("its end", wait_seconds=300.0):
+        """Handle the end of this run, once. Raises DomainBusy, NoSuchDomain."""
+        with domain.job("its end", wait_seconds=_BUSY_SECONDS):
             present = domain.run
             if present is None or present.run_number != run.run_number:
                 return

@@ -22,7 +22,7 @@ from covirt.virtocid.driver.health_checks import Checker
 from covirt.virtocid.driver.health_plan import BadHealthRecord, CheckResult, HealthPlan, HealthState, HealthStatus
 from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
-from covirt.virtocid.driver.store import RunPhase
+from covirt.virtocid.driver.store import RunPhase, UserRequest
 from covirt.virtocid.driver.timer import boot_seconds
 from covirt.virtocid.workers import WorkerPool
 from covirt.wire.constants import MetadataType
@@ -34,6 +34,7 @@ _SLOW_WORKERS: Final = 4
 _SLOW_SECONDS: Final = 3.0
 _BUSY_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 2.0
+_AGAIN_SECONDS: Final = 10.0
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -185,17 +186,23 @@ class Health:
         return True
 
     def _end_unhealthy(self, domain: Domain, run_number: int) -> None:
-        """By its stop signal, and by force when that takes too long."""
-        seconds = self._services.stop_seconds(domain.config)
+        """By its stop signal, and by force when that takes too long.
+
+        Once the wish is on record nobody else has it any more, so from there on this does not give up.
+        """
         try:
-            if self._end(domain, run_number, kill=False) is None:
-                return
-        except (DomainBusy, NoSuchDomain) as error:  # the next check finds the same, if there is one
-            log.info("An unhealthy container is not ended yet domain=%s: %s", domain.name, error)
+            self._end(domain, run_number, kill=False)
+        except NoSuchDomain:
             return
         except Error as error:
             log.warning("An unhealthy container could not be asked to end domain=%s: %s", domain.name, error)
+        run = domain.run
+        if run is None or run.run_number != run_number or run.request is not UserRequest.HEALTH:
+            return  # it is over, or a user's; or the next check finds the same
         log.warning("Domain is unhealthy and is ended domain=%s uuid=%s", domain.name, domain.uuid)
+        self._kill_later(domain, run_number, self._services.stop_seconds(run.config))
+
+    def _kill_later(self, domain: Domain, run_number: int, seconds: float) -> None:
         self._services.timer.at(
             (domain.uuid, "health-kill"),
             boot_seconds() + seconds,
@@ -208,7 +215,10 @@ class Health:
         except NoSuchDomain:
             return
         except Error as error:
-            log.error("An unhealthy container could not be killed domain=%s: %s", domain.name, error)
+            log.error(
+                "An unhealthy container could not be killed; it is tried again domain=%s: %s", domain.name, error
+            )
+            self._kill_later(domain, run_number, _AGAIN_SECONDS)
 
 
 def message(domain: Domain) -> str | None:

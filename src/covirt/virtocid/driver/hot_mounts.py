@@ -190,7 +190,8 @@ class HotMounts:
             if found is None or found.mount_id != hot.mount_id:
                 raise MountCovered(target=self._target(run, device))
             self._unmount(run, device, inside, found)
-        inside.remove_directories(hot.made)
+        owner = id_map(run.config, run.first_id)
+        inside.remove_directories(hot.made, uid=owner.host_uid(0), gid=owner.host_gid(0))
 
     def _unmount(self, run: Run, device: Mounted, inside: ContainerMounts, found: MountFacts) -> None:
         processes = self._services.supervisor.adopt(run.container_id).processes()

@@ -116,7 +116,10 @@ class Restarts:
         """Start it if that is still to be: meanwhile a user may have started, stopped or changed it."""
         facts = domain.facts
         due = facts.restart.due_seconds
-        if domain.active or not domain.persistent or due is None or due > boot_seconds():
+        if domain.active or not domain.persistent or due is None:
+            return
+        if due > boot_seconds():  # it ran meanwhile and ended once more: that is another wait
+            self.arm(domain)
             return
         if facts.last_stop is None or not rule_of(facts.config).wants(facts.last_stop):
             self._forget(domain)

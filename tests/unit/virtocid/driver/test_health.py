@@ -16,7 +16,7 @@ from covirt.common.root import Root
 from covirt.common.stop_cause import StopKind
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model_health import Check
-from covirt.virtocid.driver.errors import BadArgument, NoMetadata
+from covirt.virtocid.driver.errors import BadArgument, DomainBusy, NoMetadata
 from covirt.virtocid.driver.health import Health
 from covirt.virtocid.driver.health_plan import CheckResult, HealthStatus
 from covirt.virtocid.driver.run import Run
@@ -124,6 +124,24 @@ def test_one_that_does_not_end_when_asked_is_killed_and_stays_off(host: FakeHost
     assert domain.facts.restart.due_seconds is None
 
 
+def test_a_kill_that_fails_is_tried_again(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its domain may be busy in just that moment, and nobody else would end it."""
+    monkeypatch.setattr("covirt.virtocid.driver.health._AGAIN_SECONDS", 0.1)
+    health, killed = host.driver.lifecycle.health, []
+    end = health._end
+
+    def busy_once(domain: Domain, run_number: int, *, kill: bool) -> Run | None:
+        killed.append(kill)
+        if killed.count(True) == 1:
+            raise DomainBusy(name=domain.name, job="a test", seconds=0)
+        return end(domain, run_number, kill=kill)
+
+    monkeypatch.setattr(health, "_end", busy_once)
+    settings = "<covirt:stop timeout='1'/>" + checked("false", more="on-unhealthy='stop'")
+    host.wait_until_off(host.run("one", STUBBORN, settings=settings))
+    assert killed.count(True) == 2
+
+
 def test_a_users_request_is_not_taken_over(host: FakeHost) -> None:
     settings = "<covirt:stop timeout='1'/>" + checked("false", interval=0.5, more="on-unhealthy='restart'")
     domain = host.run("one", STUBBORN, settings=settings)
@@ -226,7 +244,8 @@ def test_the_next_daemon_goes_on(root_dir: Root, tmp_path: Path) -> None:
     assert not os.path.exists(directory)
 
 
-def test_the_next_daemon_ends_what_the_last_one_could_not(root_dir: Root) -> None:
+@pytest.mark.parametrize("paused", [False, True])
+def test_the_next_daemon_ends_what_the_last_one_could_not(root_dir: Root, paused: bool) -> None:
     write_image(root_dir)
     settings = "<covirt:stop timeout='5000'/>" + checked("false", more="on-unhealthy='stop'")
     with fake_host(root_dir) as host:
@@ -234,6 +253,8 @@ def test_the_next_daemon_ends_what_the_last_one_could_not(root_dir: Root) -> Non
         wait_until(
             lambda: domain.run is not None and domain.run.request_sent, timeout_seconds=SECONDS, what="the request"
         )
+        if paused:
+            host.driver.lifecycle.suspend(domain)
         short = domain.run
         assert short is not None
         # As if the time were nearly over: the next daemon gives it the time of its own anew.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a start, a stop and their failures leave in state, cause, events and on disk."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -327,3 +328,26 @@ def test_a_busy_domain_does_not_delay_another(host: FakeHost) -> None:
         host.driver.lifecycle.start(other, paused=False)
         host.driver.lifecycle.destroy(other, graceful=False)
         assert time.monotonic() - began < 30  # what it would wait for the job
+
+
+def test_ends_of_busy_domains_do_not_keep_others_from_theirs(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than there are workers; and they are handled in their turn, however long it takes."""
+    monkeypatch.setattr("covirt.virtocid.driver.ending._BUSY_SECONDS", 0.05)
+    busy = [host.run(f"busy{number}") for number in range(9)]
+    other = host.run("other")
+    with contextlib.ExitStack() as held:
+        for domain in busy:
+            held.enter_context(domain.job("a disk that hangs"))
+        for domain in (*busy, other):
+            kill_first_process(domain)
+        host.wait_until_off(other)
+        assert all(domain.active for domain in busy)
+    for domain in busy:
+        host.wait_until_off(domain)
+        assert cause(domain) is StopKind.SIGNALED
+
+
+def kill_first_process(domain: Domain) -> None:
+    container = present(domain).container
+    assert container is not None
+    os.kill(container.pid, signal.SIGKILL)

@@ -79,6 +79,15 @@ def test_a_good_run_begins_anew(host: FakeHost) -> None:
     host.wait_until_off(domain)
 
 
+def test_a_call_that_comes_too_early_waits_on(host: FakeHost) -> None:
+    """One that found the domain busy is called again, and has taken the place of a later wait by then."""
+    domain = fails_once(host)
+    host.services.timer.cancel((domain.uuid, "restart"))
+    host.driver.lifecycle.restarts._guarded(domain)
+    assert (domain.uuid, "restart") in host.services.timer._schedule._calls
+    assert state(domain).due_seconds is not None
+
+
 @pytest.mark.parametrize("graceful", [False, True])
 def test_a_destroy_while_it_waits_cancels(host: FakeHost, graceful: bool) -> None:
     domain = fails_once(host)
