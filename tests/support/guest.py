@@ -46,8 +46,12 @@ class TinyGuest:
         mac: str | None = None,
         log: Path | None = None,
         memory_mib: int = MEMORY_MIB,
+        disk: Path | None = None,
     ) -> str:
-        """A libvirt domain in a Linux bridge or a libvirt network; without ``address`` ("10.77.0.2/24") by DHCP."""
+        """A libvirt domain in a Linux bridge or a libvirt network; without ``address`` ("10.77.0.2/24") by DHCP.
+
+        ``disk``: a raw file that shows as /dev/vda.
+        """
         interface = _interface(bridge, network, mac)
         words = "" if interface is None else f"guest.address={address}" if address else "guest.dhcp=1"
         domain = E.domain(
@@ -67,6 +71,7 @@ class TinyGuest:
             E.devices(
                 E.serial(*([E.log(file=str(log))] if log else []), type="pty"),
                 *([interface] if interface is not None else []),
+                *([_disk(disk)] if disk else []),
                 E.memballoon(E.stats(period="1"), model="virtio"),
             ),
             type="qemu",  # emulated: where /dev/kvm exists it need not work
@@ -75,15 +80,24 @@ class TinyGuest:
         return text
 
 
-def build_guest(directory: Path) -> TinyGuest:
-    """Put a guest's files into ``directory``. Raises NoGuestKernel."""
+def build_guest(directory: Path, *, start: bytes | None = None) -> TinyGuest:
+    """Put a guest's files into ``directory``; ``start`` is a program that it runs once it is up, for its disk.
+
+    Raises NoGuestKernel.
+    """
     kernel, modules = _find_kernel()
     guest = TinyGuest(kernel=directory / "vmlinuz", initramfs=directory / "initramfs")
     guest.kernel.write_bytes(kernel.read_bytes())
-    guest.initramfs.write_bytes(gzip.compress(_initramfs(modules), compresslevel=1))
+    guest.initramfs.write_bytes(gzip.compress(_initramfs(modules, start), compresslevel=1))
     for path in (guest.kernel, guest.initramfs):
         path.chmod(0o644)
     return guest
+
+
+def _disk(path: Path) -> etree._Element:
+    driver = E.driver(name="qemu", type="raw", cache="none")
+    disk: etree._Element = E.disk(driver, E.source(file=str(path)), E.target(dev="vda", bus="virtio"), type="file")
+    return disk
 
 
 def _interface(bridge: str | None, network: str | None, mac: str | None) -> etree._Element | None:
@@ -106,12 +120,14 @@ def _find_kernel() -> tuple[Path, Path]:
     raise NoGuestKernel(places=f"{_UNPACKED} and /boot")
 
 
-def _initramfs(modules: Path) -> bytes:
+def _initramfs(modules: Path, start: bytes | None) -> bytes:
     files = {
         "init": ((_HERE / "guest_init.sh").read_bytes(), 0o755),
         "dhcp": ((_HERE / "guest_dhcp.sh").read_bytes(), 0o755),
         "bin/busybox": (Path("/bin/busybox").read_bytes(), 0o755),
     }
+    if start is not None:
+        files["start"] = (start, 0o755)
     order = []
     for path in _load_order(modules):
         name = path.name.partition(".ko")[0] + ".ko"

@@ -53,6 +53,7 @@ for _ in $(seq 100); do # a power button that is pressed before it listens is no
 done
 
 echo "GUEST-BOOTED $name"
+[ -x /start ] && /start /dev/vda
 while :; do
     setsid cttyhack sh
 done
