@@ -80,21 +80,22 @@ class _Usage:
     def __init__(self, virtocid: Virtocid | None) -> None:
         self._virtocid = virtocid
 
-    def words(self) -> str:
+    def cells(self) -> tuple[str, str, str]:
+        """MiB of memory, processes, MiB of disk."""
         if self._virtocid is None:
-            return "-"
-        stats = dict(re.findall(r"([a-z.]+)=(\d+)", self._virtocid.tell("domstats", _BURNER)))
+            return "-", "-", "-"
+        stats = dict(re.findall(r"([a-z._]+)=(\d+)", self._virtocid.tell("domstats", _BURNER)))
         disk = sum(path.lstat().st_blocks for path in self._virtocid.root.state_dir.rglob("full")) * 512
         disk += sum(path.lstat().st_blocks for path in self._virtocid.root.path.glob("layer.raw")) * 512
-        return f"{int(stats['balloon.rss']) >> 10} MiB memory, {stats['pids.cur']} processes, {disk >> 20} MiB disk"
+        return str(int(stats["balloon.rss"]) >> 10), stats["vm.pids.cur"], str(disk >> 20)
 
 
 def measure(arguments: argparse.Namespace) -> Report:
     """Milliseconds of writes, and the guest's share of one processor, in three neighbourhoods."""
     report = Report(
         name="harmless",
-        title="A virtual machine beside a container that burns",
-        columns=("neighbour", "write p50, ms", "write p99, ms", "worst, ms", "share of a CPU, %", "container took"),
+        title="Synchronous writes of a virtual machine and its share of a CPU, beside what a container takes",
+        columns=("neighbour", "p50, ms", "p99, ms", "worst, ms", "CPU, %", "memory, MiB", "processes", "disk, MiB"),
     )
     with ExitStack() as stack:
         directory = stack.enter_context(new_directory(on_disk=True))
@@ -115,7 +116,7 @@ def _measure_one(report: Report, name: str, machine: _Machine, seconds: float, t
     share = 100 * (machine.processor_seconds() - processor) / (time.monotonic() - at)
     latencies = sorted(machine.latencies_ms(begin))
     p50, p99 = statistics.median(latencies), latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)]
-    report.rows.append((name, f"{p50:.1f}", f"{p99:.1f}", f"{latencies[-1]:.1f}", f"{share:.0f}", took.words()))
+    report.rows.append((name, f"{p50:.1f}", f"{p99:.1f}", f"{latencies[-1]:.1f}", f"{share:.0f}", *took.cells()))
     report.figures[f"{name}: writes, ms"] = Series(tuple(latencies)).values
     report.figures[f"{name}: p99, ms"] = (p99,)
     report.figures[f"{name}: share of a CPU, %"] = (share,)
