@@ -42,7 +42,10 @@ class Fleet:
 
     def _start(self, connection: "libvirt.virConnect", number: int) -> str:
         nic = bridge_device(self._host.bridge.name)
-        xml = domain_xml(f"idle-{number}", IDLE, runtime=RUNTIME, memory_mib=_MEMORY_MIB, devices=nic)
+        # The bridge has no DHCP server: hundreds of clients would ask for ever, which no idle container does.
+        settings = "<covirt:interface dhcp='no'/>"
+        name = f"idle-{number}"
+        xml = domain_xml(name, IDLE, runtime=RUNTIME, memory_mib=_MEMORY_MIB, devices=nic, settings=settings)
         domain = connection.defineXML(xml)
         domain.create()
         return str(domain.UUIDString())
