@@ -24,6 +24,7 @@ from covirt.virtocid.driver.domain_xml.model import DomainConfig
 from covirt.virtocid.driver.domain_xml.model_devices import Console, Filesystem, Interface
 from covirt.virtocid.driver.domain_xml.parse import Device, parse_device, parse_domain
 from covirt.virtocid.driver.domain_xml.run_names import stored_device
+from covirt.virtocid.driver.hot_interfaces import with_changes
 from covirt.virtocid.driver.hotplug import part_for
 from covirt.virtocid.driver.records import domain_record
 from covirt.virtocid.driver.run import Run
@@ -213,18 +214,24 @@ def finish_change(services: Services, domain: Domain, run: Run) -> Run:
 def _finished(services: Services, domain: Domain, run: Run, change: DeviceChange) -> Run:
     device = find_by_alias(run.config, change.alias)
     part = part_for(services, device)
+    defined = _defined(domain, device) if change.configured else None
     if change.step is DeviceStep.UPDATING:
         part.apply(run, device)
+        if isinstance(device, Interface) and isinstance(defined, Interface):
+            _define(services, domain, replaced(domain.next_config, defined, with_changes(defined, device)))
         return run
-    defined = _defined(domain, device) if change.configured else None
     if change.step is DeviceStep.ATTACHING and defined is not None:
         return run
     run = part.unplug(run, device)
     part.forget(device)
     if defined is not None:
-        domain.update(config=detached(domain.next_config, defined))
-        services.store.save(domain_record(domain))
+        _define(services, domain, detached(domain.next_config, defined))
     return run
+
+
+def _define(services: Services, domain: Domain, config: DomainConfig) -> None:
+    domain.update(config=config)
+    services.store.save(domain_record(domain))
 
 
 def _defined(domain: Domain, device: Device) -> Device | None:

@@ -84,6 +84,11 @@ def _updated(present: Interface, wanted: Interface) -> Interface:
     ):
         if new and new != old:
             raise DeviceFixed(what=f"the {what} of the {words_for(present)}", reason=_FOR_LATER)
+    return with_changes(present, wanted)
+
+
+def with_changes(present: Interface, wanted: Interface) -> Interface:
+    """``present`` with all that can be changed of an interface as in ``wanted``."""
     return replace(
         present,
         type=wanted.type,

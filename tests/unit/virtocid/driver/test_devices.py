@@ -112,11 +112,12 @@ def test_detach_in_both(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     assert after_each_step(root, steps) == [(True, True), (False, False), (False, False), (False, False)]
 
 
-def test_update(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is on record how it shall be, so it is made so."""
+@pytest.mark.parametrize("flags", [LIVE, BOTH])
+def test_update(root: Root, monkeypatch: pytest.MonkeyPatch, flags: int) -> None:
+    """It is on record how it shall be, so it is made so, wherever that was asked for."""
     down = NET.format("<link state='down'/>")
     steps = steps_of(
-        root, monkeypatch, DEVICE, lambda host: host.driver.devices.update(host.domain("one"), down, LIVE)
+        root, monkeypatch, DEVICE, lambda host: host.driver.devices.update(host.domain("one"), down, flags)
     )
     steps.restore(1)
     with fake_host(root) as host:
@@ -124,6 +125,7 @@ def test_update(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(host.services.network, FakeNetwork)
         assert list(host.services.network.links.values()) == [False]
         assert not host.domain("one").config.interfaces[0].link_up
+        assert host.domain("one").next_config.interfaces[0].link_up == (flags == LIVE)
         host.end_containers()
 
 
