@@ -6,9 +6,11 @@ What is to come stands in the domain's record before anybody hears of the end, s
 waits on. The domain is shut off meanwhile: a user's start begins at once, a user's stop cancels what is to come.
 """
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +31,9 @@ from covirt.wire.constants import MetadataType
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 8  # starts side by side, of which some may hang
+_AT_ONCE: Final = 8  # starts side by side
+_THREADS: Final = 64  # made when they are needed: for starts that hang, as on a file server that is gone
+_PATIENCE_SECONDS: Final = 20.0  # then a start does not wait any more for those before it
 _BUSY_SECONDS: Final = 1.0
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 # Of these an end is no user's doing.
@@ -44,7 +48,8 @@ class Restarts:
     def __init__(self, services: Services, start: Start) -> None:
         self._services = services
         self._start = start
-        self._pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="virtocid-restart")
+        self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="virtocid-restart")
+        self._places = threading.Semaphore(_AT_ONCE)
         self._open = False
 
     def open(self) -> None:
@@ -58,6 +63,8 @@ class Restarts:
 
     def close(self) -> None:
         """Let what has begun finish; the timer must be stopped first."""
+        self._open = False
+        self._places.release(_THREADS)  # nobody waits any more
         self._pool.shutdown(cancel_futures=True)
 
     def after_end(self, domain: Domain, run: Run, cause: StopCause) -> RestartState:
@@ -102,7 +109,7 @@ class Restarts:
 
     def _guarded(self, domain: Domain) -> None:
         try:
-            with domain.job("restart"):
+            with self._place(), domain.job("restart", wait_seconds=_BUSY_SECONDS):
                 self._restart(domain)
         except NoSuchDomain:  # undefined meanwhile
             return
@@ -112,11 +119,21 @@ class Restarts:
         except Exception:  # a thread top: one domain must not silence the others' restarts
             log.exception("A restart failed domain=%s", domain.name)
 
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of a few, so that many restarts do not choke the host; but those that hang must not keep others off."""
+        taken = self._places.acquire(timeout=_PATIENCE_SECONDS)
+        try:
+            yield
+        finally:
+            if taken:
+                self._places.release()
+
     def _restart(self, domain: Domain) -> None:
         """Start it if that is still to be: meanwhile a user may have started, stopped or changed it."""
         facts = domain.facts
         due = facts.restart.due_seconds
-        if domain.active or not domain.persistent or due is None:
+        if not self._open or domain.active or not domain.persistent or due is None:
             return
         if due > boot_seconds():  # it ran meanwhile and ended once more: that is another wait
             self.arm(domain)

@@ -4,6 +4,7 @@
 
 import os
 import signal
+import threading
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +16,7 @@ from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.errors import DomainIsNotRunning, StartFailed
 from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.store import DomainStore, RunPhase, RunStore, UserRequest
-from tests.support.fake_services import FakeHost, fake_host, write_image
+from tests.support.fake_services import SECONDS, FakeHost, fake_host, write_image
 from tests.support.virtocid import SERVICE
 from tests.support.waiting import wait_until
 
@@ -77,6 +78,32 @@ def test_a_good_run_begins_anew(host: FakeHost) -> None:
     wait_until(lambda: domain.facts.run_number >= 4, timeout_seconds=60, what="runs beyond the limit")
     host.define("one", FAILS, settings="", more=f"<uuid>{domain.uuid}</uuid>")
     host.wait_until_off(domain)
+
+
+def test_starts_that_hang_do_not_keep_others_off(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than may start side by side."""
+    monkeypatch.setattr("covirt.virtocid.driver.restarts._PATIENCE_SECONDS", 0.1)
+    hung, release, restarts = threading.Semaphore(0), threading.Event(), host.driver.lifecycle.restarts
+    start_it = restarts._start
+
+    def start_or_hang(domain: Domain) -> None:
+        if domain.name.startswith("bad"):
+            hung.release()
+            assert release.wait(SECONDS)
+        start_it(domain)
+
+    monkeypatch.setattr(restarts, "_start", start_or_hang)
+    bad, good = [host.run(f"bad{number}", settings=SOON) for number in range(9)], host.run("good", settings=SOON)
+    try:
+        for domain in bad:
+            kill(domain)
+        for _ in bad:
+            assert hung.acquire(timeout=SECONDS)
+        kill(good)
+        wait_until(lambda: good.active and good.facts.run_number > 1, timeout_seconds=SECONDS, what="its restart")
+    finally:
+        release.set()
+    wait_until(lambda: all(domain.active for domain in bad), timeout_seconds=SECONDS, what="the other restarts")
 
 
 def test_a_call_that_comes_too_early_waits_on(host: FakeHost) -> None:
