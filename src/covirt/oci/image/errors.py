@@ -125,6 +125,12 @@ class NoSuchImage(NotFound):
     template = "there is no container image {name!r}; `virtocid-image list` shows those there are"
 
 
+class NoSuchImageFile(NoSuchImage):
+    template = (
+        "there is no container image at {name}; correct the path, or make the file with `virtocid-image import`"
+    )
+
+
 class ImageInUse(Conflict):
     template = "the container image {name!r} is used by {users}; undefine these domains first"
 

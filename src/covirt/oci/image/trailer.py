@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from covirt.oci.image.errors import ImageDamaged, NoSuchImage, NotAnImage
+from covirt.oci.image.errors import ImageDamaged, NoSuchImageFile, NotAnImage
 from covirt.oci.image.model import BadConfig, ContainerImage, is_digest, json_object, parse_config, text
 
 MAGIC: Final = b"covirt-image-1\n\0"
@@ -83,7 +83,7 @@ def open_image(path: Path) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoSuchImage(name=str(path)) from error
+        raise NoSuchImageFile(name=str(path)) from error
     except OSError as error:
         raise NotAnImage(path=path, reason=error.strerror) from error
     try:

@@ -136,6 +136,8 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     for path, error in ((tmp_path, NotAnImage), (tmp_path / "pipe", NotAnImage), (tmp_path / "none", NoSuchImage)):
         with pytest.raises(error):
             read_image(path)
+    with pytest.raises(NoSuchImage, match=f"no container image at {tmp_path}/none; correct the path"):
+        read_image(tmp_path / "none")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
