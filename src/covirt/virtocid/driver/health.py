@@ -158,6 +158,8 @@ class Health:
         run = watched.run
         if before is None or run is None or (run.paused and not result.healthy):
             return
+        if run.request is UserRequest.HEALTH:  # it is being ended for what was found; the cause tells that number
+            return
         after = before.after(result, watched.plan, age_seconds=watched.age_seconds, now=now_text)
         if after.status is before.status:
             domain.update(health=after)

@@ -121,6 +121,7 @@ def test_one_that_does_not_end_when_asked_is_killed_and_stays_off(host: FakeHost
     host.wait_until_off(domain)
     assert domain.facts.last_stop is not None
     assert domain.facts.last_stop.kind is StopKind.HEALTH
+    assert "command, 1 times in a row" in domain.facts.last_stop.describe(), "checks during the end do not count"
     assert domain.facts.restart.due_seconds is None
 
 
