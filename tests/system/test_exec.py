@@ -217,7 +217,9 @@ def test_what_cannot_be_run(virtocid: Virtocid, runtime: str) -> None:
         (125, ("-u", "70000", "--", "/bin/true"), "beyond the ids"),
         (125, ("-e", "=x", "--", "/bin/true"), "no name of an environment variable"),
         (125, ("--nosuch",), "No such option"),
-        (125, (), "Missing argument"),
+        (125, (), "Missing argument 'COMMAND...'; write virtocid-exec DOMAIN [OPTIONS] -- COMMAND"),
+        (125, ("ls", "-t"), "there is no '--' in front of the command; write"),
+        (125, ("ls", "-l"), "No such option '-l'; write"),
         (125, ("-it", "--", "/bin/true"), "is no terminal"),
     ):
         told = refusal(*words)

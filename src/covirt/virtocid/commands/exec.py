@@ -12,10 +12,29 @@ from pathlib import Path
 import click
 
 _PROGRAM = "virtocid-exec"
+_SYNOPSIS = f"write {_PROGRAM} DOMAIN [OPTIONS] -- COMMAND"
 _USAGE_STATUS = 125  # as Podman and Docker: 2 may be the command's own
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, options_metavar="")
+class _Separated(click.Command):
+    """Wants "--" in front of COMMAND: without it, an option of COMMAND's that is also ours would silently be ours."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        separated = "--" in args
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if separated:
+                raise
+            raise click.UsageError(f"{error.format_message().rstrip('.')}; {_SYNOPSIS}") from error
+        except click.MissingParameter as error:
+            raise click.UsageError(f"{error.format_message().rstrip('.')}; {_SYNOPSIS}") from error
+        if not separated:
+            raise click.UsageError(f"there is no '--' in front of the command; {_SYNOPSIS}")
+        return rest
+
+
+@click.command(cls=_Separated, context_settings={"help_option_names": ["-h", "--help"]}, options_metavar="")
 @click.argument("domain", metavar="DOMAIN [OPTIONS] --")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("-i", "--interactive", is_flag=True, help="Pass standard input on to the command.")
