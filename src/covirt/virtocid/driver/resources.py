@@ -93,7 +93,7 @@ def whole_disk(path: str) -> tuple[int, int]:
     try:
         facts = os.stat(path)
     except OSError as error:
-        raise BadArgument(what=f"<blkiotune> names {path}: {error.strerror}") from error
+        raise BadArgument(what=f"<blkiotune> names {path}: {error.strerror}; name a whole disk") from error
     if not stat.S_ISBLK(facts.st_mode):
         raise BadArgument(what=f"<blkiotune> names {path}, which is no block device; name the disk it lies on")
     major, minor = os.major(facts.st_rdev), os.minor(facts.st_rdev)

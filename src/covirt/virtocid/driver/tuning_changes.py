@@ -68,7 +68,8 @@ def _require_enough(kib: int) -> None:
 def vcpus(count: int) -> Change:
     def change(config: DomainConfig) -> DomainConfig:
         if not 1 <= count <= config.vcpus:
-            raise BadArgument(what=f"a number of {count} CPUs is not between 1 and the maximum, {config.vcpus}")
+            what = f"a number of {count} CPUs is not between 1 and the maximum, {config.vcpus}"
+            raise BadArgument(what=f"{what}, which virsh setvcpus --maximum --config raises for the next start")
         return replace(config, current_vcpus=count)
 
     return change

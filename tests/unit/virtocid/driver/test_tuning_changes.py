@@ -49,7 +49,7 @@ def test_a_lower_maximum_lowers_what_may_be_used() -> None:
 @pytest.mark.parametrize("count", [0, 5])
 def test_numbers_of_cpus_that_there_are_not(count: int) -> None:
     assert changed(tuning_changes.vcpus(4)).current_vcpus == 4
-    with pytest.raises(BadArgument):
+    with pytest.raises(BadArgument, match="the maximum, 4, which virsh setvcpus --maximum --config raises"):
         tuning_changes.vcpus(count)(config())
 
 
