@@ -60,6 +60,9 @@ def test_user_directory_and_environment(virtocid: Virtocid, runtime: str) -> Non
     assert virtocid.exec("box", *_SH, script).stdout.startswith(b"0:0 / blue /")
     words = ("-u", "12:34", "-w", "/tmp", "-e", "SHAPE=round", "-e", "HOME=/nowhere")
     assert virtocid.exec("box", *words, *_SH, script).stdout == b"12:34 /tmp blue round /nowhere\n"
+    own = virtocid.exec("box", "-e", "PATH", "-e", "COVIRT_NOT_SET", "--", "/bin/env").stdout.decode().splitlines()
+    assert f"PATH={os.environ['PATH']}" in own
+    assert not [line for line in own if line.startswith("COVIRT_NOT_SET")]
 
 
 @each_runtime

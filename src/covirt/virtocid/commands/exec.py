@@ -87,7 +87,7 @@ def cli(
     from covirt.common.channels import ChannelSize, ExecChannelRequest
     from covirt.virtocid.commands.exec_session import run_session
 
-    variables = dict(_variable(text) for text in environment)
+    variables = {name: value for name, value in map(_variable, environment) if value is not None}
     if tty and "TERM" in os.environ:
         variables.setdefault("TERM", os.environ["TERM"])
     size: ChannelSize | None = None
@@ -100,9 +100,10 @@ def cli(
     return run_session(_PROGRAM, root, domain, request, interactive=interactive)
 
 
-def _variable(text: str) -> tuple[str, str]:
+def _variable(text: str) -> tuple[str, str | None]:
+    """Name and value; None for one of ours that is not set, which is not set inside either."""
     name, equals, value = text.partition("=")
-    return name, value if equals else os.environ.get(name, "")
+    return name, value if equals else os.environ.get(name)
 
 
 def main() -> None:
