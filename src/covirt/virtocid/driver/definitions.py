@@ -225,5 +225,9 @@ def _log_what_has_no_effect(config: DomainConfig) -> None:
     if places or config.machine_devices:
         elements = ", ".join((*places, *config.machine_devices))
         log.info("Elements without a meaning here are kept domain=%s elements=%s", config.name, elements)
+    macs = {interface.mac for interface in config.interfaces}
+    absent = [item.mac for item in config.settings.interfaces if item.mac is not None and item.mac not in macs]
+    if absent:  # of a device to come, or a typing error
+        log.info("No <interface> has these MAC addresses yet domain=%s macs=%s", config.name, ", ".join(absent))
     if config.is_placeholder:
         log.info("A placeholder was defined: it names no container image, and cannot start domain=%s", config.name)

@@ -183,6 +183,17 @@ def test_every_interface_has_a_mac_that_stays(host: FakeHost) -> None:
     assert [interface.target for interface in domain.next_config.interfaces] == [None, None]
 
 
+def test_settings_of_an_interface_that_is_not_there_are_told(
+    host: FakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings = [f"<covirt:interface mac='52:54:00:00:00:0{number}' dhcp='no'/>" for number in (1, 2)]
+    device = "<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface>"
+    host.define("one", settings="".join(settings), devices=device)
+    told = [record.getMessage() for record in caplog.records if "No <interface>" in record.getMessage()]
+    assert told == ["No <interface> has these MAC addresses yet domain=one macs=52:54:00:00:00:02"]
+
+
 def test_a_broken_file_of_one_does_not_hide_another(host: FakeHost, caplog: pytest.LogCaptureFixture) -> None:
     broken, whole = host.define("one"), host.define("two")
     file_of(host, broken).write_text("{")
