@@ -169,6 +169,10 @@ def test_flags_nobody_knows(virtocid: Virtocid) -> None:
             lambda: domain.interfaceAddresses(0, 1 << 20),
             lambda: domain.openConsole(None, connection.newStream(), 1 << 20),
             lambda: domain.memoryParameters(1 << 20),
+            lambda: domain.setMemoryFlags(65536, 1 << 20),
+            lambda: domain.setMemoryParameters({"soft_limit": 65536}, 1 << 20),
+            lambda: domain.attachDeviceFlags("<filesystem/>", 1 << 20),
+            lambda: domain.blockIoTune("vda", 1 << 20),
             lambda: domain.createWithFlags(1 << 20),
         )
         for number, call in enumerate(calls):

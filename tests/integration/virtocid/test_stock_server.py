@@ -118,6 +118,7 @@ def known(client: WireClient) -> dict[str, Any]:
         "max_stats": 16,
         "maxerrors": 4,
         "maxcells": 4,
+        "disk": "vda",
         "usage_type": 1,
         "usage_id": "none",
         **dict.fromkeys(("flags", "stats", "source", "start_cell", "types"), 0),

@@ -7,5 +7,6 @@ from covirt.virtocid.driver.errors import BadArgument
 
 def refuse_unknown(flags: int, known: int, function: str) -> None:
     """Raises BadArgument, in libvirt's words."""
-    if flags & ~known:
-        raise BadArgument(what=f"unsupported flags (0x{flags & ~known:x}) in function {function}")
+    unknown = flags & ~int(known)  # of an IntFlag, "~" is what its class knows besides, and not every other bit
+    if unknown:
+        raise BadArgument(what=f"unsupported flags (0x{unknown:x}) in function {function}")
