@@ -177,7 +177,7 @@ def test_what_a_killed_daemon_mounted_goes_with_the_container(virtocid: Virtocid
 @pytest.mark.parametrize(
     ("settings", "device", "reason"),
     [
-        ("", _disk(Path("/x")), "nothing says where"),
+        ("", _disk(Path("/x")), "for a running container, before it is started"),
         (_volume("/"), _disk(Path("/x")), "the root file system is the image"),
         (_volume("/proc/sys"), _disk(Path("/x")), "its own /proc, /sys and /dev"),
         (_volume("/dev"), _disk(Path("/x")), "its own /proc, /sys and /dev"),

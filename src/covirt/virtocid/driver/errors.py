@@ -152,7 +152,8 @@ class DirectoryNotAllowed(Denied):
 class UnmappedDisk(InvalidRequest):
     template = (
         "nothing says where in the container the disk '{disk}' is to be mounted; write <covirt:volume disk='{disk}' "
-        "target='/a/path'/> in <covirt:container>, or <covirt:volume target='/a/path'/> in the <disk>"
+        "target='/a/path'/> in <covirt:container> (for a running container, before it is started), or "
+        "<covirt:volume target='/a/path'/> in the <disk>"
     )
 
 
