@@ -88,16 +88,13 @@ class NamespaceFactory:
         if helper is None:
             return make_namespaces(idmap, directory)
         try:
-            pid = helper.ready_pid(directory)
-        except NamespacesFailed as error:  # it waited, perhaps for hours, and has ended meanwhile
+            return _bind(helper.ready_pid(directory), idmap, directory)
+        except NamespacesFailed as error:  # it waited, perhaps for hours, and has ended meanwhile, or just now
             log.debug("The waiting namespace helper is of no use reason=%s", error.reason)
-            helper.close()
-            return make_namespaces(idmap, directory)
-        try:
-            return _bind(pid, idmap, directory)
         finally:
             with self._lock:  # not sooner: warm_up() ends what is in there
                 self._used.append(helper)
+        return make_namespaces(idmap, directory)
 
     def close(self) -> None:
         with self._lock:
