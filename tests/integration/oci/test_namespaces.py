@@ -91,7 +91,7 @@ def test_many_starts_at_once_get_namespaces_of_their_own(open_dir: Path) -> None
 
 def test_a_helper_that_was_ended_meanwhile_is_replaced(open_dir: Path) -> None:
     def children() -> set[int]:
-        found = set()
+        found: set[int] = set()
         for task in Path("/proc/self/task").iterdir():
             with contextlib.suppress(FileNotFoundError):  # a thread that has ended
                 found.update(int(word) for word in (task / "children").read_text().split())
