@@ -33,7 +33,7 @@ _SECONDS: Final = 180.0  # a guest is emulated, and boots beside a container tha
 _GUEST: Final = "machine"
 _BURNER: Final = "burner"
 _DISK_BYTES: Final = 16 << 20
-_NAMES: Final = ("none", "without limits", "with covirt's limits")
+_NAMES: Final = ("none", "unbounded", "bounded")
 _TOOK: Final = re.compile(rb"took (\d+) us")
 _SETTLE_SECONDS: Final = 3.0
 # Even without covirt's limits it stops somewhere, for the machine is not ours alone.
@@ -95,7 +95,7 @@ def measure(arguments: argparse.Namespace) -> Report:
     report = Report(
         name="harmless",
         title="Synchronous writes of a virtual machine and its share of a CPU, beside what a container takes",
-        columns=("neighbour", "p50, ms", "p99, ms", "worst, ms", "CPU, %", "memory, MiB", "processes", "disk, MiB"),
+        columns=("beside", "p50 ms", "p99 ms", "worst ms", "CPU %", "memory MiB", "processes", "disk MiB"),
     )
     with ExitStack() as stack:
         directory = stack.enter_context(new_directory(on_disk=True))
