@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
+from covirt.virtocid.commands.entry import root_option, run_command
+
 _PROGRAM = "virtocid-exec"
 _SYNOPSIS = f"write {_PROGRAM} DOMAIN [OPTIONS] -- COMMAND"
-_USAGE_STATUS = 125  # as Podman and Docker: 2 may be the command's own
 
 
 class _Separated(click.Command):
@@ -51,13 +52,7 @@ class _Separated(click.Command):
     multiple=True,
     help="Set a variable, or pass on this one of yours; may be repeated.",
 )
-@click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="/",
-    show_default=True,
-    help="The installation's directory.",
-)
+@root_option
 @click.version_option(package_name="covirt", prog_name=_PROGRAM)
 def cli(
     domain: str,
@@ -108,11 +103,4 @@ def _variable(text: str) -> tuple[str, str | None]:
 
 def main() -> None:
     """The entry point."""
-    try:
-        status = cli.main(prog_name=_PROGRAM, standalone_mode=False)
-    except click.ClickException as error:
-        sys.stderr.write(f"{_PROGRAM}: {error.format_message()}\n")
-        status = _USAGE_STATUS
-    except (click.Abort, KeyboardInterrupt):
-        status = 130
-    sys.exit(status or 0)
+    run_command(cli, program=_PROGRAM)

@@ -5,13 +5,13 @@
 Libraries are imported once the arguments are known to be good, so that --help and completion answer at once.
 """
 
-import sys
 from pathlib import Path
 
 import click
 
+from covirt.virtocid.commands.entry import root_option, run_command
+
 _PROGRAM = "virtocid-logs"
-_USAGE_STATUS = 125
 
 
 def _lines(_context: click.Context, _parameter: click.Parameter, text: str) -> int | None:
@@ -34,13 +34,7 @@ def _lines(_context: click.Context, _parameter: click.Parameter, text: str) -> i
     help="Only lines since then: 2026-01-31T12:00:00Z, seconds since 1970, or how long ago (90s, 10m, 1h30m).",
 )
 @click.option("-t", "--timestamps", is_flag=True, help="Put each line's time in front of it.")
-@click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="/",
-    show_default=True,
-    help="The installation's directory.",
-)
+@root_option
 @click.version_option(package_name="covirt", prog_name=_PROGRAM)
 def cli(domain: str, tail: int | None, since: str | None, root: Path, *, follow: bool, timestamps: bool) -> int:
     """Show what the process of DOMAIN (its name, UUID or id) wrote to its output, running or not.
@@ -62,11 +56,4 @@ def cli(domain: str, tail: int | None, since: str | None, root: Path, *, follow:
 
 def main() -> None:
     """The entry point."""
-    try:
-        status = cli.main(prog_name=_PROGRAM, standalone_mode=False)
-    except click.ClickException as error:
-        sys.stderr.write(f"{_PROGRAM}: {error.format_message()}\n")
-        status = _USAGE_STATUS
-    except (click.Abort, KeyboardInterrupt):
-        status = 130
-    sys.exit(status or 0)
+    run_command(cli, program=_PROGRAM)
