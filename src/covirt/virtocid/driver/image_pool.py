@@ -92,7 +92,8 @@ class ImagePool:
     def volume(self, *, name: str) -> ContainerImage:
         """Raises NoSuchVolume, NotAnImage, ImageDamaged."""
         try:
-            return self._images.find(self._images.path_of(name).name.removesuffix(_SUFFIX))
+            self._images.path_of(name)  # a name: find() would take a path too
+            return self._images.find(name)
         except (NoSuchImage, BadImageName) as error:
             raise NoSuchVolume(key="name", value=name) from error
 

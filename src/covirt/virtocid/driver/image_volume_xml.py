@@ -10,12 +10,12 @@ from lxml import etree
 
 from covirt.common.dialect import COVIRT_NAMESPACE
 from covirt.oci.image.model import ContainerImage
+from covirt.virtocid.driver.disk_facts import disk_size
 from covirt.virtocid.driver.domain_xml.build import group, make
 from covirt.virtocid.driver.domain_xml.document import write_document
 from covirt.virtocid.driver.domain_xml.values import without_controls
 
 _SPACE: Final = f"{{{COVIRT_NAMESPACE}}}"
-_BLOCK_BYTES: Final = 512  # the unit of st_blocks
 
 
 def volume_xml(image: ContainerImage, *, users: Mapping[str, str | None], secure: bool) -> str:
@@ -23,16 +23,16 @@ def volume_xml(image: ContainerImage, *, users: Mapping[str, str | None], secure
 
     Raises OSError when the file is gone.
     """
-    facts = os.stat(image.path)
+    facts, size = os.stat(image.path), disk_size(image.path)
     volume = group(
         "volume",
         (
             make("name", image.name),
             make("key", image.path),
             make("source"),
-            make("capacity", facts.st_size, unit="bytes"),
-            make("allocation", facts.st_blocks * _BLOCK_BYTES, unit="bytes"),
-            make("physical", facts.st_size, unit="bytes"),
+            make("capacity", size.capacity, unit="bytes"),
+            make("allocation", size.allocation, unit="bytes"),
+            make("physical", size.physical, unit="bytes"),
             group("target", (make("path", image.path), make("format", type_="raw"), *_attributes(facts))),
         ),
         type_="file",

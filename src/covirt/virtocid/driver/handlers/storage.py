@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Procedures of storage pools and volumes: the one pool ``images``, whose volumes are container images."""
 
-import os
 from typing import Final
 from uuid import UUID
 
 from covirt.oci.image.model import ContainerImage
 from covirt.virtocid.dispatch import Context, HandlerTable
+from covirt.virtocid.driver.disk_facts import disk_size
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.errors import NotSupported
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
@@ -22,7 +22,6 @@ from covirt.wire import structs_storage as st
 
 _RUNNING: Final = 2  # VIR_STORAGE_POOL_RUNNING
 _VOLUME_FILE: Final = 0  # VIR_STORAGE_VOL_FILE
-_BLOCK_BYTES: Final = 512  # the unit of st_blocks
 # VIR_CONNECT_LIST_STORAGE_POOLS_*, in groups: a group with no bit set does not filter, else ours must be among them,
 # which is active, persistent, started by itself, and a directory.
 _LIST_GROUPS: Final = ((1 | 2, 2), (4 | 8, 4), (16 | 32, 16), (0x3FFF << 6, 1 << 6))
@@ -201,11 +200,9 @@ class StorageHandlers:
         ctx.open_stream(self._pool.download(image, offset_bytes=args.offset, length_bytes=args.length))
 
     def _info(self, vol: s.RemoteStorageVol, *, physical: bool = False) -> h.StorageVolGetInfoRet:
-        facts = os.stat(self._volume(vol).path)
+        size = disk_size(self._volume(vol).path)
         return h.StorageVolGetInfoRet(
-            type=_VOLUME_FILE,
-            capacity=facts.st_size,
-            allocation=facts.st_size if physical else facts.st_blocks * _BLOCK_BYTES,
+            type=_VOLUME_FILE, capacity=size.capacity, allocation=size.physical if physical else size.allocation
         )
 
     def _name_of(self, uuid: UUID) -> str | None:
