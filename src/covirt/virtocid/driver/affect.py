@@ -7,9 +7,9 @@ from typing import Final
 
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.errors import BadArgument, DomainIsTransient
+from covirt.wire.constants import AffectFlag
 
-AFFECT_LIVE: Final = 1  # VIR_DOMAIN_AFFECT_*
-AFFECT_CONFIG: Final = 2
+AFFECT: Final = AffectFlag.LIVE | AffectFlag.CONFIG  # what a call about a running or a configured domain may ask for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ def affected_by(flags: int, domain: Domain) -> Affected:
 
     Raises DomainIsNotRunning, DomainIsTransient.
     """
-    live, stored = bool(flags & AFFECT_LIVE), bool(flags & AFFECT_CONFIG)
+    live, stored = bool(flags & AffectFlag.LIVE), bool(flags & AffectFlag.CONFIG)
     if not live and not stored:
         live = domain.active
         stored = not live
@@ -38,7 +38,7 @@ def affected_by(flags: int, domain: Domain) -> Affected:
 
 def asks_live(flags: int, domain: Domain, *, what: str = "values") -> bool:
     """Whether a question is about what runs. Raises BadArgument, DomainIsNotRunning, DomainIsTransient."""
-    live, stored = bool(flags & AFFECT_LIVE), bool(flags & AFFECT_CONFIG)
+    live, stored = bool(flags & AffectFlag.LIVE), bool(flags & AffectFlag.CONFIG)
     if live and stored:
         raise BadArgument(what=f"ask for the running or for the configured {what}, not both")
     if live:

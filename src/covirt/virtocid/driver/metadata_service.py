@@ -11,7 +11,7 @@ from lxml import etree
 from covirt.common.dialect import HEALTH_NAMESPACE, STOP_CAUSE_NAMESPACE
 from covirt.common.stop_cause import StopCause
 from covirt.virtocid.driver import metadata
-from covirt.virtocid.driver.affect import AFFECT_CONFIG, affected_by, asks_live
+from covirt.virtocid.driver.affect import affected_by, asks_live
 from covirt.virtocid.driver.definitions import Definitions
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.format import storable_text
@@ -20,7 +20,7 @@ from covirt.virtocid.driver.errors import BadArgument, NoMetadata
 from covirt.virtocid.driver.restart_policy import RestartState
 from covirt.virtocid.driver.restarts import due_text
 from covirt.virtocid.driver.services import Services
-from covirt.wire.constants import MetadataType
+from covirt.wire.constants import AffectFlag, MetadataType
 
 _CAUSE_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}cause"
 _LOG_TAG: Final = f"{{{STOP_CAUSE_NAMESPACE}}}log"
@@ -45,7 +45,7 @@ class MetadataService:
         if kind != MetadataType.ELEMENT:
             raise BadArgument(what=f"there is no metadata of type {kind}")
         if uri in (STOP_CAUSE_NAMESPACE, HEALTH_NAMESPACE):
-            return _own_element(domain, uri, stored=bool(flags & AFFECT_CONFIG), secure=secure)
+            return _own_element(domain, uri, stored=bool(flags & AffectFlag.CONFIG), secure=secure)
         return metadata.get_element(config, uri or "")
 
     def set(

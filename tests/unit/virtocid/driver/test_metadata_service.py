@@ -6,13 +6,12 @@ import pytest
 from lxml import etree
 
 from covirt.common.dialect import STOP_CAUSE_NAMESPACE
-from covirt.virtocid.driver.affect import AFFECT_CONFIG, AFFECT_LIVE
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.errors import XmlTooLarge
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
 from covirt.virtocid.driver.errors import BadArgument, NoMetadata
 from covirt.virtocid.driver.records import domain_record
-from covirt.wire.constants import MetadataType
+from covirt.wire.constants import AffectFlag, MetadataType
 from tests.support.fake_services import FakeHost
 from tests.support.virtocid import domain_xml
 
@@ -83,7 +82,7 @@ def test_a_change_of_a_running_domain_is_on_disk(host: FakeHost) -> None:
 
 
 def set_elements(host: FakeHost, domain: Domain, xml: str) -> None:
-    flags = AFFECT_LIVE | AFFECT_CONFIG
+    flags = AffectFlag.LIVE | AffectFlag.CONFIG
     for number in range(4):
         host.driver.metadata.set(domain, ELEMENT, xml, key="big", uri=f"http://example.org/{number}", flags=flags)
 

@@ -3,16 +3,16 @@
 """Procedures that attach, detach and change devices."""
 
 from covirt.virtocid.dispatch import Context, HandlerTable
-from covirt.virtocid.driver.affect import AFFECT_CONFIG, AFFECT_LIVE
+from covirt.virtocid.driver.affect import AFFECT
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
 from covirt.wire import procedures as proc
 from covirt.wire import procedures_devices as devices
 from covirt.wire import structs as s
+from covirt.wire.constants import AffectFlag
 from covirt.wire.structs_devices import DomainDetachDeviceAliasArgs
 
-_AFFECT = AFFECT_LIVE | AFFECT_CONFIG
 _FORCE = 4  # VIR_DOMAIN_DEVICE_MODIFY_FORCE: of a tray that the guest holds shut; here nothing is held
 
 
@@ -35,23 +35,23 @@ class DeviceHandlers:
 
     def attach(self, _ctx: Context, args: s.DomainXmlArgs) -> None:
         """Without flags libvirt means the running domain, and nothing else."""
-        self._driver.devices.attach(self._domain(args.dom), args.xml, AFFECT_LIVE)
+        self._driver.devices.attach(self._domain(args.dom), args.xml, AffectFlag.LIVE)
 
     def attach_flags(self, _ctx: Context, args: s.DomainXmlFlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT, "virDomainAttachDeviceFlags")
+        refuse_unknown(args.flags, AFFECT, "virDomainAttachDeviceFlags")
         self._driver.devices.attach(self._domain(args.dom), args.xml, args.flags)
 
     def detach(self, _ctx: Context, args: s.DomainXmlArgs) -> None:
-        self._driver.devices.detach(self._domain(args.dom), args.xml, AFFECT_LIVE)
+        self._driver.devices.detach(self._domain(args.dom), args.xml, AffectFlag.LIVE)
 
     def detach_flags(self, _ctx: Context, args: s.DomainXmlFlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT, "virDomainDetachDeviceFlags")
+        refuse_unknown(args.flags, AFFECT, "virDomainDetachDeviceFlags")
         self._driver.devices.detach(self._domain(args.dom), args.xml, args.flags)
 
     def detach_alias(self, _ctx: Context, args: DomainDetachDeviceAliasArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT, "virDomainDetachDeviceAlias")
+        refuse_unknown(args.flags, AFFECT, "virDomainDetachDeviceAlias")
         self._driver.devices.detach_alias(self._domain(args.dom), args.alias, args.flags)
 
     def update_flags(self, _ctx: Context, args: s.DomainXmlFlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | _FORCE, "virDomainUpdateDeviceFlags")
+        refuse_unknown(args.flags, AFFECT | _FORCE, "virDomainUpdateDeviceFlags")
         self._driver.devices.update(self._domain(args.dom), args.xml, args.flags)

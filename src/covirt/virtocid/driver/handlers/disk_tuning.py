@@ -7,7 +7,7 @@ from typing import Final
 from covirt.oci.resources import BlockIoLimit
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver import tuning_changes
-from covirt.virtocid.driver.affect import AFFECT_CONFIG, AFFECT_LIVE, asks_live
+from covirt.virtocid.driver.affect import AFFECT, asks_live
 from covirt.virtocid.driver.disk_facts import throttled_device
 from covirt.virtocid.driver.disk_limits import disk_tune
 from covirt.virtocid.driver.domain import Domain
@@ -20,10 +20,9 @@ from covirt.virtocid.driver.handlers.params import Known, checked, numbers
 from covirt.virtocid.events import EventBus
 from covirt.wire import procedures_tuning as proc
 from covirt.wire import structs_tuning as t
+from covirt.wire.constants import TYPED_PARAM_STRING_OKAY
 from covirt.wire.params import ParamType, string, ullong
 
-_AFFECT: Final = AFFECT_LIVE | AFFECT_CONFIG
-_TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
 # What QEMU has and the kernel's throttle has not: accepted where it says "none".
 _BURSTS: Final = tuple(f"{name}_max{length}" for name in DISK_RATES for length in ("", "_length"))
 _KNOWN: Final[Known] = dict.fromkeys((*DISK_RATES, *_BURSTS, "size_iops_sec"), ParamType.ULLONG)
@@ -43,7 +42,7 @@ class DiskTuningHandlers:
         table.add(proc.DOMAIN_GET_BLOCK_IO_TUNE, self.block_io_tune)
 
     def set_block_io_tune(self, _ctx: Context, args: t.DomainSetBlockIoTuneArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | _TEXTS_WELCOME, "virDomainSetBlockIoTune")
+        refuse_unknown(args.flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainSetBlockIoTune")
         domain = self._driver.domains.by_uuid(args.dom.uuid)
         given = numbers(checked(args.params, _KNOWN, refused=_NO_GROUP))
         rates = {name: rate for name, rate in given.items() if name in DISK_RATES}
@@ -59,7 +58,7 @@ class DiskTuningHandlers:
         self._driver.tuning.change(domain, change, flags=args.flags, what="set-disk-io", announce=announce)
 
     def block_io_tune(self, _ctx: Context, args: t.DomainGetBlockIoTuneArgs) -> t.DomainGetBlockIoTuneRet:
-        refuse_unknown(args.flags, _AFFECT | _TEXTS_WELCOME, "virDomainGetBlockIoTune")
+        refuse_unknown(args.flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainGetBlockIoTune")
         domain = self._driver.domains.by_uuid(args.dom.uuid)
         live = asks_live(args.flags, domain)
         if args.nparams == 0:

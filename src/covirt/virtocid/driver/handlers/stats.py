@@ -21,11 +21,11 @@ from covirt.wire import procedures as proc
 from covirt.wire import structs as s
 from covirt.wire import structs_connect as c
 from covirt.wire import structs_domain as d
+from covirt.wire.constants import TYPED_PARAM_STRING_OKAY
 from covirt.wire.params import TypedParam, ullong
 
 # VIR_CONNECT_GET_ALL_DOMAINS_STATS_*. No number here makes anybody wait, and no disk has a backing chain.
 _NOWAIT, _BACKING, _ENFORCE_STATS = 1 << 29, 1 << 30, 1 << 31
-_TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
 _ADDRESS_SOURCES: Final = {0: by_lease, 1: by_agent, 2: by_arp}  # VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_*
 _VCPU_RUNNING: Final = 1
 _CPU_NOT_TOLD: Final = -2  # VIR_VCPU_INFO_CPU_UNAVAILABLE: the kernel moves a container's threads as it likes
@@ -107,7 +107,7 @@ class StatsHandlers:
         )
 
     def cpu_stats(self, _ctx: Context, args: d.DomainGetCpuStatsArgs) -> d.DomainGetCpuStatsRet:
-        refuse_unknown(args.flags, _TEXTS_WELCOME, "virDomainGetCPUStats")
+        refuse_unknown(args.flags, TYPED_PARAM_STRING_OKAY, "virDomainGetCPUStats")
         domain = self._domain(args.dom)
         domain.require_run()
         if args.start_cpu == -1:
@@ -179,7 +179,7 @@ class StatsHandlers:
         )
 
     def block_stats_flags(self, _ctx: Context, args: d.DomainBlockStatsFlagsArgs) -> s.Params16NparamsRet:
-        refuse_unknown(args.flags, _TEXTS_WELCOME, "virDomainBlockStatsFlags")
+        refuse_unknown(args.flags, TYPED_PARAM_STRING_OKAY, "virDomainBlockStatsFlags")
         io = self._block_io(self._domain(args.dom), args.path)
         values: dict[str, int | None] = (
             {}

@@ -10,7 +10,7 @@ from covirt.oci.limit_settings import DEFAULT_PERIOD_US, DEFAULT_SHARES, cpus_of
 from covirt.oci.resources import BlockIoLimit, Resources
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver import node
-from covirt.virtocid.driver.affect import asks_live
+from covirt.virtocid.driver.affect import AFFECT, asks_live
 from covirt.virtocid.driver.affinity import cpu_list, cpu_maps, same_maps
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml import values
@@ -24,10 +24,9 @@ from covirt.virtocid.driver.tuning_changes import DEVICE_PARAMETERS, UNLIMITED_K
 from covirt.wire import procedures as proc
 from covirt.wire import structs as s
 from covirt.wire import structs_domain as d
-from covirt.wire.constants import AffectFlag
+from covirt.wire.constants import TYPED_PARAM_STRING_OKAY
 from covirt.wire.params import TypedParam, int_, llong, string, uint, ullong
 
-_TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
 _NO_QUOTA: Final = -1
 
 
@@ -51,7 +50,7 @@ class TuningHandlers:
 
     def _asked(self, dom: s.RemoteDomain, flags: int) -> tuple[DomainConfig, Resources | None]:
         """The configuration that the flags ask for, and with the running one what the kernel has of it."""
-        refuse_unknown(flags, AffectFlag.LIVE | AffectFlag.CONFIG | _TEXTS_WELCOME, "virDomainGet…Parameters")
+        refuse_unknown(flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainGet…Parameters")
         domain = self._domain(dom)
         if asks_live(flags, domain):
             return domain.config, self._driver.tuning.in_force(domain)
@@ -96,7 +95,7 @@ class TuningHandlers:
         config, kernel = self._asked(args.dom, args.flags)
         weight = config.block_io.weight if kernel is None else kernel.block_io_weight
         params: tuple[TypedParam, ...] = (uint("weight", weight or 0),)
-        if args.flags & _TEXTS_WELCOME:
+        if args.flags & TYPED_PARAM_STRING_OKAY:
             params += _devices(config, kernel)
         return s.Params16NparamsRet(params=params[: args.nparams], nparams=len(params))
 
@@ -105,7 +104,7 @@ class TuningHandlers:
         tune = config.numa_tune
         nodes = tune.nodeset or "" if kernel is None else kernel.memory_nodes or ""
         params: tuple[TypedParam, ...] = (int_("numa_mode", NUMA_MODES.index(tune.mode or "strict")),)
-        if args.flags & _TEXTS_WELCOME:
+        if args.flags & TYPED_PARAM_STRING_OKAY:
             params += (string("numa_nodeset", nodes),)
         return s.Params16NparamsRet(params=params[: args.nparams], nparams=len(params))
 

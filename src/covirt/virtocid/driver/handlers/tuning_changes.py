@@ -7,6 +7,7 @@ from typing import Final
 
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.driver import node, tuning_changes
+from covirt.virtocid.driver.affect import AFFECT
 from covirt.virtocid.driver.affinity import cpu_text
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml import values
@@ -21,12 +22,10 @@ from covirt.wire import procedures_tuning as proc_tuning
 from covirt.wire import structs as s
 from covirt.wire import structs_domain as d
 from covirt.wire import structs_tuning as t
-from covirt.wire.constants import AffectFlag
+from covirt.wire.constants import TYPED_PARAM_STRING_OKAY, AffectFlag
 from covirt.wire.params import ParamType, ParamValue, TypedParam, string
 
-_AFFECT: Final = AffectFlag.LIVE | AffectFlag.CONFIG
 _GUEST, _HOTPLUGGABLE = 8, 16  # VIR_DOMAIN_VCPU_*
-_TEXTS_WELCOME: Final = 4  # VIR_TYPED_PARAM_STRING_OKAY
 
 _SCHEDULER: Final[Known] = {
     "cpu_shares": ParamType.ULLONG,
@@ -85,7 +84,7 @@ class TuningChangeHandlers:
         self._set_memory(self._domain(args.dom), args.memory, flags=AffectFlag.MAXIMUM)
 
     def set_memory_flags(self, _ctx: Context, args: d.DomainSetMemoryFlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | AffectFlag.MAXIMUM, "virDomainSetMemoryFlags")
+        refuse_unknown(args.flags, AFFECT | AffectFlag.MAXIMUM, "virDomainSetMemoryFlags")
         self._set_memory(self._domain(args.dom), args.memory, flags=args.flags)
 
     def _set_memory(self, domain: Domain, kib: int, *, flags: int) -> None:
@@ -105,7 +104,7 @@ class TuningChangeHandlers:
         self._set_vcpus(self._domain(args.dom), args.nvcpus, flags=AffectFlag.LIVE)
 
     def set_vcpus_flags(self, _ctx: Context, args: d.DomainSetVcpusFlagsArgs) -> None:
-        known = _AFFECT | AffectFlag.MAXIMUM | _GUEST | _HOTPLUGGABLE
+        known = AFFECT | AffectFlag.MAXIMUM | _GUEST | _HOTPLUGGABLE
         refuse_unknown(args.flags, known, "virDomainSetVcpusFlags")
         self._set_vcpus(self._domain(args.dom), args.nvcpus, flags=args.flags)
 
@@ -122,7 +121,7 @@ class TuningChangeHandlers:
         self._change(domain, change, flags=flags, what="set-vcpus")
 
     def set_vcpu(self, _ctx: Context, args: t.DomainSetVcpuArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT, "virDomainSetVcpu")
+        refuse_unknown(args.flags, AFFECT, "virDomainSetVcpu")
         try:
             chosen = values.cpuset_members(values.cpuset(args.cpumap))
         except ValueError as error:
@@ -134,7 +133,7 @@ class TuningChangeHandlers:
         self._pin(args.dom, args.vcpu, args.cpumap, flags=AffectFlag.LIVE)
 
     def pin_vcpu_flags(self, _ctx: Context, args: d.DomainPinVcpuFlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT, "virDomainPinVcpuFlags")
+        refuse_unknown(args.flags, AFFECT, "virDomainPinVcpuFlags")
         self._pin(args.dom, args.vcpu, args.cpumap, flags=args.flags)
 
     def _pin(self, dom: s.RemoteDomain, vcpu: int, cpu_map: bytes, *, flags: int) -> None:
@@ -148,7 +147,7 @@ class TuningChangeHandlers:
         self._set_scheduler(args.dom, args.params, flags=0)
 
     def set_scheduler_flags(self, _ctx: Context, args: s.DomainParams16FlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | _TEXTS_WELCOME, "virDomainSetSchedulerParametersFlags")
+        refuse_unknown(args.flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainSetSchedulerParametersFlags")
         self._set_scheduler(args.dom, args.params, flags=args.flags)
 
     def _set_scheduler(self, dom: s.RemoteDomain, params: tuple[TypedParam, ...], *, flags: int) -> None:
@@ -158,18 +157,18 @@ class TuningChangeHandlers:
         self._change(self._domain(dom), change, flags=flags, what="set-scheduler", told=told)
 
     def set_memory_parameters(self, _ctx: Context, args: s.DomainParams16FlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | _TEXTS_WELCOME, "virDomainSetMemoryParameters")
+        refuse_unknown(args.flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainSetMemoryParameters")
         given = checked(args.params, _MEMORY, refused=_NO_GUARANTEE)
         change = tuning_changes.memory_tune(numbers(given))
         self._change(self._domain(args.dom), change, flags=args.flags, what="set-memory-limits")
 
     def set_block_io_parameters(self, _ctx: Context, args: s.DomainParams16FlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | _TEXTS_WELCOME, "virDomainSetBlkioParameters")
+        refuse_unknown(args.flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainSetBlkioParameters")
         change = tuning_changes.block_io(words(checked(args.params, _BLOCK_IO)))
         self._change(self._domain(args.dom), change, flags=args.flags, what="set-block-io")
 
     def set_numa_parameters(self, _ctx: Context, args: s.DomainParams16FlagsArgs) -> None:
-        refuse_unknown(args.flags, _AFFECT | _TEXTS_WELCOME, "virDomainSetNumaParameters")
+        refuse_unknown(args.flags, AFFECT | TYPED_PARAM_STRING_OKAY, "virDomainSetNumaParameters")
         change = tuning_changes.numa(words(checked(args.params, _NUMA)))
         self._change(self._domain(args.dom), change, flags=args.flags, what="set-numa")
 
