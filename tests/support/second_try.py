@@ -9,8 +9,11 @@ wants a TCP connection between pytest's processes, which here have networks of t
 
 import pytest
 from _pytest.runner import runtestprotocol
+from xdist.scheduler import LoadScopeScheduling
 
 _RERUN = "rerun"
+_CRASHED: set[str] = set()
+_SECOND = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,21 +22,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    if not item.config.getoption("--second-try"):
+    if not item.config.getoption("--second-try") or _SECOND in item.stash:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if any(report.failed for report in reports):
+    if not any(report.failed for report in reports):
         for report in reports:
-            if report.failed:
-                report.outcome = _RERUN  # type: ignore[assignment]  # a word of ours, see pytest_report_teststatus
-                item.ihook.pytest_runtest_logreport(report=report)
-        item._initrequest()  # type: ignore[attr-defined]  # as pytest does itself between two runs of one item
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
     for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        if report.failed:
+            report.outcome = _RERUN  # type: ignore[assignment]  # a word of ours, see pytest_report_teststatus
+            item.ihook.pytest_runtest_logreport(report=report)
+    item._initrequest()  # type: ignore[attr-defined]  # as pytest does itself between two runs of one item
+    item.stash[_SECOND] = True
+    # Through the hook and not runtestprotocol(): its wrappers set the time limits anew, the first try used them up.
+    item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
     return True
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: LoadScopeScheduling) -> None:
+    """A test that ended its process (a hang does, see faulthandler_timeout): pytest-xdist runs it again by itself."""
+    if sched.config.getoption("--second-try") and crashitem not in _CRASHED:
+        _CRASHED.add(crashitem)
+        report.outcome = _RERUN  # type: ignore[assignment]
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
