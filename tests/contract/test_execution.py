@@ -206,7 +206,9 @@ def test_no_size_without_terminal(box: Box) -> None:
 
 def test_kill_reaches_children(box: Box) -> None:
     """Also those that changed their parent or their session, and then the pipes are closed."""
-    execution = box.start(*shell("busybox setsid busybox sleep 1000 & (busybox sleep 1000 &) ; echo go; wait"))
+    execution = box.start(
+        *shell("busybox setsid busybox sleep 1000 & (busybox sleep 1000 &) ; echo go; exec busybox sleep 1000")
+    )
     assert os.read(execution.stdout, 100) == b"go\n"
     execution.kill()
     assert execution.wait(timeout_seconds=SECONDS) == ExecEnd(signal=signal.SIGKILL)

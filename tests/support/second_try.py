@@ -7,7 +7,10 @@ it is named at the end with its first failure, for it is a bug of the test or wo
 wants a TCP connection between pytest's processes, which here have networks of their own.)
 """
 
+import faulthandler
+
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key, get_timeout_config_value
 from _pytest.runner import runtestprotocol
 from xdist.scheduler import LoadScopeScheduling
 
@@ -40,6 +43,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     # Through the hook and not runtestprotocol(): its wrappers set the time limits anew, the first try used them up.
     item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
     return True
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """pytest ends its guard here for the sake of a debugger; a teardown that hangs after a failure needs it still."""
+    config = node.config
+    seconds = get_timeout_config_value(config)
+    if isinstance(node, pytest.Item) and seconds > 0 and not config.getoption("usepdb"):
+        faulthandler.dump_traceback_later(seconds, exit=True, file=config.stash[fault_handler_stderr_fd_key])
 
 
 @pytest.hookimpl(optionalhook=True)

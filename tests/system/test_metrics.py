@@ -40,7 +40,8 @@ def test_a_scrape(virtocid: Virtocid) -> None:
     assert "virtocid_domains_waiting 0.0" in scrape()
     virtocid.virsh("send-process-signal", "web", "1", "kill")
     wait_until(lambda: "virtocid_domains_waiting 1.0" in scrape(), timeout_seconds=SECONDS, what="a restart to come")
-    assert 'virtocid_stops_total{cause="signaled"} 1.0' in scrape()
+    stopped = 'virtocid_stops_total{cause="signaled"} 1.0'
+    wait_until(lambda: stopped in scrape(), timeout_seconds=SECONDS, what="the stop to be counted")
     assert 'domain="web"' not in scrape()
 
 
