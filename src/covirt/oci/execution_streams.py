@@ -25,6 +25,7 @@ class Streams:
         self.stdin, self.stdout, self.stderr = ours
         self.console_socket: Path | None = None
         self._listener: socket.socket | None = None
+        self._directory = -1  # open as long as the listener: a runtime may send the terminal after its own end
 
     @classmethod
     def make(cls, directory: Path, given_away: contextlib.ExitStack, *, terminal: bool) -> "Streams":
@@ -40,14 +41,13 @@ class Streams:
         for descriptor in ours:  # the runtime itself still wants streams
             given_away.callback(os.close, descriptor)
         streams = cls(theirs, (-1, -1, -1))
-        streams._listen(directory, given_away)
+        streams._listen(directory)
         return streams
 
-    def _listen(self, directory: Path, given_away: contextlib.ExitStack) -> None:
+    def _listen(self, directory: Path) -> None:
         # By our descriptor of the directory, because a socket's path may have 107 bytes and a root is longer.
-        number = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        given_away.callback(os.close, number)
-        self.console_socket = Path(f"/proc/{os.getpid()}/fd/{number}/console")
+        self._directory = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.console_socket = Path(f"/proc/{os.getpid()}/fd/{self._directory}/console")
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(os.fspath(self.console_socket))
         self._listener.listen(1)
@@ -68,15 +68,21 @@ class Streams:
         except (OSError, IndexError) as error:
             raise TerminalMissing(reason=error) from error
         finally:
-            self._listener.close()
+            self._stop_listening()
 
     def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        self._stop_listening()
         for descriptor in (self.stdin, self.stdout, self.stderr):
             if descriptor >= 0:
                 os.close(descriptor)
         self.stdin = self.stdout = self.stderr = -1
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        if self._directory >= 0:
+            os.close(self._directory)
+        self._directory = -1
 
 
 def set_terminal_size(terminal: int, size: TerminalSize) -> None:

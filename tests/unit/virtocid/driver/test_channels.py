@@ -142,7 +142,7 @@ def test_the_last_words_on_a_terminal_are_heard(served: Served) -> None:
         seen = b""
         while (frame := channel.frame()).kind is FrameKind.STDOUT:
             seen += frame.data
-        assert seen == b"first\r\nlast\r\n"
+        assert (seen, ExecChannelExit.parse(frame.data)) == (b"first\r\nlast\r\n", ExecChannelExit(exit_code=0))
         channel.client.close()
 
 
