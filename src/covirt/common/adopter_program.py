@@ -27,15 +27,16 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PACKET_BYTES = 65536
 _ROUNDS = 50  # of killing a tree, which may fork meanwhile
-# What this program and Python ignore, and others must not inherit.
-_RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT)
+_IGNORED = (signal.SIGTERM, signal.SIGINT)
+# Others must not inherit what this program, Python or whoever started the daemon ignores (a shell's "&": SIGQUIT).
+_RESET = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> int:
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    for number in _RESET:  # the end is the end of the socket: what runs must be killed first
+    for number in _IGNORED:  # the end is the end of the socket: what runs must be killed first
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=0) as channel:
         keeper = _Keeper(channel)
@@ -153,7 +154,6 @@ def _become(request: dict[str, Any], descriptors: list[int], parent: int) -> NoR
         os.setsid()
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # Numbers above 2 first: a received one may be 0, 1 or 2 no more than the socket's own.
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)

@@ -131,7 +131,15 @@ def test_close_ends_everything(nursery: Nursery) -> None:
         nursery.start("true")
 
 
-def test_streams_and_signals_are_as_a_program_expects(nursery: Nursery) -> None:
+@pytest.fixture
+def quit_ignored() -> Iterator[None]:
+    """As in what a shell starts in the background."""
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGQUIT, before)
+
+
+def test_streams_and_signals_are_as_a_program_expects(quit_ignored: None, nursery: Nursery) -> None:
     reader, writer = os.pipe()
     nursery._streams = (nursery._streams[0], writer)
     with pytest.raises(NothingAdopted):
