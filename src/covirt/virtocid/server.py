@@ -22,6 +22,7 @@ from typing import Final
 
 from covirt.common.files import make_directory
 from covirt.common.root import Root
+from covirt.common.workers import WorkerPool
 from covirt.virtocid.complaints import Complaints
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
 from covirt.virtocid.dispatch import ClientFacts, Dispatcher, HandlerTable, Outcome, Translate
@@ -30,7 +31,6 @@ from covirt.virtocid.events import Event, EventBus, Packets
 from covirt.virtocid.session import Session
 from covirt.virtocid.settings import ServerSettings
 from covirt.virtocid.shares import CallShares, MemoryShares
-from covirt.virtocid.workers import WorkerPool
 from covirt.wire.errors import WireError
 from covirt.wire.framing import REMOTE_PROGRAM, Frame
 

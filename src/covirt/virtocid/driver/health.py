@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from covirt.common.dialect import HEALTH_NAMESPACE
 from covirt.common.errors import Error
+from covirt.common.workers import WorkerPool
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.domain_xml.model_health import OnUnhealthy
 from covirt.virtocid.driver.ending import now_text
@@ -24,7 +25,6 @@ from covirt.virtocid.driver.run import Run
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.store import RunPhase, UserRequest
 from covirt.virtocid.driver.timer import boot_seconds
-from covirt.virtocid.workers import WorkerPool
 from covirt.wire.constants import MetadataType
 
 log = logging.getLogger(__name__)

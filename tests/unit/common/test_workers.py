@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from covirt.virtocid.workers import WorkerPool
+from covirt.common.workers import WorkerPool
 
 _SECONDS = 20
 
