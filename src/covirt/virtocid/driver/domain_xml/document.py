@@ -1,10 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""XML text to an lxml tree and back: nothing is fetched, nothing expands, and white space is ours.
-
-A DOCTYPE is refused before the parser sees it: lxml leaves entities in text alone, but libxml2 expands those in
-attribute values whatever it is told.
-"""
+"""XML text to an lxml tree and back: nothing is fetched, nothing expands, and white space is ours."""
 
 import re
 from typing import Final
@@ -12,13 +8,9 @@ from typing import Final
 from lxml import etree
 
 from covirt.common.dialect import COVIRT_NAMESPACE, OVIRT_CONTAINER_NAMESPACE, OVIRT_DRIVE_MAP_NAMESPACE
+from covirt.common.xml_guard import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, has_doctype
 from covirt.virtocid.driver.domain_xml.errors import XmlError
 
-MAX_BYTES: Final = 4 * 1024 * 1024  # the longest string of libvirt's wire protocol (REMOTE_STRING_MAX)
-MAX_DEPTH: Final = 64  # libvirt's own elements nest to about ten
-MAX_ELEMENTS: Final = 50_000
-
-_PROLOG_PART: Final = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _TAG: Final = re.compile(r"<[^<>]+>")
 _VALUE: Final = re.compile(r'="([^"]*)"')
 _XML_SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
@@ -38,7 +30,8 @@ def read_document(xml: str) -> etree._Element:
     when the root is such an element. Raises XmlError.
     """
     data = _encode(xml)
-    _refuse_doctype(data)
+    if has_doctype(data):
+        raise XmlError(reason="a DOCTYPE is not allowed")
     parser = etree.XMLParser(
         encoding="utf-8",  # the text was decoded already, so what the XML declaration says is not true any more
         resolve_entities=False,
@@ -98,15 +91,6 @@ def _encode(xml: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise XmlError(reason=f"it has {len(data)} bytes, and the limit is {MAX_BYTES}")
     return data
-
-
-def _refuse_doctype(data: bytes) -> None:
-    """Walk over what may stand before the root element; the grammar allows a DOCTYPE nowhere else."""
-    position = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    while match := _PROLOG_PART.match(data, position):
-        position = match.end()
-    if data.startswith(b"<!", position):
-        raise XmlError(reason="a DOCTYPE is not allowed")
 
 
 def _tidy(root: etree._Element) -> None:

@@ -7,9 +7,10 @@ from typing import Final
 
 from lxml import etree
 
+from covirt.common.xml_guard import MAX_BYTES
 from covirt.virtocid.driver.domain_xml.agent_channel import show_agent
 from covirt.virtocid.driver.domain_xml.build import group, make, optional, put_back
-from covirt.virtocid.driver.domain_xml.document import MAX_BYTES, read_document, write_document
+from covirt.virtocid.driver.domain_xml.document import read_document, write_document
 from covirt.virtocid.driver.domain_xml.errors import XmlError, XmlTooLarge
 from covirt.virtocid.driver.domain_xml.format_devices import (
     write_console,

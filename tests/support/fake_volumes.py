@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes of a storage domain that are just paths, with who holds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from covirt.common.errors import NotFound
+from covirt.host.virt.volumes import VolumeRef
+
+
+class NoSuchVolume(NotFound):
+    template = "there is no volume {ref}"
+
+
+@dataclass
+class FakeVolumes:
+    """covirt.host.virt.volumes.Volumes."""
+
+    paths: Mapping[VolumeRef, str]
+    users: dict[VolumeRef, set[str]] = field(default_factory=dict)
+    history: list[tuple[str, VolumeRef]] = field(default_factory=list)
+
+    def prepare(self, ref: VolumeRef, *, user: str) -> str:
+        self.history.append(("prepare", ref))
+        if ref not in self.paths:
+            raise NoSuchVolume(ref=ref)
+        self.users.setdefault(ref, set()).add(user)
+        return self.paths[ref]
+
+    def teardown(self, ref: VolumeRef, *, user: str) -> None:
+        self.history.append(("teardown", ref))
+        self.users.get(ref, set()).discard(user)
+        if not self.users.get(ref):
+            self.users.pop(ref, None)
