@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""covirt-host's configuration; the comments are its manual.
+
+``/usr/lib/covirt/host.d/*.toml`` and ``/etc/covirt/host.d/*.toml`` below the root, see common.config.
+"""
+
+from dataclasses import dataclass, field
+
+from covirt.common.config import Between, load_config, setting
+from covirt.common.root import Root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RpcConfig:
+    """Where engines reach the host."""
+
+    # The address to listen on; "::" is every address of both families.
+    listen: str = "::"
+    # Engines expect 54321.
+    port: int = setting(54321, check=Between(1, 65535))
+    # Directory with keys/vdsmkey.pem, certs/vdsmcert.pem and certs/cacert.pem, below the root unless it is absolute
+    # there. Clients need a certificate of that CA.
+    pki_dir: str = "etc/pki/vdsm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostConfig:
+    """All of it."""
+
+    # How much is told: "debug", "info", "warning" or "error".
+    log_level: str = "info"
+    rpc: RpcConfig = field(default_factory=RpcConfig)
+
+
+def load_host_config(root: Root) -> HostConfig:
+    """Raises UnknownConfigKey, BadConfigValue, BrokenConfigFile."""
+    return load_config(HostConfig, (root.vendor_config_dir / "host.d", root.config_dir / "host.d"))

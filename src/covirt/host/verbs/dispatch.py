@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a verb's name and parameters to its answer: find, check, run; every failure has a code.
+
+One of the few places that catch everything: a bug becomes an answer with an incident id, and its traceback goes to
+the log.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from covirt.common.errors import Error
+from covirt.host.verbs.faults import refusal_of
+from covirt.hostapi.errors import TEXTS, CallRefused, Code
+from covirt.hostapi.json import JsonValue
+from covirt.hostapi.table import VERBS
+from covirt.hostapi.verb import Params, Verb
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """Who calls, and as part of what: ``flow_id`` is the engine's correlation id."""
+
+    client: str
+    flow_id: str = ""
+
+
+Handler = Callable[[Any, CallContext], JsonValue]
+
+
+class VerbClass(Protocol):
+    """The verbs of one noun."""
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the verb's name; each takes the verb's params model."""
+        ...
+
+
+class Dispatcher:
+    """Answers calls; thread-safe. It refuses what is not ``early`` until set_ready()."""
+
+    def __init__(self, classes: Iterable[VerbClass]) -> None:
+        self._handlers: dict[str, tuple[Verb, Handler]] = {}
+        self._ready = False
+        for name, handler in (item for one in classes for item in one.handlers().items()):
+            assert name not in self._handlers, f"{name} has two handlers"  # noqa: S101 - a mistake in a class
+            self._handlers[name] = (VERBS[name], handler)
+
+    def set_ready(self) -> None:
+        """The host has recovered."""
+        self._ready = True
+
+    def is_quick(self, method: str) -> bool:
+        """Whether the verb may have a reserved worker."""
+        found = self._handlers.get(method)
+        return found is None or found[0].quick
+
+    def call(self, method: str, params: object, context: CallContext) -> JsonValue:
+        """``params``: an object, or an array in the order of the verb's parameters. Raises CallRefused."""
+        began = time.monotonic()
+        try:
+            verb, handler = self._find(method)
+            answer = handler(_checked(verb, params), context)
+        except CallRefused as refusal:
+            self._log(method, context, began, refusal=refusal)
+            raise
+        except Error as error:
+            translated = refusal_of(error)
+            self._log(method, context, began, refusal=translated)
+            raise translated from error
+        except Exception as error:
+            incident = secrets.token_hex(4)
+            log.exception("A verb failed method=%s incident=%s", method, incident)
+            reason = f"the log of covirt-host knows more of incident {incident}"
+            raise CallRefused(Code.INTERNAL_ERROR, _text(Code.INTERNAL_ERROR, reason=reason)) from error
+        self._log(method, context, began, changes=verb.changes)
+        return True if answer is None else answer
+
+    def _find(self, method: str) -> tuple[Verb, Handler]:
+        found = self._handlers.get(method)
+        if found is None:
+            raise CallRefused(Code.NO_SUCH_METHOD, _text(Code.NO_SUCH_METHOD, method=method))
+        if not (self._ready or found[0].early):
+            raise CallRefused(Code.RECOVERING, TEXTS[Code.RECOVERING])
+        return found
+
+    @staticmethod
+    def _log(
+        method: str, context: CallContext, began: float, *, refusal: CallRefused | None = None, changes: bool = False
+    ) -> None:
+        log.log(logging.INFO if refusal or changes else logging.DEBUG,
+                "Call method=%s client=%s flow_id=%s code=%d ms=%.1f%s", method, context.client, context.flow_id,
+                refusal.code if refusal else 0, (time.monotonic() - began) * 1000,
+                f" message={refusal.message!r}" if refusal else "")  # fmt: skip
+
+
+def _text(code: Code, **details: str) -> str:
+    """As Vdsm writes them: a text, and what is known beside it."""
+    return f"{TEXTS[code]}: {details}"
+
+
+def _checked(verb: Verb, params: object) -> Params:
+    if isinstance(params, list):
+        names = [field.alias or name for name, field in verb.params.model_fields.items()]
+        params = dict(zip(names, params, strict=False))
+    try:
+        return verb.params.model_validate({} if params is None else params)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "params"
+        # Vdsm answers a missing argument with its internal error, and clients expect that.
+        code = Code.INTERNAL_ERROR if first["type"] == "missing" else Code.INVALID_PARAMS
+        raise CallRefused(code, _text(code, reason=f"{where}: {first['msg']}")) from error

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Error codes and texts as Vdsm's clients know them (reference: Vdsm, lib/vdsm/common/exception.py and
+lib/vdsm/storage/exception.py; the first ones are JSON-RPC's)."""
+
+from enum import IntEnum
+from typing import Final
+
+
+class Code(IntEnum):
+    """``error.code`` of a JSON-RPC answer."""
+
+    PARSE_ERROR = -32700
+    INVALID_REQUEST = -32600
+    NO_SUCH_METHOD = -32601
+    INVALID_PARAMS = -32602
+    INTERNAL_ERROR = -32603
+    NO_SUCH_VM = 1
+    ACCESS_TIMEOUT = 3
+    VM_EXISTS = 4
+    VM_IS_DOWN = 6
+    CANNOT_CREATE_VM = 9
+    MISSING_PARAMETER = 11
+    MIGRATION_ERROR = 12
+    IMAGE_FILE = 13
+    OUT_OF_MEMORY = 14
+    UNEXPECTED = 16
+    TICKET = 18
+    NON_RESPONSIVE_GUEST_AGENT = 19
+    RESOURCE_UNAVAILABLE = 40
+    CHANGE_DISK = 41
+    VM_DESTROY_FAILED = 42
+    NOT_IMPLEMENTED = 44
+    HOT_PLUG_DISK = 45
+    HOT_UNPLUG_DISK = 46
+    MIGRATION_CANCEL = 47
+    SNAPSHOT = 48
+    HOT_PLUG_NIC = 49
+    HOT_UNPLUG_NIC = 50
+    MERGE = 52
+    BALLOON = 53
+    UPDATE_DEVICE = 56
+    SET_CPUS = 60
+    UPDATE_POLICY = 63
+    NO_SUCH_JOB = 66
+    JOB_EXISTS = 69
+    UNSUPPORTED = 75
+    FREEZE = 76
+    THAW = 77
+    HOOK_FAILED = 78
+    MIGRATION_NOT_IN_PROGRESS = 81
+    RESET_FAILED = 90
+    INVALID_PARAMETER = 91
+    RECOVERING = 99
+    GENERAL = 100
+    RESOURCE_EXHAUSTED = 1100
+    STORAGE_GENERAL = 200
+    NO_SUCH_VOLUME = 201
+    VOLUME_EXISTS = 212
+    IMAGE_PATH = 254
+    NO_SUCH_POOL = 309
+    POOL_NOT_CONNECTED = 313
+    POOL_EXISTS = 316
+    WRONG_MASTER = 324
+    NO_SUCH_STORAGE_DOMAIN = 358
+    STORAGE_METADATA_NOT_FOUND = 364
+    STORAGE_DOMAIN_EXISTS = 365
+    STORAGE_DOMAIN_NOT_ACTIVE = 369
+    NO_SPACE = 397
+    NO_SUCH_TASK = 401
+    TASK_NOT_FINISHED = 403
+    STORAGE_CONNECTION = 451
+    STORAGE_MOUNT = 477
+    ACQUIRE_LOCK = 651
+    NOT_SPM = 654
+    HOST_ID = 661
+    METADATA_KEY = 751
+    STORAGE_PARAMETER = 1000
+
+
+# What Vdsm puts before the details in error.message.
+TEXTS: Final = {
+    Code.NO_SUCH_VM: "Virtual machine does not exist",
+    Code.VM_EXISTS: "Virtual machine already exists",
+    Code.VM_IS_DOWN: "Virtual machine is down",
+    Code.UNSUPPORTED: "Operation not supported",
+    Code.RECOVERING: "Recovering from crash or Initializing",
+    Code.NO_SUCH_METHOD: "The method does not exist or is not available",
+    Code.INVALID_PARAMS: "Invalid method parameters",
+    Code.INTERNAL_ERROR: "Internal JSON-RPC error",
+    Code.RESOURCE_UNAVAILABLE: "Resource unavailable",
+}
+
+
+class CallRefused(Exception):
+    """The error of an answer: a code, and a message for people."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = int(code)
+        self.message = message
+        super().__init__(message)
