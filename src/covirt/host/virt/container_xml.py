@@ -58,6 +58,15 @@ def apply_properties(root: etree._Element, custom: Mapping[str, str]) -> Contain
     return properties
 
 
+def chosen_runtime(root: etree._Element) -> str | None:
+    """The runtime that a container's definition names; None is the host's default."""
+    own = (root.findtext(f"metadata/{_CONTAINER}/{covirt_name('runtime')}") or "").strip()
+    if own:
+        return own
+    name = (root.findtext(f"metadata/{_OVIRT_CONTAINER}/{_OVIRT_RUNTIME}") or "").strip()
+    return None if name in ("", _DEFAULT_RUNTIME) else name
+
+
 def _set_process(os: etree._Element, properties: ContainerProperties) -> None:
     """The command takes the place of the image's command and leaves its entrypoint, as "docker run IMAGE COMMAND"."""
     if os.find("init") is None and os.find("initarg") is None:

@@ -41,6 +41,11 @@ class DiskReference:
     disk: etree._Element
     ref: VolumeRef
 
+    @property
+    def name(self) -> str:
+        """The disk's target: vda, sdc, …"""
+        return attribute_of(self.disk, "target", "dev")
+
 
 def find_references(root: etree._Element, facts: VmFacts) -> list[DiskReference]:
     """The disks of a <domain> or <hotplug> that name a volume; the others keep what they say.
@@ -65,6 +70,15 @@ def disk_reference(disk: etree._Element, facts: VmFacts) -> VolumeRef | None:
 
 def _is_reference(facts: DeviceFacts) -> bool:
     return any(facts.values.get(key) for key in _KEYS[1:])
+
+
+def known_references(facts: VmFacts) -> list[VolumeRef]:
+    """All volumes that the block of metadata names, whichever disks there are."""
+    return [
+        volume_ref(device.values, disk=device.identity.get("name", "?"))
+        for device in facts.devices
+        if device.identity.get("devtype", _DISK) == _DISK and _is_reference(device)
+    ]
 
 
 def volume_ref(values: Mapping[str, object], *, disk: str) -> VolumeRef:
