@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tickets: the right of whoever knows one to read or write one volume through the imageio daemon.
+
+A ticket's address must be a volume below the storage repository, or one of our NBD servers: the daemon opens what it
+is told. The ids are kept (in /run, for root only), so that the daemon can be ended with covirt-host when it is idle.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from covirt.common.errors import CommandFailed, Denied, Unavailable
+from covirt.common.files import BrokenFile, UnknownFileVersion, read_json, write_json
+from covirt.common.root import Root
+from covirt.host.storage.imageio import ImageioControl, ImageioDaemon, NoImageDaemon
+from covirt.host.storage.nbd import NbdServers
+from covirt.host.storage.operation import checked_id
+
+log = logging.getLogger(__name__)
+
+_REPOSITORY: Final = "rhev/data-center"
+_MOUNTS: Final = "mnt"
+_VERSION: Final = 1
+
+
+class TicketAddressRefused(Denied):
+    template = (
+        "a ticket may be for a volume of a storage domain on this host (prepare it and give its path) or for one of "
+        "its NBD servers, not for {url}"
+    )
+
+
+class Transfers:
+    """Tickets of this host."""
+
+    def __init__(self, *, root: Root, directory: Path, daemon: ImageioDaemon, servers: NbdServers) -> None:
+        self._repository = root.path / _REPOSITORY
+        self._file = directory / "tickets.json"
+        self._daemon = daemon
+        self._servers = servers
+        self._lock = threading.Lock()
+        self._ids: set[str] = set()
+
+    def start(self) -> None:
+        """Remember the tickets of an earlier life of the agent."""
+        with contextlib.suppress(FileNotFoundError, BrokenFile, UnknownFileVersion):
+            self._ids = {checked_id(text) for text in read_json(self._file, versions=range(1, 2))["tickets"]}
+
+    def stop(self) -> None:
+        """End the daemon, unless somebody transfers something."""
+        control = self._control_or_none()
+        if control is None:
+            return
+        using = [ticket_id for ticket_id in self._ids if _is_alive(control, ticket_id)]
+        if using:
+            log.info("Transfers go on tickets=%d", len(using))
+            return
+        self._daemon.end()
+        self._file.unlink(missing_ok=True)
+
+    def add(self, ticket: Mapping[str, Any]) -> None:
+        """Raises TicketAddressRefused, NoImageDaemon, ImageDaemonSilent, ImageDaemonRefused."""
+        ticket_id = checked_id(str(ticket["uuid"]))
+        if not self.may_serve(str(ticket["url"])):
+            raise TicketAddressRefused(url=ticket["url"])
+        self._control().put(ticket)
+        self._remember(ticket_id)
+        log.info("Ticket added transfer_id=%s ops=%s", ticket.get("transfer_id"), ",".join(ticket["ops"]))
+
+    def get(self, ticket_id: str) -> Mapping[str, Any]:
+        return self._control().get(ticket_id)
+
+    def extend(self, ticket_id: str, *, timeout_seconds: int) -> None:
+        self._control().extend(ticket_id, timeout_seconds=timeout_seconds)
+
+    def remove(self, ticket_id: str) -> None:
+        """One that is gone already is fine; one in use is refused by the daemon after a while."""
+        ticket_id = checked_id(ticket_id)
+        control = self._daemon.control(start=False)
+        if control is not None:
+            control.remove(ticket_id)
+        self._remember(ticket_id, gone=True)
+
+    def may_serve(self, url: str) -> bool:
+        """Whether the daemon may open this address."""
+        if self._servers.is_address(url):
+            return True
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
+        if parts.scheme != "file" or parts.netloc or parts.query or parts.fragment or "%" in parts.path:
+            return False
+        path = Path(parts.path)
+        return path.is_relative_to(self._repository) and _is_volume(path.relative_to(self._repository).parts)
+
+    def _control(self) -> ImageioControl:
+        control = self._daemon.control(start=True)
+        assert control is not None, "it was started"  # noqa: S101
+        return control
+
+    def _control_or_none(self) -> ImageioControl | None:
+        if not self._daemon.is_ours:
+            return None
+        try:
+            return self._daemon.control(start=False)
+        except NoImageDaemon:
+            return None
+
+    def _remember(self, ticket_id: str, *, gone: bool = False) -> None:
+        with self._lock:
+            self._ids = self._ids - {ticket_id} if gone else self._ids | {ticket_id}
+            if self._daemon.is_ours and self._file.parent.exists():
+                write_json(self._file, {"tickets": sorted(self._ids)}, version=_VERSION, durable=False)
+
+
+def _is_volume(parts: tuple[str, ...]) -> bool:
+    """``mnt/NAME/DOMAIN/images/IMAGE/VOLUME`` or ``POOL/DOMAIN/images/IMAGE/VOLUME``."""
+    if ".." in parts or parts[-3:-2] != ("images",):
+        return False
+    if len(parts) == 6:
+        return parts[0] == _MOUNTS and all(_is_uuid(part) for part in (parts[2], *parts[4:]))
+    return len(parts) == 5 and all(_is_uuid(part) for part in (*parts[:2], *parts[3:]))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _is_alive(control: ImageioControl, ticket_id: str) -> bool:
+    try:
+        ticket = control.get(ticket_id)
+    except (CommandFailed, Unavailable):  # it is gone
+        return False
+    # The daemon counts by the same clock, CLOCK_MONOTONIC.
+    return bool(ticket.get("active")) or ticket.get("expires", 0) > time.monotonic()

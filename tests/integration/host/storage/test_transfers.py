@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Uploads and downloads through the real imageio daemon and real qemu-nbd, in several lives of the agent."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.process import run
+from covirt.common.root import Root
+from covirt.host.storage import qemu_img
+from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.imageio import ImageDaemonRefused, ImageioDaemon, NoImageDaemon
+from covirt.host.storage.nbd import BadNbdSettings, NbdExport, NbdServerExists, NbdServers
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.socket_program import ProgramDidNotStart
+from covirt.host.storage.transfers import TicketAddressRefused, Transfers
+from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
+from tests.support.roots import new_root
+from tests.support.transfers import Authority, ImageClient, new_authority
+from tests.support.waiting import free_port
+
+pytestmark = pytest.mark.root
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """The parts of one life of the agent that transfer disks."""
+
+    daemon: ImageioDaemon
+    servers: NbdServers
+    transfers: Transfers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A root with a directory of volumes."""
+
+    root: Root
+    authority: Authority
+    port: int
+    images: Path
+    lives: list[Life] = field(default_factory=list)
+
+    def life(self, **settings: Any) -> Life:
+        directory = self.root.run_dir / "host"
+        config = ImagesConfig(imageio_port=self.port, **settings)
+        daemon = ImageioDaemon(directory=directory / "imageio", config=config, tls=self.authority.files)
+        servers = NbdServers(directory / "nbd")
+        transfers = Transfers(root=self.root, directory=directory / "imageio", daemon=daemon, servers=servers)
+        transfers.start()
+        self.lives.append(Life(daemon=daemon, servers=servers, transfers=transfers))
+        return self.lives[-1]
+
+    def end(self) -> None:
+        for life in self.lives:
+            life.daemon.end()
+            life.servers.stop_all()
+
+    def raw_volume(self) -> Path:
+        path = self._new_volume()
+        path.write_bytes(b"")
+        os.truncate(path, _MIB)
+        os.chown(path, STORAGE_UID, STORAGE_GID)
+        path.chmod(0o660)
+        return path
+
+    def qcow2_volume(self) -> Path:
+        path = self._new_volume()
+        qemu_img.create_qcow2(path, size_bytes=_MIB)
+        return path
+
+    def client(self, ticket: dict[str, Any]) -> ImageClient:
+        return ImageClient(port=self.port, context=self.authority.context, ticket_id=ticket["uuid"])
+
+    def _new_volume(self) -> Path:
+        image = self.images / str(uuid4())
+        image.mkdir()
+        os.chown(image, STORAGE_UID, STORAGE_GID)
+        return image / str(uuid4())
+
+
+def ticket_for(url: str, *ops: str) -> dict[str, Any]:
+    return {"uuid": str(uuid4()), "url": url, "size": _MIB, "timeout": 300, "ops": list(ops)}
+
+
+@contextmanager
+def new_host() -> Iterator[Host]:
+    with new_root() as root:
+        images = root.path / "rhev/data-center/mnt" / "_exports_data" / str(uuid4()) / "images"
+        images.mkdir(parents=True)
+        private = root.path / "pki"
+        private.mkdir(mode=0o700)
+        host = Host(root=root, authority=new_authority(private), port=free_port(), images=images)
+        try:
+            yield host
+        finally:
+            host.end()
+
+
+@pytest.fixture(scope="module", name="host")
+def host_fixture() -> Iterator[Host]:
+    """Its daemon runs already."""
+    with new_host() as host:
+        assert host.life().daemon.control(start=True) is not None
+        yield host
+
+
+@pytest.fixture(name="fresh_host")
+def fresh_host_fixture() -> Iterator[Host]:
+    with new_host() as host:
+        yield host
+
+
+def test_upload_and_download_raw(host: Host) -> None:
+    life, path = host.life(), host.raw_volume()
+    ticket = ticket_for(f"file://{path}", "read", "write")
+    life.transfers.add(ticket)
+    client = host.client(ticket)
+    assert client.upload(b"covirt!!" * 64, offset=4096) == 200
+    assert client.download(512, offset=4096) == (206, b"covirt!!" * 64)
+    assert path.read_bytes()[4096:4608] == b"covirt!!" * 64
+    assert life.transfers.get(ticket["uuid"])["size"] == _MIB
+    life.transfers.extend(ticket["uuid"], timeout_seconds=600)
+    life.transfers.remove(ticket["uuid"])
+    assert client.download(512)[0] == 403
+    life.transfers.remove(ticket["uuid"])
+    with pytest.raises(ImageDaemonRefused, match="404"):
+        life.transfers.get(ticket["uuid"])
+
+
+def test_a_ticket_gives_no_more_than_it_says(host: Host) -> None:
+    life, path = host.life(), host.raw_volume()
+    ticket = ticket_for(f"file://{path}", "read")
+    life.transfers.add(ticket)
+    assert host.client(ticket).upload(b"x" * 512) == 403
+    assert host.client({"uuid": str(uuid4())}).download(512)[0] == 403
+    life.transfers.remove(ticket["uuid"])
+
+
+def test_upload_into_qcow2(host: Host) -> None:
+    life, path = host.life(), host.qcow2_volume()
+    server_id = str(uuid4())
+    url = life.servers.start(
+        server_id, NbdExport(path=path, format=ImageFormat.QCOW2, discard=True, detect_zeroes=True)
+    )
+    ticket = ticket_for(url, "read", "write")
+    life.transfers.add(ticket)
+    client = host.client(ticket)
+    assert client.upload(b"q" * 65536, offset=131072) == 200
+    life.transfers.remove(ticket["uuid"])
+    life.servers.stop(server_id)
+    run(["qemu-img", "convert", "-O", "raw", path, f"{path}.raw"], timeout_seconds=30)
+    content = Path(f"{path}.raw").read_bytes()
+    assert content[131072:196608] == b"q" * 65536
+    assert content[:131072].count(0) == 131072
+    assert path.stat().st_blocks * 512 < _MIB
+
+
+def test_a_readonly_server_writes_nothing(host: Host) -> None:
+    life, path = host.life(), host.qcow2_volume()
+    server_id = str(uuid4())
+    url = life.servers.start(server_id, NbdExport(path=path, format=ImageFormat.QCOW2, readonly=True))
+    before = path.read_bytes()
+    ticket = ticket_for(url, "read", "write")
+    life.transfers.add(ticket)
+    assert host.client(ticket).upload(b"x" * 512) >= 400
+    life.transfers.remove(ticket["uuid"])
+    life.servers.stop(server_id)
+    assert path.read_bytes() == before
+
+
+def test_the_next_life_finds_a_server_and_ends_it(fresh_host: Host) -> None:
+    life, path, server_id = fresh_host.life(), fresh_host.raw_volume(), str(uuid4())
+    export = NbdExport(path=path, format=ImageFormat.RAW)
+    life.servers.start(server_id, export)
+    following = fresh_host.life()
+    with pytest.raises(NbdServerExists):
+        following.servers.start(server_id, export)
+    following.servers.stop(server_id)
+    following.servers.stop(server_id)
+    life.servers.start(server_id, export)
+    life.servers.stop(server_id)
+
+
+def test_a_server_that_cannot_start_says_why(host: Host) -> None:
+    life = host.life()
+    with pytest.raises(ProgramDidNotStart, match="Image is not in qcow2 format"):
+        life.servers.start(str(uuid4()), NbdExport(path=host.raw_volume(), format=ImageFormat.QCOW2))
+    with pytest.raises(BadNbdSettings):
+        life.servers.start(
+            str(uuid4()), NbdExport(path=host.raw_volume(), format=ImageFormat.RAW, readonly=True, bitmap="b")
+        )
+
+
+def test_transfers_outlive_the_agent_and_idle_ones_do_not(fresh_host: Host) -> None:
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    ticket = ticket_for(f"file://{path}", "read")
+    life.transfers.add(ticket)
+    life.transfers.stop()
+    assert fresh_host.client(ticket).download(512)[0] == 206
+    following = fresh_host.life()
+    following.transfers.remove(ticket["uuid"])
+    following.transfers.stop()
+    assert following.daemon.control(start=False) is None
+
+
+def test_a_daemon_that_died_is_started_anew(fresh_host: Host) -> None:
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    life.transfers.add(ticket_for(f"file://{path}", "read"))
+    fresh_host.life().daemon.end()
+    ticket = ticket_for(f"file://{path}", "read")
+    life.transfers.add(ticket)
+    assert fresh_host.client(ticket).download(512)[0] == 206
+    life.daemon.end()
+
+
+def test_addresses_elsewhere_are_refused(host: Host) -> None:
+    life = host.life()
+    volume = f"{host.images}/{uuid4()}/{uuid4()}"
+    for url in (
+        "file:///etc/shadow",
+        f"file://{volume}/../../../../../../../../etc/shadow",
+        f"file://{volume}/%2e%2e/x",
+        f"file://elsewhere{volume}",
+        f"file://{host.root.path}/rhev/data-center/mnt/_exports_data/{uuid4()}/dom_md/metadata",
+        f"https://localhost:{host.port}/images/{uuid4()}",
+        "nbd:localhost:10809",
+        f"nbd:unix:{host.root.run_dir}/libvirt.sock",
+        f"nbd:unix:{host.root.run_dir}/host/nbd/../imageio/sock",
+        "file://[",
+    ):
+        with pytest.raises(TicketAddressRefused):
+            life.transfers.add(ticket_for(url, "read"))
+    assert life.transfers.may_serve(f"file://{volume}")
+    assert life.transfers.may_serve(
+        f"file://{host.root.path}/rhev/data-center/{uuid4()}/{uuid4()}/images/{uuid4()}/{uuid4()}"
+    )
+
+
+def test_without_the_program_the_reason_is_told(fresh_host: Host) -> None:
+    life = fresh_host.life(imageio_program="/nonexistent/ovirt-imageio")
+    with pytest.raises(NoImageDaemon, match="install ovirt-imageio"):
+        life.transfers.add(ticket_for(f"file://{fresh_host.raw_volume()}", "read"))
