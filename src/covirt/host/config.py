@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from covirt.common.config import Between, load_config, setting
 from covirt.common.root import Root
+from covirt.host.storage.image_config import ImagesConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class HostConfig:
     # How much is told: "debug", "info", "warning" or "error".
     log_level: str = "info"
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    images: ImagesConfig = field(default_factory=ImagesConfig)
 
 
 def load_host_config(root: Root) -> HostConfig:

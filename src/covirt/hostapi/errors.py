@@ -43,12 +43,14 @@ class Code(IntEnum):
     SET_CPUS = 60
     UPDATE_POLICY = 63
     NO_SUCH_JOB = 66
+    JOB_NOT_DONE = 68
     JOB_EXISTS = 69
     UNSUPPORTED = 75
     FREEZE = 76
     THAW = 77
     HOOK_FAILED = 78
     MIGRATION_NOT_IN_PROGRESS = 81
+    JOB_NOT_ACTIVE = 84
     RESET_FAILED = 90
     INVALID_PARAMETER = 91
     RECOVERING = 99
@@ -69,13 +71,19 @@ class Code(IntEnum):
     NO_SPACE = 397
     NO_SUCH_TASK = 401
     TASK_NOT_FINISHED = 403
+    TASK_STATE = 410
+    STOPPED = 443
     STORAGE_CONNECTION = 451
     STORAGE_MOUNT = 477
+    IMAGE_DAEMON_SILENT = 481
+    IMAGE_DAEMON_REFUSED = 482
+    NO_IMAGE_DAEMON = 483
     ACQUIRE_LOCK = 651
     NOT_SPM = 654
     HOST_ID = 661
     METADATA_KEY = 751
     STORAGE_PARAMETER = 1000
+    STORAGE_UNSUPPORTED = 2009
 
 
 # What Vdsm puts before the details in error.message.
@@ -89,6 +97,17 @@ TEXTS: Final = {
     Code.INVALID_PARAMS: "Invalid method parameters",
     Code.INTERNAL_ERROR: "Internal JSON-RPC error",
     Code.RESOURCE_UNAVAILABLE: "Resource unavailable",
+    Code.NO_SUCH_JOB: "Job Id does not exists",
+    Code.JOB_NOT_DONE: "Job status is not done",
+    Code.JOB_EXISTS: "Job id already exists",
+    Code.JOB_NOT_ACTIVE: "Job is not active",
+    Code.NO_SUCH_TASK: "Task id unknown",
+    Code.TASK_NOT_FINISHED: "Task not finished",
+    Code.TASK_STATE: "Operation is not allowed in this task state",
+    Code.STOPPED: "Action was stopped",
+    Code.IMAGE_DAEMON_SILENT: "Cannot communicate with image daemon",
+    Code.IMAGE_DAEMON_REFUSED: "Image daemon request failed",
+    Code.NO_IMAGE_DAEMON: "Image daemon is unsupported",
 }
 
 

@@ -58,16 +58,16 @@ class Operations:
         *,
         name: str,
         directory: Path,
-        kinds: Sequence[Kind],
         describe: Describe,
+        kinds: Sequence[Kind] = (),
         workers: int,
         on_end: Callable[[Record], object] = lambda _record: None,
         keep_seconds: float | None = None,
     ) -> None:
         self._name = name
         self._directory = directory
-        self._kinds = {kind.name: kind for kind in kinds}
-        self._again = frozenset(kind.name for kind in kinds if kind.again)
+        self._kinds: dict[str, Kind] = {}
+        self.add_kinds(kinds)
         self._describe = describe
         self._on_end = on_end
         self._keep_seconds = keep_seconds
@@ -75,6 +75,10 @@ class Operations:
         self._entries: dict[str, _Entry] = {}
         self._stopping = False
         self._pool = WorkerPool(workers=workers, priority_workers=0, name=name)
+
+    def add_kinds(self, kinds: Sequence[Kind]) -> None:
+        """What parts bring; all of them before start()."""
+        self._kinds |= {kind.name: kind for kind in kinds}
 
     def start(self) -> None:
         """Read what the last life left, and see to it that what was cut short is finished or undone."""
@@ -131,8 +135,11 @@ class Operations:
         """Raises NoSuchOperation."""
         return self._entry(operation_id).record
 
-    def progress_percent(self, operation_id: str) -> int | None:
-        return self._entry(operation_id).control.progress_percent
+    def progress_of(self, operation_id: str) -> int | None:
+        """Percent; None where nobody knows, or knows the operation."""
+        with self._lock:
+            entry = self._entries.get(operation_id)
+        return None if entry is None else entry.control.progress_percent
 
     def list(self) -> Sequence[Record]:
         with self._lock:
@@ -247,12 +254,16 @@ class Operations:
         record = entry.record
         if record.state is State.PENDING:  # nothing was done
             self._failed(entry, OperationCutShort())
-        elif record.state is State.RUNNING and record.kind in self._again:
+        elif record.state is State.RUNNING and self._finishes_again(record):
             self._do(entry)
         elif record.state is State.UNDOING:
             self._undo(entry)
         else:
             self._failed(entry, OperationCutShort())
+
+    def _finishes_again(self, record: Record) -> bool:
+        kind = self._kinds.get(record.kind)
+        return kind is not None and kind.again
 
     def _kind(self, record: Record) -> Kind:
         try:

@@ -14,10 +14,27 @@ from covirt.common.errors import (
     Unavailable,
     Unsupported,
 )
+from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
+from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
+from covirt.host.storage.nbd import BadNbdSettings
+from covirt.host.storage.operation import OperationStopped
+from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 
 # The first row that fits counts: precise classes come before the seven meanings.
 _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
+    (NoSuchTask, Code.NO_SUCH_TASK),
+    (TaskNotFinished, Code.TASK_NOT_FINISHED),
+    (TaskInWrongState, Code.TASK_STATE),
+    (NoSuchJob, Code.NO_SUCH_JOB),
+    (JobExists, Code.JOB_EXISTS),
+    (JobNotDone, Code.JOB_NOT_DONE),
+    (JobNotActive, Code.JOB_NOT_ACTIVE),
+    (OperationStopped, Code.STOPPED),
+    (NoImageDaemon, Code.NO_IMAGE_DAEMON),
+    (ImageDaemonSilent, Code.IMAGE_DAEMON_SILENT),
+    (ImageDaemonRefused, Code.IMAGE_DAEMON_REFUSED),
+    (BadNbdSettings, Code.STORAGE_UNSUPPORTED),
     (Unsupported, Code.UNSUPPORTED),
     (InvalidRequest, Code.INVALID_PARAMETER),
     (NotFound, Code.UNEXPECTED),
@@ -34,3 +51,11 @@ def refusal_of(error: Error) -> CallRefused:
     code = next(code for kind, code in _CODES if isinstance(error, kind))
     text = TEXTS.get(code)
     return CallRefused(code, f"{text}: {{'reason': {str(error)!r}}}" if text else str(error))
+
+
+def described(error: BaseException) -> tuple[int, str]:
+    """Code and message of what ended long work; of a bug only where to look."""
+    if isinstance(error, Error):
+        refused = refusal_of(error)
+        return refused.code, refused.message
+    return int(Code.GENERAL), f"General Exception: the log of covirt-host knows more of {type(error).__name__}"

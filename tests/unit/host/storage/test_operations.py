@@ -120,7 +120,7 @@ def test_success(tmp_path: Path, work: Work) -> None:
         operation_id = submit(operations, "remove")
         record = wait_for(operations, operation_id, State.DONE)
         assert (record.code, record.undone) == (0, None)
-        assert operations.progress_percent(operation_id) == 42
+        assert operations.progress_of(operation_id) == 42
         wait_until(lambda: len(work.ended) == 1)
         operations.clear(operation_id)
         with pytest.raises(NoSuchOperation):

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks, jobs and transfers of one host, made and started together."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from covirt.common.root import Root
+from covirt.host.events import Events
+from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.imageio import ImageioDaemon, TlsFiles
+from covirt.host.storage.jobs import Jobs, job_info, job_topic
+from covirt.host.storage.nbd import NbdServers
+from covirt.host.storage.operations import Describe, Operations
+from covirt.host.storage.tasks import Tasks
+from covirt.host.storage.transfers import Transfers
+
+_PLACE: Final = "host"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """The parts. Kinds of tasks and jobs are added by who knows them, before start()."""
+
+    tasks: Tasks
+    jobs: Jobs
+    servers: NbdServers
+    transfers: Transfers
+
+    @classmethod
+    def new(
+        cls, *, root: Root, config: ImagesConfig, events: Events, describe: Describe, tls: TlsFiles | None
+    ) -> Self:
+        """``describe`` gives the code and the message of an error."""
+        state, runtime = root.state_dir / _PLACE, root.run_dir / _PLACE
+        tasks = Operations(name="tasks", directory=state / "tasks", describe=describe, workers=config.workers)
+        jobs = Operations(
+            name="jobs",
+            directory=state / "jobs",
+            describe=describe,
+            workers=config.workers,
+            keep_seconds=config.job_keep_seconds,
+            on_end=lambda record: events.publish(job_topic(record.id), job_info(record, jobs.progress_of(record.id))),
+        )
+        servers = NbdServers(runtime / "nbd")
+        daemon = ImageioDaemon(directory=runtime / "imageio", config=config, tls=tls)
+        transfers = Transfers(root=root, directory=runtime / "imageio", daemon=daemon, servers=servers)
+        return cls(tasks=Tasks(tasks), jobs=Jobs(jobs), servers=servers, transfers=transfers)
+
+    def start(self) -> None:
+        self.transfers.start()
+        self.tasks.start()
+        self.jobs.start()
+
+    def stop(self) -> None:
+        self.jobs.stop()
+        self.tasks.stop()
+        self.transfers.stop()
+
+    def resume(self) -> None:
+        """Storage has become reachable: what waited for it goes on."""
+        self.tasks.resume()
+        self.jobs.resume()
