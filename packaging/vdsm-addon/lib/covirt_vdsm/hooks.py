@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What Vdsm's hooks do. Vdsm gives a file and reads it again; status 2 and a sentence on stderr refuse."""
+
+import json
+import os
+import sys
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn, Optional
+
+from covirt_vdsm import dialect, domain_xml, properties, settings
+
+_XML_FILE: Final = "_hook_domxml"
+_JSON_FILE: Final = "_hook_json"
+_REFUSED: Final = 2
+# Below the time that Vdsm's callers wait for capabilities, and much more than virtocid takes.
+_ANSWER_SECONDS: Final = 5.0
+# Of the host; oVirt's engine stores it as it stores other additional features.
+FEATURE: Final = "covirt_containers"
+_RUNTIME: Final = f"{{{dialect.COVIRT_NAMESPACE}}}runtimes/{{{dialect.COVIRT_NAMESPACE}}}runtime"
+
+
+class Refused(Exception):
+    """Vdsm shows the sentence as the reason."""
+
+
+def run(hook: Callable[[], None]) -> NoReturn:
+    """Ends the process at once: a thread that is stuck in a stuck daemon does not keep Vdsm waiting."""
+    status = 0
+    try:
+        hook()
+    except (Refused, properties.BadProperty, settings.BadSettings) as error:
+        sys.stderr.write(f"covirt: {error}\n")
+        status = _REFUSED
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def before_vm_start() -> None:
+    """Machines pass as they are. Raises Refused, BadProperty."""
+    path = Path(os.environ[_XML_FILE])
+    text = path.read_text(encoding="utf-8")
+    asked = os.environ.get(dialect.TYPE_PROPERTY, "").strip()
+    root = _container(text) if not asked else _read(text)
+    if root is None:
+        return
+    reason = why_off()
+    if reason:
+        raise Refused(f"this is a container, and {reason}; it cannot start on this host")
+    domain_xml.make_container(root, properties.read(os.environ, domain_xml.drives(root)))
+    path.write_text(ET.tostring(root, encoding="unicode"), encoding="utf-8")
+
+
+def refuse_containers() -> None:
+    """For what can be done with machines only, before anything is begun. Raises Refused."""
+    if _container(Path(os.environ[_XML_FILE]).read_text(encoding="utf-8")) is not None:
+        raise Refused("a container stays on its host: it is not migrated; stop it, and start it elsewhere")
+
+
+def after_get_caps() -> None:
+    """Tell what the host can do, when it can; else leave what Vdsm said."""
+    if why_off():
+        return
+    runtimes = _usable_runtimes()
+    if not runtimes:
+        return
+    path = Path(os.environ[_JSON_FILE])
+    capabilities = json.loads(path.read_text(encoding="utf-8"))
+    capabilities["containers"] = True
+    capabilities["containerRuntimes"] = runtimes
+    features = capabilities.setdefault("additionalFeatures", [])
+    if FEATURE not in features:
+        features.append(FEATURE)
+    path.write_text(json.dumps(capabilities), encoding="utf-8")
+
+
+def why_off() -> str:
+    """Why containers are off on this host; empty when they are on."""
+    if not settings.load().enabled:
+        return "containers are not enabled in /etc/covirt/vdsm-addon.conf"
+    if settings.ACTIVE not in os.environ:
+        return "the add-on is not part of the running Vdsm (restart vdsmd, then see its journal)"
+    return ""
+
+
+def _container(text: str) -> Optional[ET.Element]:
+    try:
+        return dialect.container_in(text)
+    except ValueError as error:
+        raise Refused(f"the domain's XML cannot be used: {error}") from error
+
+
+def _read(text: str) -> ET.Element:
+    try:
+        return dialect.read(text)
+    except ValueError as error:
+        raise Refused(f"the domain's XML cannot be used: {error}") from error
+
+
+def _usable_runtimes() -> list[str]:
+    """Asked with the rights that Vdsm has, so that what is told is what will work; the default comes first."""
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(_ask_capabilities()), name="covirt-call", daemon=True)
+    thread.start()
+    thread.join(_ANSWER_SECONDS)
+    if not answers or not answers[0]:
+        sys.stderr.write("covirt: virtocid does not answer, so the host has no containers now\n")
+        return []
+    found = [each for each in dialect.read(answers[0]).iterfind(_RUNTIME) if each.get("usable") == "yes"]
+    found.sort(key=lambda each: each.get("default") != "yes")
+    return [each.get("name", "") for each in found]
+
+
+def _ask_capabilities() -> str:
+    import libvirt  # a hook that only looks at a machine's XML does without
+
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    try:
+        connection = libvirt.open(settings.load().uri)
+        try:
+            return str(connection.getCapabilities())
+        finally:
+            connection.close()
+    except libvirt.libvirtError as error:
+        sys.stderr.write(f"covirt: {error}\n")
+        return ""
