@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of class Host that need nothing else."""
+"""Verbs of class Host that are about the host itself."""
 
-from typing import Final
+from typing import Any, Final
 
 from covirt.hostapi.verb import Verb
 
@@ -11,4 +11,7 @@ VERBS: Final = (
     Verb(
         name="Host.ping2", summary="Tells that the host answers, before it has recovered too.", quick=True, early=True
     ),
+    Verb(name="Host.getCapabilities", summary="What the host is and can do.", result=dict[str, Any]),
+    Verb(name="Host.getStats", summary="How the host does.", result=dict[str, Any], quick=True),
+    Verb(name="Host.getHardwareInfo", summary="What its maker says of it.", result=dict[str, Any]),
 )
