@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What can be wrong with what a peer sends, and with the way to it."""
+
+from covirt.common.errors import InvalidRequest, Unavailable
+
+
+class BadFrame(InvalidRequest):
+    template = "this is not a STOMP 1.2 frame: {reason}"
+
+
+class FrameTooLarge(BadFrame):
+    template = "this STOMP frame is too large: {reason}"
+
+
+class BadMessage(InvalidRequest):
+    """Not a JSON-RPC message. ``code``: JSON-RPC's for it."""
+
+    template = "this is not a JSON-RPC 2.0 message: {reason}"
+
+
+class PeerUnreachable(Unavailable):
+    template = "{peer} cannot be reached: {reason}; see whether it runs and whether the network lets us through"
+
+
+class PeerSilent(Unavailable):
+    template = "{peer} has not answered {method} within {seconds} s; ask again when it has less to do"
+
+
+class PeerLost(Unavailable):
+    template = "the connection to {peer} ended before it answered {method}: {reason}"
+
+
+class BadTls(InvalidRequest):
+    template = "{path} cannot be used for TLS: {reason}"

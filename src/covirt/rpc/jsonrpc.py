@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""JSON-RPC 2.0 messages, sans-IO: https://www.jsonrpc.org/specification."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from covirt.rpc.errors import BadMessage
+
+Json = bool | int | float | str | None | Sequence["Json"] | Mapping[str, "Json"]
+
+VERSION: Final = "2.0"
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+_TEXTS: Final = {PARSE_ERROR: "Parse error", INVALID_REQUEST: "Invalid request"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A call; without ``id`` a notification, which gets no answer."""
+
+    method: str
+    params: Json = None
+    id: str | int | None = None
+
+    def encode(self) -> bytes:
+        words: dict[str, Json] = {"jsonrpc": VERSION, "method": self.method}
+        if self.params is not None:
+            words["params"] = self.params
+        if self.id is not None:
+            words["id"] = self.id
+        return _dump(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A result, or an error: its code and message."""
+
+    id: str | int | None
+    result: Json = None
+    code: int = 0
+    message: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.code != 0
+
+    def encode(self) -> bytes:
+        if self.failed:
+            return _dump({"jsonrpc": VERSION, "id": self.id, "error": {"code": self.code, "message": self.message}})
+        return _dump({"jsonrpc": VERSION, "id": self.id, "result": self.result})
+
+
+def parse(body: bytes) -> list[Request | Answer]:
+    """The messages of a body: one, or the members of a batch. Raises BadMessage, with JSON-RPC's ``code``."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(reason="it is not JSON", code=PARSE_ERROR) from error
+    if isinstance(value, list):
+        if not value:
+            raise BadMessage(reason="the batch is empty", code=INVALID_REQUEST)
+        return [_message(item) for item in value]
+    return [_message(value)]
+
+
+def refusal(error: BadMessage) -> Answer:
+    """What a bad message is answered; its id is not known."""
+    code = int(str(error.code))
+    return Answer(id=None, code=code, message=f"{_TEXTS[code]}: {{'reason': {str(error)!r}}}")
+
+
+def _message(value: Any) -> Request | Answer:
+    if not isinstance(value, dict) or value.get("jsonrpc") != VERSION:
+        raise BadMessage(reason=f'it is not an object with "jsonrpc": "{VERSION}"', code=INVALID_REQUEST)
+    number = value.get("id")
+    if number is not None and (not isinstance(number, str | int) or isinstance(number, bool)):
+        raise BadMessage(reason="its id is neither a text nor a number", code=INVALID_REQUEST)
+    if "method" in value:
+        return _request(value, number)
+    if "error" in value:
+        return _failure(value["error"], number)
+    if "result" not in value:
+        raise BadMessage(reason="it has neither method nor result nor error", code=INVALID_REQUEST)
+    return Answer(id=number, result=value["result"])
+
+
+def _request(value: dict[str, Any], number: str | int | None) -> Request:
+    if not isinstance(value["method"], str):
+        raise BadMessage(reason="its method is not a text", code=INVALID_REQUEST)
+    params = value.get("params")
+    if params is not None and not isinstance(params, dict | list):
+        raise BadMessage(reason="its params are neither an object nor an array", code=INVALID_REQUEST)
+    return Request(method=value["method"], params=params, id=number)
+
+
+def _failure(error: Any, number: str | int | None) -> Answer:
+    if not isinstance(error, dict) or not isinstance(error.get("code"), int) or not error["code"]:
+        raise BadMessage(reason="its error has no code", code=INVALID_REQUEST)
+    return Answer(id=number, code=error["code"], message=str(error.get("message", "")))
+
+
+def _dump(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
