@@ -1,21 +1,24 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""The server's side of STOMP, sans-IO: who has subscribed to what, and which frames a frame leads to.
+"""The server's side of STOMP, sans-IO: what a client has subscribed to, and what each of its frames asks for.
 
-A request's answer goes to its ``reply-to`` destination (Vdsm: lib/yajsonrpc/stompserver.py), to all
-subscribers of it; what is sent to other destinations goes to subscribers of it and of what is above it by dots.
+Narrower than a message broker on purpose: requests come from clients and events from the host, so that nobody
+sees another's calls or answers, and nobody tells an event in the host's name (docs/adr/0021-narrow-broker.md).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from covirt.rpc.stomp import Frame
 
-# Requests come to these destinations, and to what is below them.
+# Requests come to these destinations, and to what is below them (Vdsm's addresses.request_queues).
 REQUEST_DESTINATIONS: Final = ("jms.topic.vdsm_requests", "jms.topic.vdsm_irs_requests")
+ANSWER_DESTINATION: Final = "jms.topic.vdsm_responses"  # of a request without reply-to
 FLOW_ID_HEADER: Final = "ovirtCorrelationId"
-_SUBSCRIPTIONS: Final = 100  # of one client
-_MINIMUM_HEARTBEAT_MS: Final = 1000
+_MAX_SUBSCRIPTIONS: Final = 100  # of one client
+_MAX_FLOW_ID: Final = 100
+_MIN_HEARTBEAT_MS: Final = 1000  # Vdsm's, too
 
 
 @dataclass(eq=False, slots=True)
@@ -24,7 +27,7 @@ class Client:
 
     name: str
     connected: bool = False
-    leaving: bool = False  # close when what was said to it is sent
+    leaving: bool = False  # close when what was said to it is sent; what it still sends counts no more
     heartbeat_out_ms: int = 0
     heartbeat_in_ms: int = 0
     subscriptions: dict[str, str] = field(default_factory=dict)  # id -> destination
@@ -34,17 +37,16 @@ class Client:
 class Call:
     """A body sent to where requests go."""
 
-    client: Client
     body: bytes
     reply_to: str
     flow_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is to be done: frames to send, and a call to answer."""
+    """What is to be done: a frame to answer with, a call to take."""
 
-    frames: tuple[tuple[Client, Frame], ...] = ()
+    answer: Frame | None = None
     call: Call | None = None
 
 
@@ -54,56 +56,46 @@ class Broker:
     def __init__(self) -> None:
         # destination -> the subscriptions to it, in their order
         self._subscribers: dict[str, dict[tuple[int, str], Client]] = {}
+        self._commands: dict[str, Callable[[Client, Frame], Outcome]] = {
+            "SEND": self._send,
+            "SUBSCRIBE": self._subscribe,
+            "UNSUBSCRIBE": self._unsubscribe,
+            "DISCONNECT": self._disconnect,
+            # Every subscription is ack:auto, so there is nothing to keep.
+            "ACK": _receipt,
+            "NACK": _receipt,
+        }
 
     def receive(self, client: Client, frame: Frame) -> Outcome:
-        """What a client's frame leads to."""
+        """What a client's frame asks for. As STOMP says, ERROR is the last thing a client hears."""
         if frame.command in ("CONNECT", "STOMP"):
-            return self._connect(client, frame)
+            return _connect(client, frame)
         if not client.connected:
-            return _error(client, "Not connected", leaving=True)
-        if frame.command == "SEND":
-            return self._send(client, frame)
-        if frame.command == "SUBSCRIBE":
-            return self._subscribe(client, frame)
-        if frame.command == "UNSUBSCRIBE":
-            return self._unsubscribe(client, frame)
-        if frame.command == "DISCONNECT":
-            client.leaving = True
-            receipt = frame.headers.get("receipt")
-            if receipt is None:
-                return Outcome()
-            return Outcome(((client, Frame(command="RECEIPT", headers={"receipt-id": receipt})),))
-        if frame.command in ("ACK", "NACK"):
-            return Outcome()  # every subscription is ack:auto
-        return _error(client, f"{frame.command} is not supported: there are no transactions here")
+            return _error(client, "Not connected")
+        command = self._commands.get(frame.command)
+        if command is None:
+            return _error(client, f"{frame.command} is not supported")
+        return command(client, frame)
 
-    def messages(self, destination: str, body: bytes) -> tuple[tuple[Client, Frame], ...]:
-        """A message for the subscribers of exactly this destination."""
-        return tuple(
+    def events(self, destination: str, body: bytes) -> list[tuple[Client, Frame]]:
+        """A message for all subscribers of exactly this destination."""
+        return [
             (client, _message(destination, number, body))
             for (_, number), client in self._subscribers.get(destination, {}).items()
-        )
+        ]
+
+    def answers(self, client: Client, destination: str, body: bytes) -> list[Frame]:
+        """A message for the client that asked, where it listens."""
+        return [
+            _message(destination, number, body)
+            for number, subscribed in client.subscriptions.items()
+            if subscribed == destination
+        ]
 
     def forget(self, client: Client) -> None:
         """The connection is gone."""
         for number in list(client.subscriptions):
             self._remove(client, number)
-
-    def _connect(self, client: Client, frame: Frame) -> Outcome:
-        versions = frame.headers.get("accept-version", "").split(",")
-        if "1.2" not in versions:
-            return _error(client, "Version unsupported", leaving=True)
-        try:
-            theirs_out, theirs_in = (int(part) for part in frame.headers.get("heart-beat", "0,0").split(","))
-            if theirs_out < 0 or theirs_in < 0:
-                raise ValueError("negative")
-        except ValueError:
-            return _error(client, "Malformed heart-beat header", leaving=True)
-        client.heartbeat_out_ms = max(theirs_in, _MINIMUM_HEARTBEAT_MS) if theirs_in else 0
-        client.heartbeat_in_ms = max(theirs_out, _MINIMUM_HEARTBEAT_MS) if theirs_out else 0
-        client.connected = True
-        beat = f"{client.heartbeat_out_ms},{client.heartbeat_in_ms}"
-        return Outcome(((client, Frame(command="CONNECTED", headers={"version": "1.2", "heart-beat": beat})),))
 
     def _subscribe(self, client: Client, frame: Frame) -> Outcome:
         destination, number = frame.headers.get("destination"), frame.headers.get("id")
@@ -111,8 +103,8 @@ class Broker:
             return _error(client, "Missing destination or subscription id header")
         if number in client.subscriptions:
             return _error(client, "Subscription id already exists")
-        if len(client.subscriptions) >= _SUBSCRIPTIONS:
-            return _error(client, f"More than {_SUBSCRIPTIONS} subscriptions")
+        if len(client.subscriptions) >= _MAX_SUBSCRIPTIONS:
+            return _error(client, f"More than {_MAX_SUBSCRIPTIONS} subscriptions")
         client.subscriptions[number] = destination
         self._subscribers.setdefault(destination, {})[id(client), number] = client
         return _receipt(client, frame)
@@ -121,9 +113,8 @@ class Broker:
         number = frame.headers.get("id")
         if not number:
             return _error(client, "Missing id header")
-        if number not in client.subscriptions:
-            return _error(client, "Subscription id is not known")
-        self._remove(client, number)
+        if number in client.subscriptions:  # Vdsm takes a second one in silence
+            self._remove(client, number)
         return _receipt(client, frame)
 
     def _remove(self, client: Client, number: str) -> None:
@@ -135,31 +126,38 @@ class Broker:
 
     def _send(self, client: Client, frame: Frame) -> Outcome:
         destination = frame.headers.get("destination", "")
-        forwarded = tuple(
-            message
-            for above in _with_those_above(destination)
-            for message in self._forwarded(above, destination, frame.body)
+        if not any(destination == place or destination.startswith(f"{place}.") for place in REQUEST_DESTINATIONS):
+            return _error(client, "Subscription not available")
+        call = Call(
+            body=frame.body,
+            reply_to=frame.headers.get("reply-to", ANSWER_DESTINATION),
+            flow_id=_printable(frame.headers.get(FLOW_ID_HEADER, "")[:_MAX_FLOW_ID]),
         )
-        if any(above in REQUEST_DESTINATIONS for above in _with_those_above(destination)):
-            call = Call(
-                client=client,
-                body=frame.body,
-                reply_to=frame.headers.get("reply-to", ""),
-                flow_id=frame.headers.get(FLOW_ID_HEADER, "")[:100],
-            )
-            return Outcome(forwarded, call)
-        return Outcome(forwarded) if forwarded else _error(client, "Subscription not available")
+        return Outcome(answer=_receipt(client, frame).answer, call=call)
 
-    def _forwarded(self, above: str, destination: str, body: bytes) -> list[tuple[Client, Frame]]:
-        return [
-            (client, _message(destination, number, body))
-            for (_, number), client in self._subscribers.get(above, {}).items()
-        ]
+    @staticmethod
+    def _disconnect(client: Client, frame: Frame) -> Outcome:
+        client.leaving = True
+        return _receipt(client, frame)
 
 
-def _with_those_above(destination: str) -> list[str]:
-    parts = destination.split(".")[:32]
-    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)] if destination else []
+def _connect(client: Client, frame: Frame) -> Outcome:
+    if client.connected:
+        return _error(client, "Already connected")
+    if "1.2" not in frame.headers.get("accept-version", "").split(","):
+        return _error(client, "Version unsupported")
+    theirs_out, theirs_in = _heartbeats(frame.headers.get("heart-beat", "0,0"))
+    client.heartbeat_out_ms = max(theirs_in, _MIN_HEARTBEAT_MS) if theirs_in else 0
+    client.heartbeat_in_ms = max(theirs_out, _MIN_HEARTBEAT_MS) if theirs_out else 0
+    client.connected = True
+    beat = f"{client.heartbeat_out_ms},{client.heartbeat_in_ms}"
+    return Outcome(answer=Frame(command="CONNECTED", headers={"version": "1.2", "heart-beat": beat}))
+
+
+def _heartbeats(text: str) -> tuple[int, int]:
+    """What cannot be read means none, as with Vdsm."""
+    numbers = [int(part) if part.isascii() and part.isdigit() and len(part) < 10 else 0 for part in text.split(",")]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
 
 
 def _message(destination: str, number: str, body: bytes) -> Frame:
@@ -167,13 +165,16 @@ def _message(destination: str, number: str, body: bytes) -> Frame:
     return Frame(command="MESSAGE", headers=headers, body=body)
 
 
-def _receipt(client: Client, frame: Frame) -> Outcome:
+def _receipt(_client: Client, frame: Frame) -> Outcome:
     receipt = frame.headers.get("receipt")
-    if receipt is None:
-        return Outcome()
-    return Outcome(((client, Frame(command="RECEIPT", headers={"receipt-id": receipt})),))
+    return Outcome(answer=None if receipt is None else Frame(command="RECEIPT", headers={"receipt-id": receipt}))
 
 
-def _error(client: Client, text: str, *, leaving: bool = False) -> Outcome:
-    client.leaving = client.leaving or leaving
-    return Outcome(((client, Frame(command="ERROR", headers={"message": text}, body=text.encode())),))
+def _error(client: Client, text: str) -> Outcome:
+    client.leaving = True
+    return Outcome(answer=Frame(command="ERROR", headers={"message": text}, body=text.encode()))
+
+
+def _printable(text: str) -> str:
+    """It stands in every line of the log."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)

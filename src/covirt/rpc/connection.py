@@ -7,67 +7,94 @@ All of it runs in the server's event loop. A peer that is slow, silent or wrong 
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
-from covirt.rpc.broker import Call, Client
+from covirt.common.complaints import Complaints
+from covirt.rpc.broker import Client
+from covirt.rpc.calls import CallQueue, Work
 from covirt.rpc.errors import BadFrame
+from covirt.rpc.settings import ServerSettings
 from covirt.rpc.stomp import CLIENT_COMMANDS, HEARTBEAT, Decoder, Frame
-
-if TYPE_CHECKING:
-    from covirt.rpc.server import RpcServer
 
 log = logging.getLogger(__name__)
 
 # Vdsm decides after eleven bytes, the length of the longest STOMP command; so does every client of it.
 _DETECTION_BYTES: Final = 11
-_DETECTION_SECONDS: Final = 10.0
-_UNSENT_BYTES: Final = 32 << 20  # to a client that does not read; the largest answers have some MiB
-_CALLS: Final = 64  # unanswered ones of a client, before it is read from no more
-_GRACE: Final = 2.0  # a heartbeat may come this much later than agreed
+_PROBE_AFTER_SECONDS: Final = 60  # of silence; then TCP asks whether the peer is still there
+_PROBE_EVERY_SECONDS: Final = 10
+_PROBES: Final = 6
 
 # Makes the protocol of a connection that has begun with a prefix; the argument tells who it is.
 ProtocolFactory = Callable[[str], asyncio.Protocol]
-_COMMAND_STARTS: Final = tuple(f"{command}\n".encode() for command in CLIENT_COMMANDS) + tuple(
-    f"{command}\r\n".encode() for command in CLIENT_COMMANDS
-)
+_COMMAND_STARTS: Final = tuple(f"{command}{end}".encode() for command in CLIENT_COMMANDS for end in ("\n", "\r\n"))
+
+
+class Owner(Protocol):
+    """What a connection needs of the server."""
+
+    settings: ServerSettings
+    complaints: Complaints
+
+    @property
+    def protocols(self) -> Mapping[bytes, ProtocolFactory]: ...
+
+    def admit(self, connection: "Connection") -> bool: ...
+
+    def forget(self, connection: "Connection") -> None: ...
+
+    def handed_over(self, connection: "Connection", transport: asyncio.Transport) -> None: ...
+
+    def received(self, connection: "Connection", frame: Frame) -> None: ...
+
+    def begin(self, connection: "Connection", work: Work) -> bool: ...
+
+    def account(self, connection: "Connection") -> None: ...
 
 
 class Connection(asyncio.Protocol):
     """Of asyncio: a connection until its protocol is known, and a STOMP connection after that."""
 
-    def __init__(self, server: "RpcServer", protocols: Mapping[bytes, ProtocolFactory]) -> None:
-        self._server = server
-        self._protocols = protocols
+    def __init__(self, owner: Owner) -> None:
+        self.client = Client(name="?")
+        self.calls = CallQueue(settings=owner.settings, begin=lambda work: owner.begin(self, work))
+        self._owner = owner
+        self._settings = owner.settings
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._first = b""
         self._decoder: Decoder | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._heard = self._said = self._loop.time()
-        self._unanswered = 0
-        self.client = Client(name="?")
+        self._deaf = False  # not read from
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Of a frame that has begun."""
+        return self._decoder.buffered_bytes if self._decoder is not None else len(self._first)
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.client.name = peer_name(self._transport)
-        if not self._server.admit(self):
-            log.warning("Too many connections, one is refused client=%s", self.client.name)
+        if not self._owner.admit(self):
             self._transport.abort()
             return
-        self._timers["detection"] = self._loop.call_later(_DETECTION_SECONDS, self._too_late)
+        _probe_when_silent(self._transport.get_extra_info("socket"))
+        self._transport.set_write_buffer_limits(high=self._settings.output_high_bytes)
+        self._in_time("connect", self._settings.detection_seconds, "it has not said what it speaks in time")
         log.debug("Client came client=%s", self.client.name)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+    def connection_lost(self, exc: Exception | None) -> None:
+        for name in list(self._timers):
+            self._cancel(name)
         self._transport = None
-        self._server.forget(self)
-        log.debug("Client left client=%s error=%s", self.client.name, error)
+        self.calls.clear()
+        self._owner.forget(self)
+        log.debug("Client left client=%s error=%s", self.client.name, exc)
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
@@ -76,45 +103,38 @@ class Connection(asyncio.Protocol):
             if len(self._first) < _DETECTION_BYTES:
                 return
             data = self._detect()
-        if self._decoder is None or not data:
-            return
-        try:
-            for frame in self._decoder.feed(data):
-                if frame is not None and not self.client.leaving:
-                    self._server.received(self, frame)
-        except BadFrame as error:
-            log.info("Client is dropped client=%s reason=%s", self.client.name, error)
-            self.send(Frame(command="ERROR", headers={"message": str(error)}))
-            self.client.leaving = True
-        if self.client.leaving and self._transport is not None:
-            self._transport.close()
+        if self._decoder is not None and data:
+            self._decode(self._decoder, data)
 
-    def eof_received(self) -> bool:
-        return False
+    def pause_writing(self) -> None:
+        self.calls.hold(held=True)
+
+    def resume_writing(self) -> None:
+        self.calls.hold(held=False)
+        self._adjust_reading()
 
     # What the server calls, in the loop.
 
     def send(self, frame: Frame) -> None:
         self._write(frame.encode())
-        if frame.command == "CONNECTED":
-            self._start_heartbeats()
 
-    def call_begins(self, call: Call) -> None:
-        self._unanswered += 1
-        if self._unanswered == _CALLS and self._transport is not None:
-            log.debug("Client has many calls under way client=%s", call.client.name)
-            self._transport.pause_reading()
+    def finished(self, work: Work) -> None:
+        """A worker has the answer."""
+        self.calls.ended(work)
+        self._adjust_reading()
 
-    def call_ends(self) -> None:
-        if self._unanswered == _CALLS and self._transport is not None:
-            self._transport.resume_reading()
-        self._unanswered -= 1
+    def drop(self, reason: str) -> None:
+        """End the connection at once, whatever is still unsent."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._owner.complaints.warning("Client dropped client=%s reason=%r", self.client.name, reason)
+            self._transport.abort()
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
+        """End it once everything is sent."""
         if self._transport is not None:
             self._transport.close()
 
@@ -122,35 +142,78 @@ class Connection(asyncio.Protocol):
 
     def _detect(self) -> bytes:
         """Become what the first bytes speak; what came is returned for STOMP."""
-        self._timers.pop("detection").cancel()
         first, self._first = self._first, b""
         if first.lstrip(b"\r\n").startswith(_COMMAND_STARTS):
-            self._decoder = Decoder()
+            self._decoder = Decoder(self._settings.unconnected)
             return first
-        for prefix, factory in self._protocols.items():
+        for prefix, factory in self._owner.protocols.items():
             if first.startswith(prefix) and self._transport is not None:
-                protocol = factory(self.client.name)
-                self._server.handed_over(self, self._transport)
-                self._transport.set_protocol(protocol)
-                protocol.connection_made(self._transport)
-                protocol.data_received(first)
+                self._hand_over(factory(self.client.name), self._transport, first)
                 return b""
-        log.info("Client speaks nothing known and is dropped client=%s", self.client.name)
-        self.abort()
+        self.drop("it speaks nothing known")
         return b""
 
-    def _too_late(self) -> None:
-        log.info("Client said nothing and is dropped client=%s", self.client.name)
-        self.abort()
+    def _hand_over(self, protocol: asyncio.Protocol, transport: asyncio.Transport, first: bytes) -> None:
+        self._cancel("connect")
+        self._owner.handed_over(self, transport)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(first)
+
+    def _decode(self, decoder: Decoder, data: bytes) -> None:
+        try:
+            for frame in decoder.feed(data):
+                if frame is not None and not self.client.leaving and self._transport is not None:
+                    self._receive(decoder, frame)
+        except BadFrame as error:
+            if not self.client.leaving:
+                self._owner.complaints.warning("Client dropped client=%s reason=%r", self.client.name, str(error))
+                self.send(Frame(command="ERROR", headers={"message": str(error)}))
+            self.client.leaving = True
+        if self.client.leaving:
+            self.close()
+            return
+        self._watch_frame()
+        self._owner.account(self)
+        self._adjust_reading()
+
+    def _receive(self, decoder: Decoder, frame: Frame) -> None:
+        was_connected = self.client.connected
+        self._cancel("frame")
+        self._owner.received(self, frame)
+        if self.client.connected and not was_connected:
+            self._cancel("connect")
+            decoder.limits = self._settings.connected
+            self._start_heartbeats()
+
+    def _watch_frame(self) -> None:
+        """What has begun must end; while we do not read it is not the client that takes so long."""
+        if not self.buffered_bytes or self._deaf:
+            self._cancel("frame")
+        elif "frame" not in self._timers:
+            self._in_time("frame", self._settings.frame_seconds, "it did not end a frame in time")
+
+    def _adjust_reading(self) -> None:
+        full = self.calls.full
+        if self._transport is None or self._transport.is_closing() or full == self._deaf:
+            return
+        self._deaf = full
+        if full:
+            self._cancel("frame")
+            self._transport.pause_reading()
+        else:
+            self._heard = self._loop.time()
+            self._transport.resume_reading()
+            self._watch_frame()
 
     def _write(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         self._transport.write(data)
         self._said = self._loop.time()
-        if self._transport.get_write_buffer_size() > _UNSENT_BYTES:
-            log.warning("Client does not read and is dropped client=%s", self.client.name)
-            self._transport.abort()
+        unsent = self._transport.get_write_buffer_size()
+        if unsent > self._settings.output_limit_bytes:
+            self.drop(f"it left {unsent} bytes unread")
 
     def _start_heartbeats(self) -> None:
         if self.client.heartbeat_out_ms:
@@ -159,20 +222,43 @@ class Connection(asyncio.Protocol):
             self._listen()
 
     def _beat(self) -> None:
-        """Say something when nothing else was said; a little before it is missed."""
-        period = self.client.heartbeat_out_ms / 1000
-        if self._loop.time() - self._said >= period / 2:
-            self._write(HEARTBEAT)
-        self._timers["beat"] = self._loop.call_later(period / 2, self._beat)
+        """Say something when nothing else was said for half of what was agreed."""
+        period = self.client.heartbeat_out_ms / 1000 / 2
+        due = self._said + period - self._loop.time()
+        if due <= 0:
+            # A client that reads nothing gets no more: what it has not read tells it as much.
+            if self._transport is not None and not self._transport.get_write_buffer_size():
+                self._write(HEARTBEAT)
+            due = period
+        self._timers["beat"] = self._loop.call_later(due, self._beat)
 
     def _listen(self) -> None:
-        period = self.client.heartbeat_in_ms / 1000 * _GRACE
-        silence = self._loop.time() - self._heard
-        if silence >= period and not self._unanswered:
-            log.info("Client is silent and is dropped client=%s", self.client.name)
-            self.abort()
+        period = self.client.heartbeat_in_ms / 1000 * self._settings.heartbeat_grace
+        due = self._heard + period - self._loop.time()
+        if due <= 0 and not self._deaf:
+            self.drop("it does not send the heartbeats it has promised")
             return
-        self._timers["listen"] = self._loop.call_later(max(period - silence, 0.5), self._listen)
+        self._timers["listen"] = self._loop.call_later(due if due > 0 else period, self._listen)
+
+    def _in_time(self, name: str, seconds: float, reason: str) -> None:
+        self._timers[name] = self._loop.call_later(seconds, self.drop, reason)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _probe_when_silent(connection: socket.socket) -> None:
+    """A peer that is gone without a word is found out, also without heartbeats."""
+    for option, value in (
+        (socket.TCP_KEEPIDLE, _PROBE_AFTER_SECONDS),
+        (socket.TCP_KEEPINTVL, _PROBE_EVERY_SECONDS),
+        (socket.TCP_KEEPCNT, _PROBES),
+        (socket.TCP_USER_TIMEOUT, (_PROBE_AFTER_SECONDS + _PROBE_EVERY_SECONDS * _PROBES) * 1000),
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def peer_name(transport: asyncio.BaseTransport) -> str:

@@ -18,6 +18,14 @@ class BadMessage(InvalidRequest):
 
     template = "this is not a JSON-RPC 2.0 message: {reason}"
 
+    def __init__(self, *, reason: str, code: int) -> None:
+        super().__init__(reason=reason, code=code)
+        self.code = code
+
+
+class PortNotServed(Unavailable):
+    template = "port {port} of {address} cannot be listened on: {reason}; see what else does, or configure another"
+
 
 class PeerUnreachable(Unavailable):
     template = "{peer} cannot be reached: {reason}; see whether it runs and whether the network lets us through"

@@ -5,7 +5,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from covirt.rpc.errors import BadMessage
 
@@ -14,7 +14,13 @@ Json = bool | int | float | str | None | Sequence["Json"] | Mapping[str, "Json"]
 VERSION: Final = "2.0"
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
-_TEXTS: Final = {PARSE_ERROR: "Parse error", INVALID_REQUEST: "Invalid request"}
+INTERNAL_ERROR: Final = -32603
+MAX_BATCH: Final = 100  # messages in one body
+_TEXTS: Final = {
+    PARSE_ERROR: "Parse error",
+    INVALID_REQUEST: "Invalid request",
+    INTERNAL_ERROR: "Internal JSON-RPC error",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,7 @@ class Request:
     id: str | int | None = None
 
     def encode(self) -> bytes:
+        """Raises ValueError, TypeError when the parameters are not JSON."""
         words: dict[str, Json] = {"jsonrpc": VERSION, "method": self.method}
         if self.params is not None:
             words["params"] = self.params
@@ -48,36 +55,57 @@ class Answer:
         return self.code != 0
 
     def encode(self) -> bytes:
+        """Raises ValueError, TypeError when the result is not JSON."""
         if self.failed:
             return _dump({"jsonrpc": VERSION, "id": self.id, "error": {"code": self.code, "message": self.message}})
         return _dump({"jsonrpc": VERSION, "id": self.id, "result": self.result})
 
 
-def parse(body: bytes) -> list[Request | Answer]:
-    """The messages of a body: one, or the members of a batch. Raises BadMessage, with JSON-RPC's ``code``."""
+Message = Request | Answer | BadMessage
+
+
+def parse(body: bytes) -> list[Message]:
+    """The messages of a body: one, or the members of a batch, where a bad one does not spoil the others.
+
+    Raises BadMessage when there is none.
+    """
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadMessage(reason="it is not JSON", code=PARSE_ERROR) from error
-    if isinstance(value, list):
-        if not value:
-            raise BadMessage(reason="the batch is empty", code=INVALID_REQUEST)
-        return [_message(item) for item in value]
-    return [_message(value)]
+    if not isinstance(value, list):
+        return [_message(value)]
+    if not value:
+        raise BadMessage(reason="the batch is empty", code=INVALID_REQUEST)
+    if len(value) > MAX_BATCH:
+        raise BadMessage(reason=f"the batch has more than {MAX_BATCH} messages", code=INVALID_REQUEST)
+    return [_message(item) for item in value]
 
 
 def refusal(error: BadMessage) -> Answer:
     """What a bad message is answered; its id is not known."""
-    code = int(str(error.code))
-    return Answer(id=None, code=code, message=f"{_TEXTS[code]}: {{'reason': {str(error)!r}}}")
+    return failure(None, error.code, str(error))
 
 
-def _message(value: Any) -> Request | Answer:
+def failure(number: str | int | None, code: int, reason: str) -> Answer:
+    """An error of JSON-RPC itself, in Vdsm's form: a text, and what is known beside it."""
+    details = {"reason": reason}
+    return Answer(id=number, code=code, message=f"{_TEXTS[code]}: {details}")
+
+
+def _message(value: Any) -> Message:
+    try:
+        return _checked(value)
+    except BadMessage as error:
+        return error
+
+
+def _checked(value: Any) -> Message:
     if not isinstance(value, dict) or value.get("jsonrpc") != VERSION:
         raise BadMessage(reason=f'it is not an object with "jsonrpc": "{VERSION}"', code=INVALID_REQUEST)
     number = value.get("id")
     if number is not None and (not isinstance(number, str | int) or isinstance(number, bool)):
-        raise BadMessage(reason="its id is neither a text nor a number", code=INVALID_REQUEST)
+        raise BadMessage(reason="its id is neither a text nor a whole number", code=INVALID_REQUEST)
     if "method" in value:
         return _request(value, number)
     if "error" in value:
@@ -97,10 +125,15 @@ def _request(value: dict[str, Any], number: str | int | None) -> Request:
 
 
 def _failure(error: Any, number: str | int | None) -> Answer:
-    if not isinstance(error, dict) or not isinstance(error.get("code"), int) or not error["code"]:
+    code = error.get("code") if isinstance(error, dict) else None
+    if not isinstance(code, int) or not code:
         raise BadMessage(reason="its error has no code", code=INVALID_REQUEST)
-    return Answer(id=number, code=error["code"], message=str(error.get("message", "")))
+    return Answer(id=number, code=int(code), message=str(error.get("message", "")))
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
 
 
 def _dump(value: Json) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()

@@ -7,27 +7,41 @@ have workers of their own.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Protocol
 
+from covirt.common.complaints import Complaints
 from covirt.common.workers import WorkerPool
 from covirt.rpc.broker import Broker, Call
+from covirt.rpc.calls import Work
 from covirt.rpc.connection import Connection, ProtocolFactory
-from covirt.rpc.errors import BadMessage, PeerUnreachable
-from covirt.rpc.jsonrpc import INVALID_REQUEST, Answer, Json, Request, parse, refusal
+from covirt.rpc.errors import BadMessage, PortNotServed
+from covirt.rpc.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    Answer,
+    Json,
+    Request,
+    failure,
+    parse,
+    refusal,
+)
+from covirt.rpc.settings import ServerSettings
 from covirt.rpc.stomp import Frame
 
 log = logging.getLogger(__name__)
 
-_CONNECTIONS: Final = 100  # engines and tools; each may cost some MiB
-_HANDSHAKE_SECONDS: Final = 10.0
+DEFAULT_PORT: Final = 54321
 _BACKLOG: Final = 100
-_BATCH: Final = 100
-_STOP_SECONDS: Final = 5.0
+_GOODBYE_SECONDS: Final = 2.0  # for the peer's end of TLS
+_NO_DESCRIPTOR_SECONDS: Final = 0.5  # until the next try to accept
 
 
 class Service(Protocol):
@@ -47,7 +61,11 @@ class Service(Protocol):
 
 
 class RpcServer:
-    """``protocols``: what else is spoken on the port, by the first bytes of a connection (at most eleven)."""
+    """start() returns once clients can connect; stop() once nothing of it is left but calls that do not end.
+
+    ``tls``: None only where nobody else can reach the port. ``protocols``: what else is spoken on it, by the first
+    bytes of a connection (at most eleven).
+    """
 
     def __init__(
         self,
@@ -55,51 +73,62 @@ class RpcServer:
         *,
         tls: ssl.SSLContext | None,
         listen: str = "::",
-        port: int = 54321,
-        workers: int = 16,
-        priority_workers: int = 4,
+        port: int = DEFAULT_PORT,
         protocols: Mapping[bytes, ProtocolFactory] | None = None,
-        max_connections: int = _CONNECTIONS,
+        settings: ServerSettings | None = None,
     ) -> None:
+        self.settings = settings or ServerSettings()
+        self.complaints = Complaints(log)
+        self.protocols = dict(protocols or {})
+        self.port = port  # with port 0, the one that was had
         self._service = service
         self._tls = tls
-        self._address = (listen, port)
-        self._protocols = dict(protocols or {})
-        self._max_connections = max_connections
-        self._pool = WorkerPool(workers=workers, priority_workers=priority_workers, name="rpc")
+        self._address = listen
+        self._pool = WorkerPool(
+            workers=self.settings.workers, priority_workers=self.settings.priority_workers, name="rpc"
+        )
         self._broker = Broker()
         self._connections: dict[int, Connection] = {}
         self._handed_over: set[asyncio.Transport] = set()
+        self._handshakes: dict[asyncio.Task[None], str] = {}  # to the peer's address, in the order of arrival
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="rpc-loop")
-        self._started = threading.Event()
-        self._failure: OSError | None = None
-        self._stop: asyncio.Event | None = None
-        self.port = port
+        self._listener: socket.socket | None = None
+        self._acceptor: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="rpc-loop", daemon=True)
 
     # For the composition root.
 
     def start(self) -> None:
-        """Serve. Raises PeerUnreachable when the port cannot be had."""
+        """Serve. Raises PortNotServed."""
+        try:
+            self._listener = _listener(self._address, self.port)
+        except OSError as error:
+            raise PortNotServed(port=self.port, address=self._address, reason=error.strerror or error) from error
+        self.port = self._listener.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
-        self._started.wait()
-        if self._failure is not None:
-            self._thread.join()
-            where = f"port {self._address[1]} of {self._address[0]}"
-            raise PeerUnreachable(peer=where, reason=self._failure.strerror) from self._failure
+        asyncio.run_coroutine_threadsafe(self._serve(self._listener), self._loop).result()
+        log.info("Serving address=%s port=%d tls=%s", self._address, self.port, self._tls is not None)
 
     def stop(self) -> None:
-        """Let go of every client, and wait for the calls under way, within limits."""
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-        if not self._pool.stop(timeout_seconds=_STOP_SECONDS):
-            log.warning("Some calls are still under way")
+        """Take no more calls, let those that run finish within limits, and let go of every client."""
+        if self._loop is None or not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._stop_listening(), self._loop).result()
+        self._pool.stop(timeout_seconds=self.settings.stop_seconds)
+        asyncio.run_coroutine_threadsafe(self._close_connections(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        log.info("Stopped serving port=%d", self.port)
 
     def publish(self, destination: str, method: str, params: Mapping[str, Json]) -> None:
-        """Send a notification to the subscribers of a destination; from any thread, and in the order of the calls."""
+        """Send a notification to the subscribers of a destination; from any thread, in the order of the calls.
+
+        Never waits. Raises ValueError, TypeError when the parameters are not JSON.
+        """
         body = Request(method=method, params=params).encode()
-        self._in_loop(lambda: self._deliver(destination, body))
+        self._in_loop(lambda: self._deliver_event(destination, body))
 
     @property
     def client_count(self) -> int:
@@ -108,7 +137,8 @@ class RpcServer:
     # For connections, in the loop.
 
     def admit(self, connection: Connection) -> bool:
-        if len(self._connections) >= self._max_connections:
+        if len(self._connections) >= self.settings.max_connections:
+            self.complaints.warning("Client refused: there are too many client=%s", connection.client.name)
             return False
         self._connections[id(connection.client)] = connection
         return True
@@ -124,103 +154,169 @@ class RpcServer:
 
     def received(self, connection: Connection, frame: Frame) -> None:
         outcome = self._broker.receive(connection.client, frame)
-        for client, message in outcome.frames:
-            self._connections[id(client)].send(message)
+        if outcome.answer is not None:
+            connection.send(outcome.answer)
         if outcome.call is not None:
             self._take_call(connection, outcome.call)
+
+    def account(self, connection: Connection) -> None:
+        """Begun frames of all clients together are bounded."""
+        if connection.buffered_bytes <= self.settings.unconnected.header_bytes:
+            return
+        connections = self._connections.values()
+        if sum(one.buffered_bytes for one in connections) > self.settings.max_buffered_bytes:
+            max(connections, key=lambda one: one.buffered_bytes).drop("it holds most of what clients may hold")
 
     # Calls.
 
     def _take_call(self, connection: Connection, call: Call) -> None:
         try:
-            messages = parse(call.body)
-            requests = [message for message in messages if isinstance(message, Request)]
-            if len(requests) != len(messages) or len(requests) > _BATCH:
-                raise BadMessage(reason="these are not requests, or too many", code=INVALID_REQUEST)
+            requests = [_as_request(message) for message in parse(call.body)]
         except BadMessage as error:
-            log.info("Bad message client=%s flow_id=%s reason=%s", call.client.name, call.flow_id, error)
-            self._deliver(call.reply_to, refusal(error).encode())
+            requests = [error]
+        methods = [request.method for request in requests if isinstance(request, Request)]
+        if len(requests) == 1 and all(self._service.is_inline(method) for method in methods):
+            self._reply(connection, call, self._answer(connection.client.name, call, requests))
             return
-        if len(requests) == 1 and self._service.is_inline(requests[0].method):
-            self._deliver(call.reply_to, self._answer(call, requests))
-            return
-        connection.call_begins(call)
-        priority = all(self._service.is_quick(request.method) for request in requests)
-        if not self._pool.submit(lambda: self._work(connection, call, requests), priority=priority):
-            connection.call_ends()
+        quick = all(self._service.is_quick(method) for method in methods)
+        connection.calls.add(Work(call=call, requests=requests, quick=quick))
 
-    def _work(self, connection: Connection, call: Call, requests: list[Request]) -> None:
-        """In the pool."""
-        body = self._answer(call, requests)
+    def begin(self, connection: Connection, work: Work) -> bool:
+        """Have a worker answer; False when the server is stopping."""
 
-        def finish() -> None:
-            connection.call_ends()
-            self._deliver(call.reply_to, body)
+        def job() -> None:
+            body = self._answer(connection.client.name, work.call, work.requests)
+            self._in_loop(lambda: self._finish(connection, work, body))
 
-        self._in_loop(finish)
+        return self._pool.submit(job, priority=work.quick)
 
-    def _answer(self, call: Call, requests: list[Request]) -> bytes:
+    def _finish(self, connection: Connection, work: Work, body: bytes) -> None:
+        self._reply(connection, work.call, body)
+        connection.finished(work)
+
+    def _answer(self, client: str, call: Call, requests: list[Request | BadMessage]) -> bytes:
         answers = [
-            answer
-            for request in requests
-            if (answer := self._service.answer(request, client=call.client.name, flow_id=call.flow_id)).id is not None
+            encoded for request in requests if (encoded := self._answer_one(client, call, request)) is not None
         ]
-        # Vdsm answers a batch of one, which its own client sends, with one object.
-        if len(requests) > 1 and answers:
-            return b"[" + b",".join(answer.encode() for answer in answers) + b"]"
-        return answers[0].encode() if answers else b""
+        # Vdsm answers a batch of one, which its own client always sends, with one object.
+        return answers[0] if len(answers) == 1 else b"[" + b",".join(answers) + b"]" if answers else b""
 
-    def _deliver(self, destination: str, body: bytes) -> None:
-        if body and destination:
-            for client, message in self._broker.messages(destination, body):
-                self._connections[id(client)].send(message)
+    def _answer_one(self, client: str, call: Call, request: Request | BadMessage) -> bytes | None:
+        if isinstance(request, BadMessage):
+            log.info("Bad message client=%s flow_id=%s reason=%r", client, call.flow_id, str(request))
+            return refusal(request).encode()
+        try:
+            answer = self._service.answer(request, client=client, flow_id=call.flow_id)
+            return None if request.id is None else answer.encode()
+        except Exception:  # an edge: whoever asked gets an answer, whatever happened
+            log.exception("A call failed client=%s flow_id=%s method=%s", client, call.flow_id, request.method)
+            return None if request.id is None else failure(request.id, INTERNAL_ERROR, "see the log").encode()
 
-    # The loop.
+    def _reply(self, connection: Connection, call: Call, body: bytes) -> None:
+        if not body:
+            return
+        frames = self._broker.answers(connection.client, call.reply_to, body)
+        if not frames:
+            log.info("An answer finds nobody client=%s flow_id=%s", connection.client.name, call.flow_id)
+        for frame in frames:
+            connection.send(frame)
+
+    def _deliver_event(self, destination: str, body: bytes) -> None:
+        for client, frame in self._broker.events(destination, body):
+            self._connections[id(client)].send(frame)
+
+    # The loop's thread.
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        assert self._loop is not None  # noqa: S101 - made by start()
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
+    async def _serve(self, listener: socket.socket) -> None:
+        self._acceptor = asyncio.create_task(self._accept(listener))
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """Not asyncio's own server: that one lets any number of strangers begin a handshake."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listener)
+            except OSError as error:
+                self.complaints.warning("Connections cannot be accepted reason=%s", error.strerror)
+                await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
+                continue
+            if len(self._handshakes) >= self.settings.max_handshakes:
+                self._drop_handshake()
+            task = loop.create_task(self._greet(accepted))
+            self._handshakes[task] = address[0]
+            task.add_done_callback(partial(self._greeted, accepted))
+
+    def _drop_handshake(self) -> None:
+        """The oldest of the address that has most, so that one stranger drives out nobody but itself."""
+        most, _ = Counter(self._handshakes.values()).most_common(1)[0]
+        next(task for task, address in self._handshakes.items() if address == most).cancel()
+
+    async def _greet(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            listener = _listener(*self._address)
-        except OSError as error:
-            self._failure = error
-            self._started.set()
-            return
-        self.port = listener.getsockname()[1]
-        server = await self._loop.create_server(
-            lambda: Connection(self, self._protocols),
-            sock=listener,
-            ssl=self._tls,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None,
-            backlog=_BACKLOG,
-        )
-        self._started.set()
-        log.info("Serving address=%s port=%d tls=%s", self._address[0], self.port, self._tls is not None)
-        await self._stop.wait()
-        server.close()
+            await loop.connect_accepted_socket(
+                lambda: Connection(self),
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=self.settings.handshake_seconds if self._tls else None,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS if self._tls else None,
+            )
+        except OSError as error:  # ssl.SSLError is one
+            accepted.close()
+            self.complaints.warning("Client refused: no good TLS reason=%r", str(error))
+
+    def _greeted(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+        del self._handshakes[task]
+        if task.cancelled():  # perhaps before its first step
+            accepted.close()
+
+    async def _stop_listening(self) -> None:
+        tasks = [*([self._acceptor] if self._acceptor is not None else []), *self._handshakes]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+
+    async def _close_connections(self) -> None:
+        loop = asyncio.get_running_loop()
+        for connection in list(self._connections.values()):
+            connection.close()
+        for transport in self._handed_over:
+            transport.close()
+        deadline = loop.time() + self.settings.flush_seconds
+        while self._connections and loop.time() < deadline:
+            await asyncio.sleep(0.005)
         for connection in list(self._connections.values()):
             connection.abort()
         for transport in self._handed_over:
             transport.abort()
-        await asyncio.sleep(0)  # for connection_lost()
+        while self._connections:
+            await asyncio.sleep(0)
 
     def _in_loop(self, action: Callable[[], None]) -> None:
-        try:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(action)
-        except RuntimeError:  # the loop is closed: the server has stopped
-            log.debug("An answer comes after the end")
+        if self._loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: this call outlived stop()
+            self._loop.call_soon_threadsafe(action)
+
+
+def _as_request(message: Request | Answer | BadMessage) -> Request | BadMessage:
+    if isinstance(message, Answer):
+        return BadMessage(reason="it is an answer, and nothing was asked", code=INVALID_REQUEST)
+    return message
 
 
 def _listener(address: str, port: int) -> socket.socket:
-    """Of both families for "::", and of IPv4 alone where there is no IPv6."""
+    """Of both families for "::", and of IPv4 alone where there is no IPv6. Raises OSError."""
     if address == "::" and not socket.has_dualstack_ipv6():
         address = "0.0.0.0"  # noqa: S104 - as asked for
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.create_server((address, port), family=family, dualstack_ipv6=address == "::")
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener = socket.create_server((address, port), family=family, dualstack_ipv6=address == "::", backlog=_BACKLOG)
+    listener.setblocking(False)
     return listener

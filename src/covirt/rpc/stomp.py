@@ -54,10 +54,13 @@ class Limits:
 
 
 class Decoder:
-    """Bytes in, frames out; None for a heartbeat. After an error it must not be fed again."""
+    """Bytes in, frames out; None for a heartbeat. After an error it must not be fed again.
+
+    ``limits`` may be changed between frames, once a peer is trusted more.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._buffer = bytearray()
         self._head: Frame | None = None
         self._length: int | None = None
@@ -95,11 +98,11 @@ class Decoder:
 
     def _take_head(self) -> bool:
         end, length = self._head_end()
-        if (end if end >= 0 else len(self._buffer)) > self._limits.header_bytes:
-            raise FrameTooLarge(reason=f"its headers have more than {self._limits.header_bytes} bytes")
+        if (end if end >= 0 else len(self._buffer)) > self.limits.header_bytes:
+            raise FrameTooLarge(reason=f"its headers have more than {self.limits.header_bytes} bytes")
         if end < 0:
             return False
-        self._head = _parse_head(bytes(self._buffer[:end]), self._limits)
+        self._head = _parse_head(bytes(self._buffer[:end]), self.limits)
         self._length = self._content_length(self._head)
         del self._buffer[: end + length]
         self._scanned = 0
@@ -120,8 +123,8 @@ class Decoder:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 20):
             raise BadFrame(reason=f"content-length is {text[:20]!r}")
-        if int(text) > self._limits.body_bytes:
-            raise FrameTooLarge(reason=f"its body has more than {self._limits.body_bytes} bytes")
+        if int(text) > self.limits.body_bytes:
+            raise FrameTooLarge(reason=f"its body has more than {self.limits.body_bytes} bytes")
         return int(text)
 
     def _take_body(self) -> Frame | None:
@@ -129,8 +132,8 @@ class Decoder:
         if self._length is None:
             end = self._buffer.find(_NUL, self._scanned)
             self._scanned = len(self._buffer)
-            if (end if end >= 0 else len(self._buffer)) > self._limits.body_bytes:
-                raise FrameTooLarge(reason=f"its body has more than {self._limits.body_bytes} bytes")
+            if (end if end >= 0 else len(self._buffer)) > self.limits.body_bytes:
+                raise FrameTooLarge(reason=f"its body has more than {self.limits.body_bytes} bytes")
             if end < 0:
                 return None
         else:

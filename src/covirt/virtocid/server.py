@@ -20,10 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from covirt.common.complaints import Complaints
 from covirt.common.files import make_directory
 from covirt.common.root import Root
 from covirt.common.workers import WorkerPool
-from covirt.virtocid.complaints import Complaints
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
 from covirt.virtocid.dispatch import ClientFacts, Dispatcher, HandlerTable, Outcome, Translate
 from covirt.virtocid.errors import SocketPathTooLong, UnknownSocketGroup

@@ -12,7 +12,7 @@ import select
 from collections import deque
 from typing import Final, Protocol
 
-from covirt.virtocid.complaints import Complaints
+from covirt.common.complaints import Complaints
 from covirt.virtocid.connection import SESSION_PROCEDURES, Connection
 from covirt.virtocid.dispatch import ClientFacts, Context, Dispatcher, Outcome, encode_error, failure
 from covirt.virtocid.events import Packets

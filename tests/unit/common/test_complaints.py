@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from covirt.virtocid.complaints import Complaints
+from covirt.common.complaints import Complaints
 
 
 def test_a_minute_has_so_many_lines_and_the_next_one_tells_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
