@@ -61,7 +61,12 @@ def disk_reference(disk: etree._Element, facts: VmFacts) -> VolumeRef | None:
     known = facts.device(devtype=_DISK, name=name, alias=alias)
     if known is not None and _is_reference(known):
         return volume_ref(known.values, disk=name)
-    match = _POOL_PATH.fullmatch(attribute_of(disk, "source", _FILE))
+    return path_reference(attribute_of(disk, "source", _FILE))
+
+
+def path_reference(path: str) -> VolumeRef | None:
+    """The volume that an engine's path in a data center's tree stands for; None for other paths."""
+    match = _POOL_PATH.fullmatch(path)
     if match is None:
         return None
     pool, domain, image, volume = (str(UUID(text)) for text in match.groups())
@@ -70,15 +75,6 @@ def disk_reference(disk: etree._Element, facts: VmFacts) -> VolumeRef | None:
 
 def _is_reference(facts: DeviceFacts) -> bool:
     return any(facts.values.get(key) for key in _KEYS[1:])
-
-
-def known_references(facts: VmFacts) -> list[VolumeRef]:
-    """All volumes that the block of metadata names, whichever disks there are."""
-    return [
-        volume_ref(device.values, disk=device.identity.get("name", "?"))
-        for device in facts.devices
-        if device.identity.get("devtype", _DISK) == _DISK and _is_reference(device)
-    ]
 
 
 def volume_ref(values: Mapping[str, object], *, disk: str) -> VolumeRef:

@@ -28,8 +28,13 @@ def block_of(root: etree._Element) -> etree._Element:
     metadata = made_child(root, "metadata")
     block = metadata.find(VM_TAG)
     if block is None:
-        block = etree.SubElement(metadata, VM_TAG, nsmap={"ovirt-vm": OVIRT_VM_NAMESPACE})
+        block = new_block()
+        metadata.append(block)
     return block
+
+
+def new_block() -> etree._Element:
+    return etree.Element(VM_TAG, nsmap={"ovirt-vm": OVIRT_VM_NAMESPACE})
 
 
 def set_value(block: etree._Element, name: str, value: object, *, kind: str = "") -> None:
@@ -40,8 +45,14 @@ def set_value(block: etree._Element, name: str, value: object, *, kind: str = ""
         element.set("type", kind)
 
 
-def add_device(block: etree._Element, device: etree._Element) -> None:
-    block.append(device)
+def devices_about(block: etree._Element, *, devtype: str, **identity: str) -> list[etree._Element]:
+    """The <ovirt-vm:device>s of a disk or interface with this name, alias or mac_address."""
+    return [
+        device
+        for device in block.iterchildren(DEVICE_TAG)
+        if device.get(_DEVTYPE, devtype) == devtype
+        and any(value and device.get(name) == value for name, value in identity.items())
+    ]
 
 
 def reference_device(*, name: str, ref: VolumeRef) -> etree._Element:
