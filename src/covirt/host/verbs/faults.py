@@ -14,6 +14,8 @@ from covirt.common.errors import (
     Unavailable,
     Unsupported,
 )
+from covirt.host.storage.container_images import ContainerImageExists, NotAContainerImage
+from covirt.host.storage.copy_data import NoBitmapsInRaw, TargetIsShared
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
@@ -35,6 +37,10 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (ImageDaemonSilent, Code.IMAGE_DAEMON_SILENT),
     (ImageDaemonRefused, Code.IMAGE_DAEMON_REFUSED),
     (BadNbdSettings, Code.STORAGE_UNSUPPORTED),
+    (NoBitmapsInRaw, Code.STORAGE_UNSUPPORTED),
+    (TargetIsShared, Code.SHARED_VOLUME),
+    (NotAContainerImage, Code.IMAGE_PATH),
+    (ContainerImageExists, Code.IMAGE_PATH),
     (Unsupported, Code.UNSUPPORTED),
     (InvalidRequest, Code.INVALID_PARAMETER),
     (NotFound, Code.UNEXPECTED),

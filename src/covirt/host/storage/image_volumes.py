@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What copies, container images and NBD servers ask of storage domains."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.virt.volumes import VolumeRef
+
+CONTAINER_IMAGE_DISK_TYPE = "ISOF"  # in the format's words a read-only disc, which is what a container image is
+
+
+class Allocation(StrEnum):
+    SPARSE = "SPARSE"
+    PREALLOCATED = "PREALLOCATED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeFacts:
+    """One volume, as its metadata and its file say. ``parent`` is the volume below it in its chain."""
+
+    ref: VolumeRef
+    path: Path
+    format: ImageFormat
+    allocation: Allocation
+    capacity_bytes: int
+    disk_type: str
+    description: str
+    is_shared: bool
+    is_legal: bool
+    generation: int
+    parent: "VolumeFacts | None" = None
+
+
+class ImageVolumes(Protocol):
+    """Storage domains as this slice sees them. Everything may raise the storage's own errors."""
+
+    def volume(self, ref: VolumeRef) -> VolumeFacts:
+        """One volume and what lies below it."""
+        ...
+
+    def volumes(self, domain_id: str) -> list[VolumeFacts]:
+        """All volumes of a domain that are whole (their metadata is written)."""
+        ...
+
+    def prepare(self, ref: VolumeRef, *, user: str) -> str:
+        """Hold the volume for ``user``; gives its path."""
+        ...
+
+    def teardown(self, ref: VolumeRef, *, user: str) -> None:
+        """Give it back; one that is not held is fine."""
+        ...
+
+    def users(self, ref: VolumeRef) -> frozenset[str]:
+        """Who holds the volume on this host."""
+        ...
+
+    def replacing(self, ref: VolumeRef, *, generation: int | None) -> AbstractContextManager[None]:
+        """While the content is written anew: illegal until it is whole, then of the next generation.
+
+        Another generation than the given one is refused before anything is changed.
+        """
+        ...
+
+    def images_directory(self, domain_id: str) -> Path:
+        """Where the domain's images lie."""
+        ...
+
+    def write_metadata(self, volume: VolumeFacts, directory: Path) -> None:
+        """Write the metadata of a volume into the directory where its file is."""
+        ...
+
+    def remove_image(self, domain_id: str, image_id: str) -> None:
+        """Remove the image with all its volumes, whatever state it is in; one that is gone is fine."""
+        ...

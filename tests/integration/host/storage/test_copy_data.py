@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The job that copies volumes, with real qemu-img."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.process import run
+from covirt.host.events import Events
+from covirt.host.storage import qemu_img
+from covirt.host.storage.copy_data import CopyData
+from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.image_volumes import VolumeFacts
+from covirt.host.storage.images import Images
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
+from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
+from covirt.host.verbs.faults import described
+from covirt.host.verbs.sdm import SdmVerbs
+from covirt.host.verbs.task import JobVerbs
+from covirt.host.virt.volumes import VolumeRef
+from tests.support.plain_volumes import PlainVolumes
+from tests.support.roots import new_root
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.root
+
+_MIB = 1 << 20
+_POOL = "00000000-0000-0000-0000-000000000000"
+
+
+class Agent:
+    """SDM.copy_data over one directory of volumes."""
+
+    def __init__(self, parts: Images, volumes: PlainVolumes) -> None:
+        self.volumes = volumes
+        verbs: list[VerbClass] = [SdmVerbs(parts.jobs), JobVerbs(parts.jobs)]
+        self._dispatcher = Dispatcher(verbs)
+        self._dispatcher.set_ready()
+
+    def call(self, method: str, **params: Any) -> Any:
+        return cast(Any, self._dispatcher.call(method, params, CallContext(client="test")))
+
+    def copy(self, source: VolumeFacts, target: VolumeFacts, *, bitmaps: bool = False) -> dict[str, Any]:
+        job_id = str(uuid4())
+        ends = {"source": endpoint(source.ref), "destination": endpoint(target.ref)}
+        self.call("SDM.copy_data", job_id=job_id, copy_bitmaps=bitmaps, **ends)
+        wait_until(lambda: self.call("Host.getJobs")[job_id]["status"] in ("done", "failed", "aborted"))
+        return cast(dict[str, Any], self.call("Host.getJobs")[job_id])
+
+    def raw(self, data: bytes = b"", **facts: Any) -> VolumeFacts:
+        path = self.volumes.directory / str(uuid4())
+        path.write_bytes(data)
+        os.truncate(path, _MIB)
+        os.chown(path, STORAGE_UID, STORAGE_GID)
+        return self._add(path, ImageFormat.RAW, **facts)
+
+    def qcow2(self, *, parent: VolumeFacts | None = None) -> VolumeFacts:
+        path = self.volumes.directory / str(uuid4())
+        backing = None if parent is None else parent.path.name
+        qemu_img.create_qcow2(
+            path, size_bytes=_MIB, backing=backing, backing_format=None if parent is None else parent.format
+        )
+        return self._add(path, ImageFormat.QCOW2, parent=parent)
+
+    def _add(self, path: Path, image_format: ImageFormat, **facts: Any) -> VolumeFacts:
+        return self.volumes.add(path, image_format, pool_id=_POOL, **facts)
+
+
+def endpoint(ref: VolumeRef) -> dict[str, Any]:
+    return {"endpoint_type": "div", "sd_id": ref.domain_id, "img_id": ref.image_id, "vol_id": ref.volume_id}
+
+
+def content(volume: VolumeFacts) -> bytes:
+    shown = volume.path.with_name("shown")
+    run(["qemu-img", "convert", "-f", volume.format, "-O", "raw", volume.path, shown], timeout_seconds=30)
+    return shown.read_bytes()
+
+
+@pytest.fixture(name="agent")
+def agent_fixture() -> Iterator[Agent]:
+    with new_root() as root:
+        images = root.path / "images"
+        images.mkdir()
+        os.chown(images, STORAGE_UID, STORAGE_GID)
+        volumes = PlainVolumes(images)
+        parts = Images.new(root=root, config=ImagesConfig(), events=Events(), describe=described, tls=None)
+        parts.jobs.add_kinds([CopyData(volumes).kind()])
+        parts.start()
+        yield Agent(parts, volumes)
+        parts.stop()
+
+
+def test_raw_into_qcow2_and_back(agent: Agent) -> None:
+    first, second, third = agent.raw(b"covirt" * 999), agent.qcow2(), agent.raw(b"x" * _MIB)
+    assert agent.copy(first, second)["status"] == "done"
+    job = agent.copy(second, third)
+    assert (job["status"], job["progress"]) == ("done", 100)
+    assert third.path.read_bytes() == first.path.read_bytes()
+    assert agent.volumes.volume(second.ref).generation == 1
+    assert agent.volumes.legal_while_writing == [False, False]
+    assert agent.volumes.held == set()
+
+
+def test_a_leaf_is_copied_onto_another_base(agent: Agent) -> None:
+    base, other_base = agent.raw(b"a" * _MIB), agent.raw(b"a" * _MIB)
+    leaf, target = agent.qcow2(parent=base), agent.qcow2(parent=other_base)
+    run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 64k 64k", leaf.path], timeout_seconds=30)
+    assert agent.copy(leaf, target)["status"] == "done"
+    assert content(target) == content(leaf)
+    assert qemu_img.info(target.path, ImageFormat.QCOW2).backing_file == other_base.path.name
+    assert target.path.stat().st_size < _MIB
+
+
+def test_a_copy_that_fails_leaves_the_target_illegal(agent: Agent) -> None:
+    source, target = agent.qcow2(), agent.raw()
+    source.path.write_bytes(b"no qcow2")
+    job = agent.copy(source, target)
+    assert job["status"] == "failed"
+    assert "qcow2" in job["error"]["message"]
+    assert not agent.volumes.volume(target.ref).is_legal
+    assert agent.volumes.held == set()
+
+
+def test_templates_are_not_overwritten(agent: Agent) -> None:
+    template = agent.raw(b"template", is_shared=True)
+    job = agent.copy(agent.raw(), template)
+    assert job["error"]["code"] == 219
+    assert template.path.read_bytes().startswith(b"template")
+
+
+def test_bitmaps_need_qcow2(agent: Agent) -> None:
+    assert agent.copy(agent.raw(), agent.qcow2(), bitmaps=True)["error"]["code"] == 2009
+    source, target = agent.qcow2(), agent.qcow2()
+    run(["qemu-img", "bitmap", "--add", source.path, "since-monday"], timeout_seconds=30)
+    assert agent.copy(source, target, bitmaps=True)["status"] == "done"
+    assert qemu_img.info(target.path, ImageFormat.QCOW2).bitmaps == ("since-monday",)
