@@ -77,6 +77,9 @@ class PlainVolumes:
     def teardown(self, ref: VolumeRef, *, user: str) -> None:
         self.held.discard((ref, user))
 
+    def release(self, user: str) -> None:
+        self.held = {(ref, held_by) for ref, held_by in self.held if held_by != user}
+
     def users(self, ref: VolumeRef) -> frozenset[str]:
         return frozenset(user for held, user in self.held if held == ref)
 

@@ -12,18 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from covirt.common.errors import Conflict, Unsupported
+from covirt.common.errors import Unsupported
 from covirt.host.storage import qemu_img
-from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts
+from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import Endpoint, ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
 COPY_DATA: Final = "copy_data"
-
-
-class TargetIsShared(Conflict):
-    template = "volume {ref} is a template's, and others build on it; copy into another volume"
 
 
 class NoBitmapsInRaw(Unsupported):
@@ -81,7 +77,7 @@ class CopyData:
 
 def _check(source: VolumeFacts, target: VolumeFacts, *, bitmaps: bool) -> None:
     if target.is_shared:
-        raise TargetIsShared(ref=target.ref)
+        raise VolumeIsShared(ref=target.ref)
     if bitmaps and ImageFormat.RAW in (source.format, target.format):
         raise NoBitmapsInRaw
 

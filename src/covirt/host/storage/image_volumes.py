@@ -8,10 +8,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from covirt.common.errors import Conflict
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
 CONTAINER_IMAGE_DISK_TYPE = "ISOF"  # in the format's words a read-only disc, which is what a container image is
+
+
+class VolumeIsShared(Conflict):
+    template = "volume {ref} is a template's, and others build on it; take another volume, or only read it"
 
 
 class Allocation(StrEnum):
@@ -53,6 +58,10 @@ class ImageVolumes(Protocol):
 
     def teardown(self, ref: VolumeRef, *, user: str) -> None:
         """Give it back; one that is not held is fine."""
+        ...
+
+    def release(self, user: str) -> None:
+        """Give back everything that ``user`` holds, in an earlier life of the agent too."""
         ...
 
     def users(self, ref: VolumeRef) -> frozenset[str]:

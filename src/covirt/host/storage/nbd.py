@@ -10,7 +10,6 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,10 +68,15 @@ class NbdServers:
         self._directory = directory
         self._lock = threading.Lock()
         self._programs: dict[str, SocketProgram] = {}
-        self._on_stop: dict[str, Callable[[], object]] = {}
 
-    def start(self, server_id: str, export: NbdExport, *, on_stop: Callable[[], object] = lambda: None) -> str:
-        """Serve a volume; gives the address. ``on_stop`` is called when this server was stopped."""
+    def check_free(self, server_id: str) -> None:
+        """Raises NbdServerExists."""
+        with self._lock:
+            if SocketProgram(self._directory / f"{checked_id(server_id)}.sock").answers():
+                raise NbdServerExists(id=server_id)
+
+    def start(self, server_id: str, export: NbdExport) -> str:
+        """Serve a volume; gives the address."""
         server_id = checked_id(server_id)
         export.check()
         path = self._directory / f"{server_id}.sock"
@@ -91,7 +95,6 @@ class NbdServers:
             except BaseException:
                 self._forget(server_id)
                 raise
-            self._on_stop[server_id] = on_stop
         return f"{_PREFIX}{path}"
 
     def stop(self, server_id: str) -> None:
@@ -100,8 +103,7 @@ class NbdServers:
         with self._lock:
             program = self._programs.get(server_id) or SocketProgram(self._directory / f"{server_id}.sock")
             program.end(grace_seconds=_STOP_SECONDS)
-            on_stop = self._forget(server_id)
-        on_stop()
+            self._forget(server_id)
 
     def stop_all(self) -> None:
         """End every server there is."""
@@ -113,10 +115,9 @@ class NbdServers:
         path = Path(url.removeprefix(_PREFIX))
         return url.startswith(_PREFIX) and path.parent == self._directory and path.suffix == ".sock"
 
-    def _forget(self, server_id: str) -> Callable[[], object]:
+    def _forget(self, server_id: str) -> None:
         self._programs.pop(server_id, None)
         (self._directory / f"{server_id}.log").unlink(missing_ok=True)
-        return self._on_stop.pop(server_id, lambda: None)
 
 
 def _greets(path: Path) -> bool:

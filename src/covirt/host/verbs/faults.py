@@ -15,7 +15,8 @@ from covirt.common.errors import (
     Unsupported,
 )
 from covirt.host.storage.container_images import ContainerImageExists, NotAContainerImage
-from covirt.host.storage.copy_data import NoBitmapsInRaw, TargetIsShared
+from covirt.host.storage.copy_data import NoBitmapsInRaw
+from covirt.host.storage.image_volumes import VolumeIsShared
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
@@ -38,7 +39,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (ImageDaemonRefused, Code.IMAGE_DAEMON_REFUSED),
     (BadNbdSettings, Code.STORAGE_UNSUPPORTED),
     (NoBitmapsInRaw, Code.STORAGE_UNSUPPORTED),
-    (TargetIsShared, Code.SHARED_VOLUME),
+    (VolumeIsShared, Code.SHARED_VOLUME),
     (NotAContainerImage, Code.IMAGE_PATH),
     (ContainerImageExists, Code.IMAGE_PATH),
     (Unsupported, Code.UNSUPPORTED),

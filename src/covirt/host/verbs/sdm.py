@@ -13,7 +13,7 @@ from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.sdm import CopyDataParams, CopyEndpointParams
 
-_NO_POOL: Final = "00000000-0000-0000-0000-000000000000"  # these verbs name no pool
+NO_POOL: Final = "00000000-0000-0000-0000-000000000000"  # these verbs name no pool
 
 
 class SdmVerbs:
@@ -37,7 +37,7 @@ class SdmVerbs:
 
 def _endpoint(params: CopyEndpointParams) -> CopyEndpoint:
     ref = VolumeRef(
-        pool_id=_NO_POOL,
+        pool_id=NO_POOL,
         domain_id=checked_id(params.sd_id),
         image_id=checked_id(params.img_id),
         volume_id=checked_id(params.vol_id),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -22,6 +22,12 @@ from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.socket_program import ProgramDidNotStart
 from covirt.host.storage.transfers import TicketAddressRefused, Transfers
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
+from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
+from covirt.host.verbs.nbd import NbdVerbs
+from covirt.host.verbs.sdm import NO_POOL
+from covirt.host.verbs.transfer import TicketVerbs
+from covirt.hostapi.errors import CallRefused
+from tests.support.plain_volumes import PlainVolumes
 from tests.support.roots import new_root
 from tests.support.transfers import Authority, ImageClient, new_authority
 from tests.support.waiting import free_port
@@ -250,3 +256,70 @@ def test_without_the_program_the_reason_is_told(fresh_host: Host) -> None:
     life = fresh_host.life(imageio_program="/nonexistent/ovirt-imageio")
     with pytest.raises(NoImageDaemon, match="install ovirt-imageio"):
         life.transfers.add(ticket_for(f"file://{fresh_host.raw_volume()}", "read"))
+
+
+class NbdAgent:
+    """NBD's verbs and tickets, in one life of the agent."""
+
+    def __init__(self, host: Host, volumes: PlainVolumes) -> None:
+        life = host.life()
+        verbs: list[VerbClass] = [
+            NbdVerbs(servers=life.servers, volumes=volumes),
+            TicketVerbs(life.transfers),
+        ]
+        self._dispatcher = Dispatcher(verbs)
+        self._dispatcher.set_ready()
+
+    def call(self, method: str, **params: Any) -> Any:
+        return cast(Any, self._dispatcher.call(method, params, CallContext(client="test")))
+
+    def code(self, method: str, **params: Any) -> int:
+        with pytest.raises(CallRefused) as caught:
+            self.call(method, **params)
+        return caught.value.code
+
+
+def test_the_verbs_from_server_to_ticket(host: Host) -> None:
+    volumes = PlainVolumes(host.images)
+    agent, server_id = NbdAgent(host, volumes), str(uuid4())
+    facts = volumes.add(host.qcow2_volume(), ImageFormat.QCOW2, pool_id=NO_POOL)
+    ref = facts.ref
+    config = {"sd_id": ref.domain_id, "img_id": ref.image_id, "vol_id": ref.volume_id, "readonly": None}
+    url = agent.call("NBD.start_server", server_id=server_id, config=config)
+    assert url == f"nbd:unix:{host.root.run_dir}/host/nbd/{server_id}.sock"
+    assert volumes.users(ref) == {f"nbd-{server_id}"}
+    agent.code("NBD.start_server", server_id=server_id, config=config)
+    assert volumes.users(ref) == {f"nbd-{server_id}"}
+    ticket = {**ticket_for(url, "write"), "sparse": True, "filename": None, "new in 5.0": [1]}
+    assert agent.call("Host.add_image_ticket", ticket=ticket) is True
+    assert host.client(ticket).upload(b"v" * 4096) == 200
+    told = agent.call("Host.get_image_ticket", uuid=ticket["uuid"])
+    assert (told["transferred"], told["sparse"], told["active"]) == (4096, True, False)
+    assert agent.call("Host.extend_image_ticket", uuid=ticket["uuid"], timeout=60) is True
+    assert agent.call("Host.remove_image_ticket", uuid=ticket["uuid"]) is True
+    assert agent.code("Host.get_image_ticket", uuid=ticket["uuid"]) == 482
+    following = NbdAgent(host, volumes)
+    assert following.call("NBD.stop_server", server_id=server_id) is True
+    assert following.call("NBD.stop_server", server_id=server_id) is True
+    assert volumes.users(ref) == frozenset()
+
+
+def test_a_template_is_served_readonly_only(host: Host) -> None:
+    volumes = PlainVolumes(host.images)
+    agent, server_id = NbdAgent(host, volumes), str(uuid4())
+    ref = volumes.add(host.raw_volume(), ImageFormat.RAW, pool_id=NO_POOL, is_shared=True).ref
+    config = {"sd_id": ref.domain_id, "img_id": ref.image_id, "vol_id": ref.volume_id}
+    assert agent.code("NBD.start_server", server_id=server_id, config=config) == 219
+    agent.call("NBD.start_server", server_id=server_id, config={**config, "readonly": True})
+    agent.call("NBD.stop_server", server_id=server_id)
+    assert agent.code("NBD.start_server", server_id="../x", config=config) == 91
+
+
+def test_bad_tickets(host: Host) -> None:
+    agent = NbdAgent(host, PlainVolumes(host.images))
+    good = ticket_for(f"file://{host.raw_volume()}", "read")
+    wrongs: list[dict[str, Any]] = [{"ops": []}, {"ops": ["format"]}, {"size": -1}, {"timeout": "soon"}]
+    for wrong in wrongs:
+        assert agent.code("Host.add_image_ticket", ticket={**good, **wrong}) == -32602
+    assert agent.code("Host.add_image_ticket", ticket={**good, "uuid": "../../x"}) == 91
+    assert agent.code("Host.get_image_ticket", uuid="x") == 91

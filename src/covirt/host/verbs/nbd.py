@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""NBD servers for volumes of storage domains."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from covirt.common.undo import undo_on_failure
+from covirt.host.storage.image_volumes import ImageVolumes, VolumeIsShared
+from covirt.host.storage.nbd import NbdExport, NbdServers
+from covirt.host.storage.operation import checked_id
+from covirt.host.verbs.dispatch import CallContext, Handler
+from covirt.host.verbs.sdm import NO_POOL
+from covirt.host.virt.volumes import VolumeRef
+from covirt.hostapi.json import JsonValue
+from covirt.hostapi.nbd import NbdServerConfig, StartServerParams, StopServerParams
+
+
+class NbdVerbs:
+    def __init__(self, *, servers: NbdServers, volumes: ImageVolumes) -> None:
+        self._servers = servers
+        self._volumes = volumes
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"NBD.start_server": self.start, "NBD.stop_server": self.stop}
+
+    def start(self, params: StartServerParams, _context: CallContext) -> JsonValue:
+        server_id, ref = checked_id(params.server_id), _ref(params.config)
+        self._servers.check_free(server_id)
+        volume = self._volumes.volume(ref)
+        config = params.config
+        if volume.is_shared and not config.readonly:
+            raise VolumeIsShared(ref=ref)
+        with undo_on_failure() as undo:
+            user = _user(server_id)
+            path = self._volumes.prepare(ref, user=user)
+            undo.add("give the volume back", lambda: self._volumes.release(user))
+            export = NbdExport(
+                path=Path(path),
+                format=volume.format,
+                readonly=bool(config.readonly),
+                discard=bool(config.discard),
+                detect_zeroes=bool(config.detect_zeroes),
+                backing_chain=config.backing_chain,
+                bitmap=None if config.bitmap is None else checked_id(config.bitmap),
+            )
+            return self._servers.start(server_id, export)
+
+    def stop(self, params: StopServerParams, _context: CallContext) -> JsonValue:
+        server_id = checked_id(params.server_id)
+        self._servers.stop(server_id)
+        self._volumes.release(_user(server_id))
+        return None
+
+
+def _user(server_id: str) -> str:
+    return f"nbd-{server_id}"
+
+
+def _ref(config: NbdServerConfig) -> VolumeRef:
+    return VolumeRef(
+        pool_id=NO_POOL,
+        domain_id=checked_id(config.sd_id),
+        image_id=checked_id(config.img_id),
+        volume_id=checked_id(config.vol_id),
+    )
