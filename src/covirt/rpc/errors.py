@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be wrong with what a peer sends, and with the way to it."""
 
-from covirt.common.errors import InvalidRequest, Unavailable
+from covirt.common.errors import Error, InvalidRequest, Unavailable
 
 
 class BadFrame(InvalidRequest):
@@ -37,6 +37,17 @@ class PeerSilent(Unavailable):
 
 class PeerLost(Unavailable):
     template = "the connection to {peer} ended before it answered {method}: {reason}"
+
+
+class CallFailed(Error):
+    """The peer has answered with an error: ``code`` and ``text`` are its own."""
+
+    template = "{peer} answered {method} with error {code}: {text}"
+
+    def __init__(self, *, peer: str, method: str, code: int, text: str) -> None:
+        super().__init__(peer=peer, method=method, code=code, text=text)
+        self.code = code
+        self.text = text
 
 
 class BadTls(InvalidRequest):
