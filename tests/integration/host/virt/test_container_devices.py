@@ -11,6 +11,7 @@ import pytest
 
 from covirt.common.process import Secret
 from covirt.common.undo import undo_on_failure
+from covirt.host.virt.agent_poller import AgentPoller, Periods
 from covirt.host.virt.container_config import ContainersConfig
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.device_errors import DiskNotPlugged, DisplayNotOpened, GuestCannot
@@ -28,6 +29,7 @@ from tests.support.fake_volumes import FakeVolumes
 from tests.support.guests import PlainGuest
 from tests.support.network import new_linux_bridge
 from tests.support.virtocid import IMAGE, Virtocid
+from tests.support.waiting import wait_until
 
 MIB = 1024 * 1024
 UUID = "6b3f3c6e-64a5-4a6d-9d8c-0f6f5b1d2a10"
@@ -116,6 +118,15 @@ def test_a_container_as_an_engine_sends_it(virtocid: Virtocid, disk_dir: Path) -
         facts = ask(guest)
         assert MAC in str(facts["netIfaces"])
         assert (facts["guestName"], facts["guestCPUCount"]) == ("web", 1)
+        answered: list[str] = []
+        poller = AgentPoller(lambda: [guest], on_answer=answered.append, periods=Periods(look=0.05))
+        poller.start()
+        try:
+            wait_until(lambda: bool(answered))
+            assert poller.facts(UUID)["guestName"] == "web"
+            assert poller.facts("another") == {}
+        finally:
+            poller.stop()
         hotplug.unplug_nic(guest, nic_xml(bridge.name, MAC))
         assert guest.attributes("devices/interface/mac", "address") == []
 
