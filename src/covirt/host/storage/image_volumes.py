@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from covirt.common.errors import Conflict
+from covirt.common.errors import Conflict, InvalidRequest
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
@@ -17,6 +17,14 @@ CONTAINER_IMAGE_DISK_TYPE = "ISOF"  # in the format's words a read-only disc, wh
 
 class VolumeIsShared(Conflict):
     template = "volume {ref} is a template's, and others build on it; take another volume, or only read it"
+
+
+class VolumeIsIllegal(Conflict):
+    template = "volume {ref} was not written to its end; write it again or remove it"
+
+
+class UnknownVolumeFormat(InvalidRequest):
+    template = "{format!r} is no volume format; give RAW (5) or COW (4)"
 
 
 class Allocation(StrEnum):

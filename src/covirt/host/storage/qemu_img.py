@@ -18,6 +18,8 @@ from covirt.host.storage.unprivileged import as_storage_user
 
 _QUICK_SECONDS: Final = 60.0
 _STDERR_LIMIT: Final = 2000
+# A hostile image can make QEMU ask for any amount of memory, or read forever.
+_LIMITS: Final = ("prlimit", f"--as={1 << 30}", "--cpu=30", "--")
 _PROGRESS: Final = re.compile(rb"\(([0-9.]+)/100%\)")
 
 
@@ -57,19 +59,12 @@ class Measured:
 
 def info(path: Path, image_format: ImageFormat) -> ImageInfo:
     """Raises BrokenImage. The image may be in use by a running guest."""
-    found = _json(["info", "--output", "json", "-U", "-f", image_format, path], path, image_format)
-    specific = found.get("format-specific", {}).get("data", {})
-    return ImageInfo(
-        format=found["format"],
-        virtual_bytes=found["virtual-size"],
-        actual_bytes=found.get("actual-size", 0),
-        cluster_bytes=found.get("cluster-size"),
-        compat=specific.get("compat"),
-        backing_file=found.get("backing-filename"),
-        backing_format=found.get("backing-filename-format"),
-        data_file=specific.get("data-file"),
-        bitmaps=tuple(bitmap["name"] for bitmap in specific.get("bitmaps", ())),
-    )
+    return _image_info(_json(["info", "--output", "json", "-U", "-f", image_format, path], path, image_format))
+
+
+def probe(path: Path) -> ImageInfo:
+    """What an image that a stranger uploaded claims to be; its format is told, not trusted. Raises BrokenImage."""
+    return _image_info(_json(["info", "--output", "json", path], path, "a disk image", limited=True))
 
 
 def create_qcow2(
@@ -150,17 +145,33 @@ def _follow(child: Child, progress: Callable[[float], object]) -> None:
         raise CommandFailed(program="qemu-img", status=status, stderr=complaint)
 
 
-def _run(argv: Sequence[Argument], *, directory: Path | None = None) -> bytes:
-    command = as_storage_user(["qemu-img", *argv])
+def _image_info(found: dict[str, Any]) -> ImageInfo:
+    specific = found.get("format-specific", {}).get("data", {})
+    return ImageInfo(
+        format=found["format"],
+        virtual_bytes=found["virtual-size"],
+        actual_bytes=found.get("actual-size", 0),
+        cluster_bytes=found.get("cluster-size"),
+        compat=specific.get("compat"),
+        backing_file=found.get("backing-filename"),
+        backing_format=found.get("backing-filename-format"),
+        data_file=specific.get("data-file"),
+        bitmaps=tuple(bitmap["name"] for bitmap in specific.get("bitmaps", ())),
+    )
+
+
+def _run(argv: Sequence[Argument], *, directory: Path | None = None, limited: bool = False) -> bytes:
+    limits = _LIMITS if limited else ()
+    command = as_storage_user([*limits, "qemu-img", *argv])
     completed = run(command, timeout_seconds=_QUICK_SECONDS, directory=directory, check=False)
     if completed.status != 0:
         raise CommandFailed(program="qemu-img", status=completed.status, stderr=completed.complaint)
     return completed.stdout
 
 
-def _json(argv: Sequence[Argument], path: Path, image_format: ImageFormat) -> dict[str, Any]:
+def _json(argv: Sequence[Argument], path: Path, image_format: str, *, limited: bool = False) -> dict[str, Any]:
     try:
-        found = json.loads(_run(argv))
+        found = json.loads(_run(argv, limited=limited))
     except CommandFailed as error:
         raise BrokenImage(path=path, format=image_format, reason=error.fields["stderr"]) from error
     except ValueError as error:

@@ -16,7 +16,8 @@ from covirt.common.errors import (
 )
 from covirt.host.storage.container_images import ContainerImageExists, NotAContainerImage
 from covirt.host.storage.copy_data import NoBitmapsInRaw
-from covirt.host.storage.image_volumes import VolumeIsShared
+from covirt.host.storage.disk_images import NoSuchImage, UploadRefused
+from covirt.host.storage.image_volumes import VolumeIsIllegal, VolumeIsShared
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
@@ -40,6 +41,9 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (BadNbdSettings, Code.STORAGE_UNSUPPORTED),
     (NoBitmapsInRaw, Code.STORAGE_UNSUPPORTED),
     (VolumeIsShared, Code.SHARED_VOLUME),
+    (VolumeIsIllegal, Code.VOLUME_ILLEGAL),
+    (NoSuchImage, Code.NO_SUCH_IMAGE),
+    (UploadRefused, Code.IMAGE_VERIFICATION),
     (NotAContainerImage, Code.IMAGE_PATH),
     (ContainerImageExists, Code.IMAGE_PATH),
     (Unsupported, Code.UNSUPPORTED),

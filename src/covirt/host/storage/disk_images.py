@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Disk images as a whole: removed with all their volumes, and judged after a stranger has written to them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from covirt.common.errors import Conflict, InvalidRequest, NotFound
+from covirt.host.storage import qemu_img
+from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts
+from covirt.host.storage.operation import Control, Kind, Params
+
+DELETE_IMAGE: Final = "deleteImage"
+_CHUNK: Final = 1 << 20
+
+
+class NoSuchImage(NotFound):
+    template = "there is no image {image_id} in storage domain {domain_id}"
+
+
+class ImageInUse(Conflict):
+    template = "image {image_id} is used by {users}; stop them first"
+
+
+class UploadRefused(InvalidRequest):
+    template = "what was uploaded into volume {ref} is not usable: {reason}; upload it again"
+
+
+def delete_params(*, domain_id: str, image_id: str, zero: bool) -> Params:
+    return {"domain_id": domain_id, "image_id": image_id, "zero": zero}
+
+
+class DiskImages:
+    def __init__(self, volumes: ImageVolumes) -> None:
+        self._volumes = volumes
+
+    def kinds(self) -> Sequence[Kind]:
+        return (Kind(name=DELETE_IMAGE, run=self.run_delete, again=True),)
+
+    def volumes_of(self, domain_id: str, image_id: str) -> list[VolumeFacts]:
+        """Raises NoSuchImage."""
+        found = [volume for volume in self._volumes.volumes(domain_id) if volume.ref.image_id == image_id]
+        if not found:
+            raise NoSuchImage(image_id=image_id, domain_id=domain_id)
+        return found
+
+    def check_unused(self, domain_id: str, image_id: str) -> None:
+        """Raises NoSuchImage and ImageInUse."""
+        users = {user for volume in self.volumes_of(domain_id, image_id) for user in self._volumes.users(volume.ref)}
+        if users:
+            raise ImageInUse(image_id=image_id, users=", ".join(sorted(users)))
+
+    def run_delete(self, params: Params, control: Control) -> None:
+        domain_id, image_id = params["domain_id"], params["image_id"]
+        try:
+            self.check_unused(domain_id, image_id)
+        except NoSuchImage:  # an earlier life of the agent came as far as this, or further
+            self._volumes.remove_image(domain_id, image_id)
+            return
+        if params["zero"]:
+            for volume in self.volumes_of(domain_id, image_id):
+                _zero(volume.path, control)
+        self._volumes.remove_image(domain_id, image_id)
+
+    def verify(self, volume: VolumeFacts) -> None:
+        """Judge what a stranger has written, before a guest or QEMU trusts it. Raises UploadRefused.
+
+        A reference to another file would show that file's content to whoever uploaded it.
+        """
+        try:
+            found = qemu_img.probe(volume.path)
+        except qemu_img.BrokenImage as error:
+            raise UploadRefused(ref=volume.ref, reason=error) from error
+        if found.format != volume.format:
+            reason = f"it is {found.format}, and the volume is {volume.format}"
+        elif found.virtual_bytes > volume.capacity_bytes:
+            reason = f"it holds {found.virtual_bytes} bytes, and the volume is of {volume.capacity_bytes}"
+        elif found.data_file is not None:
+            reason = "it keeps its data in another file"
+        elif found.backing_file != (None if volume.parent is None else volume.parent.path.name):
+            reason = "it builds on another file"
+        else:
+            return
+        raise UploadRefused(ref=volume.ref, reason=reason)
+
+
+def _zero(path: Path, control: Control) -> None:
+    """Overwrite what the file holds, as far as its file system writes in place."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    zeros = bytes(_CHUNK)
+    with os.fdopen(descriptor, "wb") as stream:
+        left = os.fstat(descriptor).st_size
+        while left > 0:
+            control.check()
+            stream.write(zeros[: min(left, _CHUNK)])
+            left -= _CHUNK
+        stream.flush()
+        os.fsync(descriptor)

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Disk images, and what is in volumes."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from covirt.host.storage import qemu_img
+from covirt.host.storage.disk_images import DELETE_IMAGE, DiskImages, delete_params
+from covirt.host.storage.image_volumes import ImageVolumes, UnknownVolumeFormat, VolumeIsIllegal
+from covirt.host.storage.operation import checked_id
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.tasks import Tasks
+from covirt.host.verbs.dispatch import CallContext, Handler
+from covirt.host.virt.volumes import VolumeRef
+from covirt.hostapi.image import (
+    DeleteImageParams,
+    DiskImageParams,
+    MeasureParams,
+    PrepareImageParams,
+    TeardownImageParams,
+    VolumeContentParams,
+)
+from covirt.hostapi.json import JsonValue
+
+# Who holds what an engine prepares by itself, for a transfer for one.
+_ENGINE: Final = "engine"
+_FORMATS: Final[Mapping[str, ImageFormat]] = {
+    "4": ImageFormat.QCOW2, "COW": ImageFormat.QCOW2, "5": ImageFormat.RAW, "RAW": ImageFormat.RAW,
+}  # fmt: skip
+
+
+class ImageVerbs:
+    def __init__(self, *, images: DiskImages, volumes: ImageVolumes, tasks: Tasks) -> None:
+        self._images = images
+        self._volumes = volumes
+        self._tasks = tasks
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "Image.prepare": self.prepare,
+            "Image.teardown": self.teardown,
+            "Image.delete": self.delete,
+            "Image.getVolumes": self.get_volumes,
+            "Volume.getQemuImageInfo": self.get_qemu_image_info,
+            "Volume.measure": self.measure,
+            "Volume.verify_untrusted": self.verify_untrusted,
+        }
+
+    def prepare(self, params: PrepareImageParams, _context: CallContext) -> JsonValue:
+        ref = _ref(params)
+        if not params.allow_illegal and not self._volumes.volume(ref).is_legal:
+            raise VolumeIsIllegal(ref=ref)
+        return {"path": self._volumes.prepare(ref, user=_ENGINE)}
+
+    def teardown(self, params: TeardownImageParams, _context: CallContext) -> JsonValue:
+        domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
+        for volume in self._images.volumes_of(domain_id, image_id):
+            if params.volume_id in (None, volume.ref.volume_id):
+                self._volumes.teardown(volume.ref, user=_ENGINE)
+        return None
+
+    def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:
+        domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
+        self._images.check_unused(domain_id, image_id)
+        zero = str(params.post_zero).lower() == "true"
+        return self._tasks.submit(DELETE_IMAGE, delete_params(domain_id=domain_id, image_id=image_id, zero=zero))
+
+    def get_volumes(self, params: DiskImageParams, _context: CallContext) -> JsonValue:
+        found = self._images.volumes_of(checked_id(params.domain_id), checked_id(params.image_id))
+        return [volume.ref.volume_id for volume in found]
+
+    def get_qemu_image_info(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
+        volume = self._volumes.volume(_ref(params))
+        found = qemu_img.info(volume.path, volume.format)
+        optional = {"clustersize": found.cluster_bytes, "compat": found.compat, "backingfile": found.backing_file}
+        info: dict[str, JsonValue] = {"format": found.format, "virtualsize": found.virtual_bytes}
+        info |= {key: value for key, value in optional.items() if value is not None}
+        if found.bitmaps:
+            info["bitmaps"] = list(found.bitmaps)
+        return info
+
+    def measure(self, params: MeasureParams, _context: CallContext) -> JsonValue:
+        volume = self._volumes.volume(_ref(params))
+        target = _FORMATS.get(str(params.target_format).upper())
+        if target is None:
+            raise UnknownVolumeFormat(format=params.target_format)
+        measured = qemu_img.measure(volume.path, volume.format, target_format=target)
+        return {"required": measured.required_bytes, "fully-allocated": measured.fully_allocated_bytes}
+
+    def verify_untrusted(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
+        self._images.verify(self._volumes.volume(_ref(params)))
+        return None
+
+
+def _ref(params: VolumeContentParams) -> VolumeRef:
+    return VolumeRef(
+        pool_id=checked_id(params.pool_id),
+        domain_id=checked_id(params.domain_id),
+        image_id=checked_id(params.image_id),
+        volume_id=checked_id(params.volume_id),
+    )

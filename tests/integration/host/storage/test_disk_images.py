@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs about disk images and what is in volumes, with real qemu-img."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.process import run
+from covirt.host.events import Events
+from covirt.host.storage import qemu_img
+from covirt.host.storage.disk_images import DiskImages
+from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.image_volumes import VolumeFacts
+from covirt.host.storage.images import Images
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
+from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
+from covirt.host.verbs.faults import described
+from covirt.host.verbs.image import ImageVerbs
+from covirt.host.verbs.task import TaskVerbs
+from covirt.hostapi.errors import CallRefused
+from tests.support.plain_volumes import PlainVolumes
+from tests.support.roots import new_root
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.root
+
+_MIB = 1 << 20
+
+
+class Agent:
+    """Verbs about images, over one directory of volumes."""
+
+    def __init__(self, parts: Images, volumes: PlainVolumes) -> None:
+        self.volumes = volumes
+        images = DiskImages(volumes)
+        parts.tasks.add_kinds(images.kinds())
+        verbs: list[VerbClass] = [
+            ImageVerbs(images=images, volumes=volumes, tasks=parts.tasks),
+            TaskVerbs(parts.tasks),
+        ]
+        self._dispatcher = Dispatcher(verbs)
+        self._dispatcher.set_ready()
+
+    def call(self, method: str, volume: VolumeFacts, **params: Any) -> Any:
+        ref = volume.ref
+        ids = {
+            "storagepoolID": ref.pool_id, "storagedomainID": ref.domain_id, "imageID": ref.image_id,
+            "volumeID": ref.volume_id,
+        }  # fmt: skip
+        return cast(Any, self._dispatcher.call(method, {**ids, **params}, CallContext(client="test")))
+
+    def code(self, method: str, volume: VolumeFacts, **params: Any) -> int:
+        with pytest.raises(CallRefused) as caught:
+            self.call(method, volume, **params)
+        return caught.value.code
+
+    def delete(self, volume: VolumeFacts, **params: Any) -> dict[str, Any]:
+        task_id = self.call("Image.delete", volume, force=False, **params)
+        wait_until(lambda: self.call("Task.getStatus", volume, taskID=task_id)["taskState"] == "finished")
+        return cast(dict[str, Any], self.call("Task.getStatus", volume, taskID=task_id))
+
+    def raw(self, data: bytes = b"") -> VolumeFacts:
+        path = self._path()
+        path.write_bytes(data)
+        os.truncate(path, _MIB)
+        os.chown(path, STORAGE_UID, STORAGE_GID)
+        return self.volumes.add(path, ImageFormat.RAW)
+
+    def qcow2(self, backing: str | None = None, *, size_bytes: int = _MIB) -> VolumeFacts:
+        path = self._path()
+        backing_format = None if backing is None else ImageFormat.RAW
+        qemu_img.create_qcow2(path, size_bytes=size_bytes, backing=backing, backing_format=backing_format)
+        facts = replace(self.volumes.add(path, ImageFormat.QCOW2), capacity_bytes=_MIB)
+        self.volumes.known[facts.ref] = facts
+        return facts
+
+    def _path(self) -> Path:
+        image = self.volumes.directory / str(uuid4())
+        image.mkdir()
+        os.chown(image, STORAGE_UID, STORAGE_GID)
+        return image / str(uuid4())
+
+
+@pytest.fixture(name="agent")
+def agent_fixture() -> Iterator[Agent]:
+    with new_root() as root:
+        parts = Images.new(root=root, config=ImagesConfig(), events=Events(), describe=described, tls=None)
+        directory = root.path / "images"
+        directory.mkdir()
+        agent = Agent(parts, PlainVolumes(directory))
+        parts.start()
+        yield agent
+        parts.stop()
+
+
+def test_prepare_and_teardown(agent: Agent) -> None:
+    volume = agent.raw()
+    assert agent.call("Image.getVolumes", volume) == [volume.ref.volume_id]
+    assert agent.call("Image.prepare", volume) == {"path": str(volume.path)}
+    assert agent.volumes.users(volume.ref) == {"engine"}
+    assert agent.call("Image.teardown", volume, volumeID=None) is True
+    assert agent.volumes.users(volume.ref) == frozenset()
+    agent.volumes.known[volume.ref] = replace(volume, is_legal=False)
+    assert agent.code("Image.prepare", volume) == 227
+    assert agent.call("Image.prepare", volume, allowIllegal=True) == {"path": str(volume.path)}
+
+
+@pytest.mark.parametrize("post_zero", [False, True, "false", "true"])
+def test_delete(agent: Agent, post_zero: bool | str) -> None:
+    volume = agent.raw(b"secret" * 100)
+    kept = volume.path.with_name("kept")
+    os.link(volume.path, kept)
+    with kept.open("rb") as stream:
+        agent.volumes.prepare(volume.ref, user="some vm")
+        agent.code("Image.delete", volume, postZero=post_zero)
+        agent.volumes.teardown(volume.ref, user="some vm")
+        assert agent.delete(volume, postZero=post_zero)["taskResult"] == "success"
+        assert (b"secret" in stream.read()) == (str(post_zero).lower() == "false")
+    assert agent.code("Image.getVolumes", volume) == 268
+    assert agent.code("Image.delete", volume, postZero=post_zero) == 268
+
+
+def test_what_is_in_a_volume(agent: Agent) -> None:
+    volume = agent.qcow2()
+    assert agent.call("Volume.getQemuImageInfo", volume) == {
+        "format": "qcow2", "virtualsize": _MIB, "clustersize": 65536, "compat": "1.1",
+    }  # fmt: skip
+    assert agent.call("Volume.measure", volume, dstVolFormat="RAW") == {"required": _MIB, "fully-allocated": _MIB}
+    assert agent.call("Volume.measure", agent.raw(), dstVolFormat=4)["required"] < _MIB
+    assert agent.code("Volume.measure", volume, dstVolFormat="VMDK") == 91
+
+
+def test_good_uploads_pass(agent: Agent) -> None:
+    for volume in (agent.raw(b"some data"), agent.qcow2()):
+        assert agent.call("Volume.verify_untrusted", volume) is True
+
+
+def test_hostile_uploads_are_refused(agent: Agent) -> None:
+    disguised = agent.raw()
+    disguised.path.write_bytes(agent.qcow2().path.read_bytes())
+    elsewhere = agent.qcow2()
+    data = elsewhere.path.with_name("data")
+    data.touch()
+    os.chown(data, STORAGE_UID, STORAGE_GID)
+    options = f"data_file={data},data_file_raw=on"
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", options, elsewhere.path, "1M"], timeout_seconds=30)
+    uploads = {
+        "raw that is qcow2": disguised,
+        "a file of the host": agent.qcow2("/etc/shadow"),
+        "another disk": agent.qcow2(f"../{disguised.ref.image_id}/{disguised.ref.volume_id}"),
+        "data elsewhere": elsewhere,
+        "too big": agent.qcow2(size_bytes=2 * _MIB),
+    }
+    broken = agent.qcow2()
+    broken.path.write_bytes(b"QFI\xfb\x00\x00\x00\x03" + b"\xff" * 600)
+    uploads["broken"] = broken
+    for name, volume in uploads.items():
+        assert agent.code("Volume.verify_untrusted", volume) == 484, name
