@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import libvirt
 import pytest
+from lxml import etree
 
 from tests.support.hotplug import container_pid
 from tests.support.libvirtd import Libvirtd
@@ -137,6 +138,34 @@ def test_what_the_properties_say_reaches_the_container(
     assert virtocid.exec("web", "--", "/bin/sh", "-c", "echo $GREETING").stdout == b"a;b\n"
 
 
+def disk(path: Path, target: str, serial: str) -> str:
+    return (
+        f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{path}'/>"
+        f"<target dev='{target}' bus='virtio'/><serial>{serial}</serial></disk>"
+    )
+
+
+def test_image_and_volumes_are_disks_of_the_machine(
+    driver: VdsmDriver, linux_bridge: LinuxBridge, virtocid: Virtocid, open_dir: Path
+) -> None:
+    data, later, image_id = open_dir / "data.raw", open_dir / "later.raw", str(uuid4())
+    for path in (data, later):
+        path.touch()
+        os.truncate(path, 16 << 20)
+    uuid = str(uuid4())
+    given = disk(virtocid.image, "vda", image_id) + disk(data, "vdb", str(uuid4()))
+    xml = engine_xml("web", uuid, linux_bridge).replace("</devices>", f"{given}</devices>")
+    volumes = "data:vdb,vdc:/srv/later"  # the second is plugged in while it runs
+    driver.tell("create", uuid, "web", xml, {**CUSTOM, "containerImage": image_id, "volumeMap": volumes})
+    driver.call(uuid, "attachDevice", disk(later, "vdc", str(uuid4())))
+    disks = etree.fromstring(driver.call(uuid, "XMLDesc", 0)).findall("devices/disk")
+    assert all(each.find("address") is not None for each in disks)
+    written = virtocid.exec("web", "--", "/bin/sh", "-c", "touch /data/a /srv/later/b && mount | grep -c ext4")
+    assert written.stdout == b"2\n", written
+    driver.call(uuid, "detachDevice", disk(later, "vdc", str(uuid4())))
+    assert virtocid.exec("web", "--", "/bin/ls", "/srv/later").stdout == b""
+
+
 def test_what_a_container_cannot_do_changes_nothing(driver: VdsmDriver, container: str) -> None:
     before = driver.call(container, "XMLDesc", 0)
     with pytest.raises(Refused, match="a container stays on its host"):
@@ -233,12 +262,37 @@ def test_a_killed_vdsm_finds_everything_again(
         container = new_container(killed, linux_bridge)
         killed.restart()
         assert killed.tell("recover") == {machine: ["machine", RUNNING], container: ["web", RUNNING]}
+        assert killed.heard(container) == []  # nothing is new to it
         killed.call(container, "suspend")
         killed.wait_for_lifecycle(
             container, libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED
         )
         killed.tell("destroy", container)
         assert killed.tell("recover").keys() == {machine}
+
+
+def test_a_vdsm_that_starts_before_virtocid_hears_of_its_containers(
+    driver: VdsmDriver, container: str, virtocid: Virtocid, open_dir: Path
+) -> None:
+    virtocid.kill()
+    with driving(driver.uri, open_dir) as early:
+        assert early.tell("recover") == {}
+        virtocid.start()
+        early.wait_for_lifecycle(container, libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
+        assert early.tell("lookup", container) == "web"
+
+
+def test_a_placeholder_that_a_killed_vdsm_left_is_hidden(
+    driver: VdsmDriver, container: str, libvirtd: Libvirtd
+) -> None:
+    xml = f"""<domain type='qemu'><name>web</name><uuid>{container}</uuid><memory>65536</memory>
+        <os><type arch='x86_64'>hvm</type></os></domain>"""
+    connection = libvirt.open(libvirtd.uri)
+    connection.defineXML(xml)
+    connection.close()
+    assert driver.tell("recover") == {container: ["web", RUNNING]}
+    assert driver.tell("lookup", container) == "web"
+    driver.tell("destroy", container)
 
 
 def test_a_container_that_starts_again_is_told_as_a_reboot(
@@ -259,8 +313,8 @@ def test_a_container_that_starts_again_is_told_as_a_reboot(
 def test_capabilities_are_told_when_they_are_there(driver: VdsmDriver, virtocid: Virtocid, open_dir: Path) -> None:
     told = driver.tell("capabilities")
     assert told["containers"] is True
-    assert "runc" in told["containerRuntimes"]
-    assert told["additionalFeatures"] == ["libgfapi_supported", "covirt_containers"]
+    assert told["containerRuntimes"]["runc"]["usable"] is True
+    assert told["additionalFeatures"] == ["libgfapi_supported", "CONTAINERS"]
     virtocid.kill()
     plain = {"kvmEnabled": "true", "additionalFeatures": ["libgfapi_supported"]}
     assert driver.tell("capabilities") == plain

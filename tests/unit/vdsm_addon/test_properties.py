@@ -53,6 +53,22 @@ def test_volumes_may_be_paths_and_drives_may_come_later() -> None:
     assert properties(volumeMap="data:vdc").volumes == (("vdc", "data"),)
 
 
+def test_the_environment_is_words_or_an_object() -> None:
+    assert properties(containerEnvironment="TZ=UTC 'A=b c'").environment == (("TZ", "UTC"), ("A", "b c"))
+    assert properties(containerEnvironment='{"A": "b\\u003bc"}').environment == (("A", "b;c"),)
+
+
+def test_the_root_is_on_a_drive_or_ends_with_the_run() -> None:
+    disk = "<disk device='disk'><target dev='vda'/></disk>"
+    for custom, expected in (
+        ({}, {"layer": "discarded"}),
+        ({"containerRoot": "vda"}, {"layer": "kept", "disk": "vda"}),
+    ):
+        root = container(disk, containerImage="web", **custom).find("metadata/cov:container/cov:root", NAMES)
+        assert root is not None
+        assert root.attrib == expected
+
+
 def test_commands_are_words_or_a_list() -> None:
     assert properties(containerCommand="sh -c 'sleep 5'").command == ("sh", "-c", "sleep 5")
     assert properties(containerCommand='["sh", "-c", "a\\u003bb"]').command == ("sh", "-c", "a;b")
@@ -71,7 +87,10 @@ def test_commands_are_words_or_a_list() -> None:
         ("containerCommand", "'open", "No closing quotation"),
         ("containerCommand", "[1]", "not a list of texts"),
         ("containerCommand", "[", "not JSON"),
-        ("containerEnvironment", "A=b", "not JSON"),
+        ("containerEnvironment", "{A=b", "not JSON"),
+        ("containerEnvironment", "A", "not NAME=VALUE"),
+        ("containerEnvironment", "'A", "No closing quotation"),
+        ("containerRoot", "vdc", "neither stateless nor a drive"),
         ("containerEnvironment", '{"A": 1}', "not an object of texts"),
         ("containerEnvironment", '{"A b": "1"}', "not the name of a variable"),
         ("containerRestart", "often", "none of never"),
@@ -156,6 +175,18 @@ def test_what_the_definition_says_itself_counts_more() -> None:
     domain_xml.make_container(root, properties(containerImage="other", containerCommand="other"))
     assert root.findtext("metadata/cnt:container/cnt:image", namespaces=NAMES) == "docker://busybox"
     assert root.findtext("os/init") == "/bin/sh"
+    assert root.find("devices/graphics") is None
+
+
+def test_every_disk_has_an_address_of_its_own() -> None:
+    """Vdsm takes the first address of each disk, and falls over one without."""
+    kept = "<disk><target dev='sda'/><address type='drive' unit='7'/></disk>"
+    lacking = "".join(f"<disk><target dev='{dev}'/></disk>" for dev in ("vda", "vdz", "vdaa"))
+    text = f"<domain><devices>{kept}{lacking}</devices></domain>"
+    addresses = dialect.read(domain_xml.with_addresses(text)).findall("devices/disk/address")
+    assert [each.get("unit") for each in addresses] == ["7", "0", "25", "26"]
+    complete = f"<domain><devices>{kept}</devices></domain>"
+    assert domain_xml.with_addresses(complete) is complete
 
 
 def test_containers_are_told_from_machines() -> None:
@@ -186,8 +217,9 @@ def test_the_documented_expressions_allow_what_is_documented() -> None:
         "containerImage": ("nginx", "docker://nginx", DISK, "vda"),
         "volumeMap": ("data:vda,vdb:/srv/logs", "data:vda"),
         "containerCommand": ("serve --all", '["sh", "-c", "a\\u003b b"]'),
-        "containerEnvironment": ('{"TZ": "UTC"}',),
+        "containerEnvironment": ('{"TZ": "UTC"}', "TZ=UTC LANG=C"),
         "containerRestart": ("never", "on-failure", "always"),
+        "containerRoot": ("stateless", "vda"),
         "containerDiscard": ("/var/cache,/tmp/work",),
     }
     assert expressions.keys() == values.keys()

@@ -8,6 +8,7 @@ both, virtocid's part is waited for only so long.
 
 import contextlib
 import logging
+import threading
 import time
 from typing import Any, Final, Optional
 
@@ -126,17 +127,28 @@ class Composite:
 
     def listAllDomains(self, flags: int = 0) -> list[Any]:  # noqa: N802
         self._link.wait_until_tried()
+        too_late = threading.Event()
+
+        def everything(live: Any) -> list[Any]:
+            found: list[Any] = live.listAllDomains(flags)
+            if too_late.is_set():
+                self._link.events.found_late(found)
+            return found
+
         try:
-            pending = self._link.begin(lambda live: live.listAllDomains(flags))
+            pending = self._link.begin_list(everything)
         except libvirt.libvirtError:
             return list(self._machines.listAllDomains(flags))
         machines = self._machines.listAllDomains(flags)
         try:
             found = pending.result(self._link.settings.answer_seconds)
         except libvirt.libvirtError as error:
+            too_late.set()
+            self._link.end_list()
             log.warning("Containers are not listed: %s", error)
             return list(machines)
         containers = [self._link.adopt(domain) for domain in found]
+        self._link.end_list()
         # A Vdsm that was killed between its two definitions left the first on libvirt's side.
         hidden = {domain.UUIDString() for domain in containers}
         return [domain for domain in machines if domain.UUIDString() not in hidden] + containers

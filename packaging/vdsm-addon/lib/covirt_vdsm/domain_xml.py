@@ -39,6 +39,27 @@ def make_container(root: ET.Element, wanted: Optional[Properties]) -> None:
     _set_settings(metadata, properties)
     for console in root.iterfind("devices/console"):
         _give_terminal(console)
+    _remove_screens(root)
+
+
+def with_addresses(xml: str) -> str:
+    """The XML of a domain, with an address for every disk: libvirt makes them up, and Vdsm needs one."""
+    root = dialect.read(xml)
+    lacking = [disk for disk in root.iterfind("devices/disk") if disk.find("address") is None]
+    if not lacking:
+        return xml
+    for disk in lacking:
+        place = {"controller": "0", "bus": "0", "target": "0", "unit": str(_number(_target(disk)))}
+        ET.SubElement(disk, "address", {"type": "drive", **place})
+    return ET.tostring(root, encoding="unicode")
+
+
+def _number(target: str) -> int:
+    """vda -> 0, vdb -> 1, …, vdaa -> 26: the same for a disk's whole life."""
+    number = 0
+    for letter in target[2:]:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return max(number - 1, 0)
 
 
 def _set_process(os: ET.Element, properties: Properties) -> None:
@@ -120,8 +141,9 @@ def _set_settings(metadata: ET.Element, properties: Properties) -> None:
     for path in properties.discarded:
         _add(settings, "volume", {"discard": path})
     if settings.find(_setting("root")) is None:
-        # What was written outside of volumes ends with the run: the next one may be on any host.
-        _add(settings, "root", {"layer": "discarded"})
+        # Without a disk, what was written outside of volumes ends with the run: the next one may be on any host.
+        drive = properties.root_drive
+        _add(settings, "root", {"layer": "kept", "disk": drive} if drive else {"layer": "discarded"})
     if properties.restart not in ("", "never") and settings.find(_setting("restart")) is None:
         _add(settings, "restart", {"policy": properties.restart})
 
@@ -132,6 +154,14 @@ def _give_terminal(console: ET.Element) -> None:
     for child in list(console):
         if child.tag != "log":
             console.remove(child)
+
+
+def _remove_screens(root: ET.Element) -> None:
+    """There is none; and of a machine without one Vdsm knows that it has no password to set."""
+    devices = root.find("devices")
+    if devices is not None:
+        for graphics in devices.findall("graphics"):
+            devices.remove(graphics)
 
 
 def _setting(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
 
-from covirt_vdsm import errors
+from covirt_vdsm import domain_xml, errors
 
 if TYPE_CHECKING:
     from covirt_vdsm.link import Link
@@ -41,6 +41,9 @@ class ContainerDomain:
 
     def name(self) -> str:
         return self._name
+
+    def XMLDesc(self, flags: int = 0) -> str:  # noqa: N802
+        return domain_xml.with_addresses(self._call("XMLDesc", (flags,), {}))
 
     def undefineFlags(self, flags: int = 0) -> int:  # noqa: N802
         """As everywhere, and the object is forgotten."""

@@ -7,6 +7,7 @@ after which virtocid starts the container again is told as a reboot: Vdsm would 
 """
 
 import contextlib
+import functools
 import logging
 import queue
 import threading
@@ -39,6 +40,7 @@ _STOPPED_DETAIL: Final = {
     libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED,
 }
 _DOWN: Final = (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
+_UNKNOWN: Final = libvirt.VIR_DOMAIN_NOSTATE
 _UP: Final = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_PAUSED)
 
 State = tuple[int, int]
@@ -103,6 +105,13 @@ class Events:
         """What there is on a new connection: name, state and reason by UUID."""
         self._queue.put(lambda: self._compare(states))
 
+    def found_late(self, found: list[Any]) -> None:
+        """Vdsm listed everything without these, for they came too late."""
+        for each in found:
+            domain = self._link.domain(each.UUIDString(), each.name())
+            if each.isActive():
+                self._queue.put(functools.partial(self._changed, domain, _UNKNOWN, libvirt.VIR_DOMAIN_RUNNING, 0))
+
     def _hear(self, connection: Any, event: int) -> None:
         try:
             connection.domainEventRegisterAny(None, event, self._heard, event)
@@ -114,7 +123,7 @@ class Events:
     def _heard(self, _connection: Any, found: Any, *rest: Any) -> None:
         """From libvirt's event loop, where nobody may wait."""
         event, arguments = rest[-1], rest[:-1]
-        domain = self._link.adopt(found)
+        domain = self._link.domain(found.UUIDString(), found.name())
         self._queue.put(lambda: self._handle(domain, event, arguments))
 
     def _run(self) -> None:
@@ -165,7 +174,7 @@ class Events:
             self._states.pop(uuid)
             self._link.forget(uuid)
         for uuid, (name, (state, reason)) in states.items():
-            before = self._states.get(uuid, libvirt.VIR_DOMAIN_NOSTATE)
+            before = self._states.get(uuid, _UNKNOWN)
             self._states[uuid] = state
             if state != before:
                 self._changed(self._link.domain(uuid, name), before, state, reason)
@@ -178,7 +187,7 @@ class Events:
             self._missed(domain, libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
         elif before == libvirt.VIR_DOMAIN_PAUSED:
             self._missed(domain, libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_UNPAUSED)
-        else:  # Vdsm looks for what it does not know yet
+        elif self._link.is_news(domain.UUIDString()):  # Vdsm looks for what it hears of and does not know
             self._missed(domain, libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
 
     def _stopped(self, domain: ContainerDomain, reason: int) -> None:

@@ -18,8 +18,8 @@ _JSON_FILE: Final = "_hook_json"
 _REFUSED: Final = 2
 # Below the time that Vdsm's callers wait for capabilities, and much more than virtocid takes.
 _ANSWER_SECONDS: Final = 5.0
-# Of the host; oVirt's engine stores it as it stores other additional features.
-FEATURE: Final = "covirt_containers"
+# As covirt-host calls it, so that an engine need not know what the host runs.
+FEATURE: Final = "CONTAINERS"
 _RUNTIME: Final = f"{{{dialect.COVIRT_NAMESPACE}}}runtimes/{{{dialect.COVIRT_NAMESPACE}}}runtime"
 
 
@@ -64,8 +64,8 @@ def after_get_caps() -> None:
     """Tell what the host can do, when it can; else leave what Vdsm said."""
     if why_off():
         return
-    runtimes = _usable_runtimes()
-    if not runtimes:
+    runtimes = _runtimes()
+    if not any(facts["usable"] for facts in runtimes.values()):
         return
     path = Path(os.environ[_JSON_FILE])
     capabilities = json.loads(path.read_text(encoding="utf-8"))
@@ -100,18 +100,24 @@ def _read(text: str) -> ET.Element:
         raise Refused(f"the domain's XML cannot be used: {error}") from error
 
 
-def _usable_runtimes() -> list[str]:
-    """Asked with the rights that Vdsm has, so that what is told is what will work; the default comes first."""
+def _runtimes() -> dict[str, dict[str, object]]:
+    """By name; asked with the rights that Vdsm has, so that what is told is what will work."""
     answers: list[str] = []
     thread = threading.Thread(target=lambda: answers.append(_ask_capabilities()), name="covirt-call", daemon=True)
     thread.start()
     thread.join(_ANSWER_SECONDS)
     if not answers or not answers[0]:
         sys.stderr.write("covirt: virtocid does not answer, so the host has no containers now\n")
-        return []
-    found = [each for each in dialect.read(answers[0]).iterfind(_RUNTIME) if each.get("usable") == "yes"]
-    found.sort(key=lambda each: each.get("default") != "yes")
-    return [each.get("name", "") for each in found]
+        return {}
+    return {
+        each.get("name", ""): {
+            "version": each.get("version", ""),
+            "usable": each.get("usable") == "yes",
+            "default": each.get("default") == "yes",
+            "reason": each.get("reason", ""),
+        }
+        for each in dialect.read(answers[0]).iterfind(_RUNTIME)
+    }
 
 
 def _ask_capabilities() -> str:

@@ -38,6 +38,8 @@ class Link:
         self._connection: Optional[Any] = None
         self._generation = 0
         self._domains: dict[str, ContainerDomain] = {}
+        self._listed = False  # Vdsm has looked at what there is, which it does once
+        self._shown: set[str] = set()
         self._tried = threading.Event()
         self._wake = threading.Event()
         self._closed = False
@@ -86,8 +88,27 @@ class Link:
             return self._domains.setdefault(uuid, ContainerDomain(self, uuid, name))
 
     def adopt(self, found: Any) -> ContainerDomain:
-        """The same, for a domain that libvirt gave."""
-        return self.domain(found.UUIDString(), found.name())
+        """The same, for a domain that libvirt gave and Vdsm is given now."""
+        domain = self.domain(found.UUIDString(), found.name())
+        with self._lock:
+            self._shown.add(domain.UUIDString())
+        return domain
+
+    def begin_list(self, call: Callable[[Any], Answer]) -> Pending[Answer]:
+        """Like ``begin``, for Vdsm's look at everything; without a connection it has seen nothing."""
+        with self._lock:
+            if self._connection is None:
+                self._listed = True
+        return self.begin(call)
+
+    def end_list(self) -> None:
+        """What Vdsm was not given so far is news from here on."""
+        with self._lock:
+            self._listed = True
+
+    def is_news(self, uuid: str) -> bool:
+        with self._lock:
+            return self._listed and uuid not in self._shown
 
     def known(self, uuid: str) -> Optional[ContainerDomain]:
         with self._lock:
@@ -100,6 +121,7 @@ class Link:
     def forget(self, uuid: str) -> None:
         with self._lock:
             self._domains.pop(uuid, None)
+            self._shown.discard(uuid)
 
     def _run(self) -> None:
         told = ""

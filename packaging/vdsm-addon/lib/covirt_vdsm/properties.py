@@ -13,6 +13,7 @@ from covirt_vdsm.dialect import TYPE_PROPERTY
 
 # What oVirt's removed container support had for "the host's default".
 DEFAULT_RUNTIME: Final = "docker"
+_STATELESS: Final = "stateless"
 POLICIES: Final = ("never", "on-failure", "always")
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -36,6 +37,8 @@ class Properties:
     command: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     restart: str = ""
+    # The drive that keeps what is written outside of volumes.
+    root_drive: str = ""
     discarded: tuple[str, ...] = ()
 
 
@@ -57,6 +60,7 @@ def read(custom: Mapping[str, str], drives: frozenset[str]) -> Optional[Properti
         command=_command(value("containerCommand")),
         environment=_environment(value("containerEnvironment")),
         restart=_restart(value("containerRestart")),
+        root_drive=_root(value("containerRoot"), drives),
         discarded=_discarded(value("containerDiscard")),
     )
 
@@ -117,15 +121,35 @@ def _command(text: str) -> tuple[str, ...]:
 
 
 def _environment(text: str) -> tuple[tuple[str, str], ...]:
+    """JSON, or words as a shell's: NAME=VALUE."""
     if not text:
         return ()
-    table = _json(text, "containerEnvironment")
+    table = _json(text, "containerEnvironment") if text.startswith("{") else _assignments(text)
     if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()):
         raise BadProperty('containerEnvironment: it is not an object of texts such as {"NAME": "value"}')
     for name in table:
         if not _VARIABLE.fullmatch(name):
             raise BadProperty(f"containerEnvironment: {name!r} is not the name of a variable")
     return tuple(table.items())
+
+
+def _assignments(text: str) -> dict[str, str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadProperty(f"containerEnvironment: {error}") from error
+    for word in words:
+        if "=" not in word:
+            raise BadProperty(f"containerEnvironment: {word!r} is not NAME=VALUE")
+    return {name: value for name, _equals, value in (word.partition("=") for word in words)}
+
+
+def _root(text: str, drives: frozenset[str]) -> str:
+    if text in ("", _STATELESS):
+        return ""
+    if text not in drives:
+        raise BadProperty(f"containerRoot: {text!r} is neither {_STATELESS} nor a drive of this machine")
+    return text
 
 
 def _json(text: str, name: str) -> object:
