@@ -23,6 +23,7 @@ from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuch
 from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
 from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
+from covirt.host.virt import errors as virt
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 
 # The first row that fits counts: precise classes come before the seven meanings.
@@ -46,6 +47,14 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (UploadRefused, Code.IMAGE_VERIFICATION),
     (NotAContainerImage, Code.IMAGE_PATH),
     (ContainerImageExists, Code.IMAGE_PATH),
+    (virt.NoSuchVm, Code.NO_SUCH_VM),
+    (virt.VmExists, Code.VM_EXISTS),
+    (virt.VmIsDown, Code.VM_IS_DOWN),
+    (virt.BadVm, Code.CANNOT_CREATE_VM),
+    (virt.NothingToAsk, Code.VM_EXISTS),  # Vdsm's answer when it has no way to shut a guest down
+    (virt.ResetFailed, Code.RESET_FAILED),
+    (virt.DestroyFailed, Code.VM_DESTROY_FAILED),
+    (virt.HypervisorUnavailable, Code.RESOURCE_UNAVAILABLE),
     (Unsupported, Code.UNSUPPORTED),
     (InvalidRequest, Code.INVALID_PARAMETER),
     (NotFound, Code.UNEXPECTED),

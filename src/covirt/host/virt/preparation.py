@@ -44,6 +44,10 @@ class Preparation:
             apply_properties(changed, facts.custom)
             self.containers.check(chosen_runtime(changed))
 
+    def volumes_of(self, root: etree._Element) -> tuple[VolumeRef, ...]:
+        """What prepare() takes hold of."""
+        return tuple(dict.fromkeys(reference.ref for reference in find_references(root, read_vm_facts(root))))
+
     def prepare(self, root: etree._Element, kind: str, *, vm_id: str, undo: UndoStack) -> tuple[VolumeRef, ...]:
         """Make the <domain> fit; its volumes are prepared for ``vm_id``, and given back by ``undo``."""
         self.check(root, kind)

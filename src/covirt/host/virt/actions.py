@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a user does to a Vm that exists: pause, continue, reset, shut down, destroy."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import libvirt
+
+from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, NothingToAsk, ResetFailed, VmIsDown
+from covirt.host.virt.libvirt_errors import is_gone, translated
+from covirt.host.virt.parts import VmParts
+from covirt.host.virt.records import Phase
+from covirt.host.virt.starting import give_back
+from covirt.host.virt.stop_causes import exit_for
+from covirt.host.virt.vm import Vm
+from covirt.hostapi.statuses import ExitReason, VmStatus
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS: Final = 60.0  # how long a destroy waits for a start to notice
+_LOOK_SECONDS: Final = 0.2
+_STOPPED_SECONDS: Final = 5.0  # for the event that follows a successful destroy
+_RETRY_FORCED: Final = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_SYSTEM_ERROR)
+
+
+_Way = Callable[[Any], object]  # takes the virDomain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """A guest that is to end, or to begin anew."""
+
+    vm: Vm
+    ways: list[_Way]
+    timeout_seconds: float
+    force: bool
+    reboot: bool
+
+
+class Actions:
+    """On behalf of verbs; each call may wait for libvirt."""
+
+    def __init__(self, parts: VmParts) -> None:
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._shutdowns: dict[str, threading.Thread] = {}
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Leave shutdowns that are under way to their guests."""
+        self._stopping.set()
+        with self._lock:
+            threads = list(self._shutdowns.values())
+        for thread in threads:
+            thread.join()
+
+    def pause(self, vm: Vm) -> None:
+        """Raises VmIsDown, LibvirtFailed, HypervisorUnavailable."""
+        with translated("pause", vm.name):
+            _running(vm).suspend()
+        vm.set_paused()
+
+    def resume(self, vm: Vm) -> None:
+        """One that is not paused is fine."""
+        domain = _running(vm)
+        with translated("continue", vm.name):
+            if domain.state(0)[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+        vm.set_resumed()
+
+    def reset(self, vm: Vm) -> None:
+        """Raises ResetFailed for whatever libvirt says."""
+        with translated("reset", vm.name, failure=ResetFailed):
+            _running(vm).reset(0)
+
+    def destroy(self, vm: Vm, *, graceful_attempts: int = 1) -> None:
+        """Stop it, whatever it does, and give back what it held. Fine when it is down. Raises DestroyFailed,
+        HypervisorUnavailable, and then it is as it was."""
+        if vm.record.owns_domain:
+            self._parts.hypervisors[vm.kind].get()  # nothing is begun that cannot be finished
+        vm.cancel()
+        if not vm.started.wait(_START_SECONDS):
+            raise DestroyFailed(action="destroy", name=vm.name, reason="its start hangs")
+        if vm.record.phase is not Phase.DOWN:
+            vm.will_stop(ExitReason.ADMIN_SHUTDOWN)
+            try:
+                self._destroy(vm, graceful_attempts)
+            except (DestroyFailed, HypervisorUnavailable):
+                vm.will_stop(None)
+                raise
+            # libvirt tells of it too, and with a container comes its true cause; but who asked shall not wait long.
+            if vm.list_status is not VmStatus.REBOOT_IN_PROGRESS:  # a container between two runs: nothing stops
+                vm.stopped.wait(_STOPPED_SECONDS)
+            vm.set_down(exit_for(ExitReason.ADMIN_SHUTDOWN))
+        give_back(vm, self._parts)
+        self._parts.records.remove(vm.vm_id)
+
+    def shut_down(self, vm: Vm, *, timeout_seconds: float, force: bool, reboot: bool) -> None:
+        """Ask its guest to end, or to begin anew, and return; ``force`` ends it when it has not after all tries.
+
+        Raises VmIsDown, NothingToAsk.
+        """
+        _running(vm)
+        ways = self._ways(vm, reboot=reboot)
+        if not ways and not force:
+            raise NothingToAsk(name=vm.name)
+        with self._lock:
+            if vm.vm_id in self._shutdowns:
+                return
+            request = _Request(vm=vm, ways=ways, timeout_seconds=timeout_seconds, force=force, reboot=reboot)
+            thread = threading.Thread(target=self._ask, args=(request,), name=f"vm-shutdown-{vm.vm_id[:8]}")
+            self._shutdowns[vm.vm_id] = thread
+        vm.set_status(VmStatus.REBOOT_IN_PROGRESS if reboot else VmStatus.POWERING_DOWN)
+        thread.start()
+
+    # Inside.
+
+    @staticmethod
+    def _destroy(vm: Vm, graceful_attempts: int) -> None:
+        if vm.is_container:
+            graceful_attempts = 0  # a graceful end spares QEMU's caches; a container's are the kernel's
+        for attempt in range(graceful_attempts + 1):
+            graceful = attempt < graceful_attempts
+            try:
+                with translated("destroy", vm.name, failure=DestroyFailed):
+                    vm.domain().destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL if graceful else 0)
+            except VmIsDown:
+                return
+            except DestroyFailed as failed:
+                cause = failed.__cause__
+                if isinstance(cause, libvirt.libvirtError) and is_gone(cause):
+                    return
+                if not graceful or not _may_be_forced(cause):
+                    raise
+            else:
+                return
+
+    @staticmethod
+    def _ways(vm: Vm, *, reboot: bool) -> list[_Way]:
+        if vm.is_container:
+            return [lambda domain: domain.reboot(0) if reboot else domain.shutdownFlags(0)]
+        agent, button = libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN
+        flags = [agent, button] if vm.has_acpi else [agent]
+        # The numbers of virDomainRebootFlagValues are the same.
+        return [
+            lambda domain, flag=flag: domain.reboot(flag) if reboot else domain.shutdownFlags(flag)  # type: ignore[misc]
+            for flag in flags
+        ]
+
+    def _ask(self, request: "_Request") -> None:
+        """In a thread: one way after the other, until one has worked."""
+        vm = request.vm
+        try:
+            for way in request.ways:
+                if self._stopping.is_set() or vm.stopped.is_set():
+                    return
+                if _tried(vm, way) and self._has_ended(request):
+                    return
+            if request.force and not self._stopping.is_set():
+                log.info("A guest did not end and is ended vm=%s", vm.vm_id)
+                self._destroy(vm, 0)
+        except (DestroyFailed, HypervisorUnavailable) as error:
+            log.warning("A guest could not be ended vm=%s reason=%s", vm.vm_id, error)
+        finally:
+            with self._lock:
+                self._shutdowns.pop(vm.vm_id, None)
+            if not self._stopping.is_set():
+                vm.set_status(VmStatus.UP, unless=(VmStatus.PAUSED,))
+
+    def _has_ended(self, request: "_Request") -> bool:
+        if request.reboot:
+            return True  # that it was asked is all there is to know
+        until = time.monotonic() + request.timeout_seconds
+        while time.monotonic() < until:
+            if request.vm.stopped.wait(_LOOK_SECONDS) or self._stopping.is_set():
+                return True
+        return False
+
+
+def _running(vm: Vm) -> Any:
+    if vm.record.phase is not Phase.RUNNING:
+        raise VmIsDown(name=vm.name)
+    with translated("find", vm.name):
+        return vm.domain()
+
+
+def _tried(vm: Vm, way: _Way) -> bool:
+    try:
+        way(vm.domain())
+    except (libvirt.libvirtError, HypervisorUnavailable) as error:
+        log.debug("A way to ask a guest does not work vm=%s error=%s", vm.vm_id, error)
+        return False
+    return True
+
+
+def _may_be_forced(cause: BaseException | None) -> bool:
+    return isinstance(cause, libvirt.libvirtError) and cause.get_error_code() in _RETRY_FORCED

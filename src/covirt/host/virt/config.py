@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an administrator may set about guests."""
+
+from dataclasses import dataclass
+
+from covirt.common.config import Between, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtConfig:
+    """Virtual machines and containers."""
+
+    # libvirt's connection for virtual machines. Empty: libvirtd's socket below the root.
+    qemu_uri: str = ""
+    # libvirt's connection for containers. Empty: virtocid's socket below the root.
+    oci_uri: str = ""
+    # Seconds between two samples of all guests' statistics; an engine asks about as often.
+    sample_seconds: int = setting(15, check=Between(1, 300))

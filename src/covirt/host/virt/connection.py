@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A connection to one libvirt: kept open by a thread of its own; who serves the other never waits for it.
+
+libvirt's event loop runs in one thread for the whole process and is never stopped: callbacks may come as long as
+there are connections.
+"""
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import libvirt
+
+from covirt.host.virt.errors import HypervisorUnavailable
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+# A libvirt that is silent for fifteen seconds is given up, and with it every call that waits for it.
+_KEEPALIVE_SECONDS: Final = 5
+_KEEPALIVE_COUNT: Final = 3
+_JOIN_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0  # stop() wakes it at once, but may come before there is anything to wake
+
+# (connection, domain, number of the event, its further arguments). Called in libvirt's event thread: be quick.
+OnEvent = Callable[[Any, int, tuple[Any, ...]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionState:
+    """``reason``: why it is not connected."""
+
+    connected: bool
+    reason: str = ""
+
+
+@functools.cache
+def run_event_loop() -> threading.Thread:
+    """Before the first connection is opened; once for a process."""
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it would print every error on stderr
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    thread = threading.Thread(target=run, name="libvirt-events", daemon=True)
+    thread.start()
+    return thread
+
+
+class Connection:
+    """``on_open`` and ``on_lost`` (with the reason, also when it cannot be opened) are called in the connection's
+    thread, one after the other, never at once."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        uri: str,
+        events: tuple[int, ...],
+        on_event: OnEvent,
+        on_open: Callable[[Any], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self._uri = uri
+        self._events = events
+        self._on_event = on_event
+        self._on_open = on_open
+        self._on_lost = on_lost
+        self._connection: Any = None
+        self._state = ConnectionState(connected=False, reason="it was not asked yet")
+        self._closed = threading.Event()
+        self._tried = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep_open, name=f"libvirt-{name}", daemon=True)
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._state
+
+    def start(self) -> None:
+        run_event_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """A connection that hangs is left to its fate."""
+        self._stopping.set()
+        self._closed.set()
+        self._thread.join(_JOIN_SECONDS)
+
+    def wait_tried(self, *, timeout_seconds: float) -> None:
+        """Until it is open, or the first try has failed."""
+        self._tried.wait(timeout_seconds)
+
+    def get(self) -> Any:
+        """The open virConnect. Raises HypervisorUnavailable at once when there is none."""
+        connection = self._connection
+        if connection is None:
+            raise HypervisorUnavailable(name=self.name, reason=self._state.reason)
+        return connection
+
+    def _keep_open(self) -> None:
+        while not self._stopping.is_set():
+            self._closed.clear()
+            try:
+                connection = libvirt.open(self._uri)
+            except libvirt.libvirtError as error:
+                self._fail(error.get_error_message())
+            else:
+                self._serve(connection)
+                self._close(connection)
+            self._stopping.wait(_RETRY_SECONDS)
+
+    def _serve(self, connection: Any) -> None:
+        try:
+            self._listen(connection)
+            self._connection = connection
+            self._state = ConnectionState(connected=True)
+            log.info("Connected to libvirt name=%s uri=%s", self.name, self._uri)
+            self._on_open(connection)
+        except (libvirt.libvirtError, HypervisorUnavailable) as error:
+            log.warning("libvirt went away at once name=%s error=%s", self.name, error)
+        except Exception:  # a thread top: without it the connection would never be opened again
+            log.exception("What follows a connection failed name=%s", self.name)
+        else:
+            self._tried.set()
+            while not self._closed.wait(_LOOK_SECONDS) and not self._stopping.is_set():
+                pass
+        self._connection = None
+        self._fail("the connection was closed")
+
+    def _listen(self, connection: Any) -> None:
+        connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
+        connection.registerCloseCallback(lambda *_: self._closed.set(), None)
+        for number in self._events:
+            connection.domainEventRegisterAny(None, number, self._told, number)
+
+    def _told(self, _connection: Any, domain: Any, *arguments: Any) -> None:
+        self._on_event(domain, arguments[-1], arguments[:-1])
+
+    @staticmethod
+    def _close(connection: Any) -> None:
+        try:
+            connection.unregisterCloseCallback()
+            connection.close()
+        except libvirt.libvirtError as error:
+            log.debug("Closing failed error=%s", error)
+
+    def _fail(self, reason: str) -> None:
+        if self._state.connected or self._state.reason != reason:
+            self._on_lost(reason)
+            log.log(
+                logging.DEBUG if self._stopping.is_set() else logging.WARNING,
+                "Not connected to libvirt name=%s uri=%s reason=%s", self.name, self._uri, reason,
+            )  # fmt: skip
+        self._state = ConnectionState(connected=False, reason=reason)
+        self._tried.set()

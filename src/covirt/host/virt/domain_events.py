@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt's events become changes of Vms: in their order, in a thread that may ask libvirt for more."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import libvirt
+
+from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.kinds import Kind
+from covirt.host.virt.records import Exit, Phase
+from covirt.host.virt.stop_causes import ContainerStop, container_stop, exit_for, exit_of_event, shutdown_reason
+from covirt.host.virt.vm import Vm
+from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
+
+log = logging.getLogger(__name__)
+
+EVENTS: Final = (
+    libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+    libvirt.VIR_DOMAIN_EVENT_ID_REBOOT,
+    libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
+    libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
+)
+_PAUSE_CODES: Final = {"enospc": PauseCode.NO_SPACE, "eio": PauseCode.IO_ERROR, "": PauseCode.OTHER}
+
+Find = Callable[[str], Vm | None]
+
+
+class DomainEvents:
+    """One for each connection; ``find`` knows the Vms by their ids, ``on_reboot`` what a reboot is to lead to."""
+
+    def __init__(self, kind: Kind, find: Find, *, on_reboot: Callable[[Vm], object]) -> None:
+        self._kind = kind
+        self._find = find
+        self._on_reboot = on_reboot
+        self._queue: queue.SimpleQueue[tuple[Any, int, tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"vm-events-{kind.name.lower()}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._queue.put(None)
+        self._thread.join(5)
+
+    def take(self, domain: Any, number: int, arguments: tuple[Any, ...]) -> None:
+        """From libvirt's thread."""
+        self._queue.put((domain, number, arguments))
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            domain, number, arguments = item
+            vm = self._find(domain.UUIDString())
+            if vm is None:
+                continue
+            try:
+                self._apply(vm, domain, number, arguments)
+            except (libvirt.libvirtError, HypervisorUnavailable) as error:
+                log.warning("An event could not be followed vm=%s event=%d error=%s", vm.vm_id, number, error)
+            except Exception:  # a thread top: the next event is another Vm's
+                log.exception("An event was not understood vm=%s event=%d", vm.vm_id, number)
+
+    def _apply(self, vm: Vm, domain: Any, number: int, arguments: tuple[Any, ...]) -> None:
+        if number == libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE:
+            self._lifecycle(vm, domain, arguments[0], arguments[1])
+        elif number == libvirt.VIR_DOMAIN_EVENT_ID_REBOOT:
+            vm.look_at(domain)  # a container's interfaces are new
+            self._on_reboot(vm)
+        elif number == libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON:
+            _source, _alias, action, reason = arguments[:4]
+            if action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:
+                vm.set_paused(_PAUSE_CODES.get(reason, PauseCode.OTHER))
+        elif arguments[0] == libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED:
+            vm.set_agent_seen()
+
+    def _lifecycle(self, vm: Vm, domain: Any, event: int, detail: int) -> None:
+        log.debug("Domain event vm=%s event=%d detail=%d", vm.vm_id, event, detail)
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            self._stopped(vm, domain, detail)
+        elif event == libvirt.VIR_DOMAIN_EVENT_CRASHED:
+            vm.set_down(exit_for(ExitReason.GENERIC_ERROR))
+        elif event == libvirt.VIR_DOMAIN_EVENT_SHUTDOWN:
+            reason = shutdown_reason(detail)
+            if reason is not None and vm.record.stopping is None:
+                vm.will_stop(reason)
+        elif event == libvirt.VIR_DOMAIN_EVENT_STARTED:
+            if vm.list_status is VmStatus.REBOOT_IN_PROGRESS:  # a container that virtocid has started again
+                vm.look_at(domain)
+                vm.set_status(VmStatus.UP)
+        elif event in (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_RESUMED):
+            _follow_pause(vm, domain)
+
+    def _stopped(self, vm: Vm, domain: Any, detail: int) -> None:
+        stop = self._container_stop(vm, domain)
+        if stop is None or vm.record.stopping is ExitReason.DESTROYED_ON_REBOOT:
+            vm.set_down(_exit(vm, detail))
+        elif stop.restarts and vm.record.stopping is None and vm.record.phase is Phase.RUNNING:
+            vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
+        else:
+            vm.set_down(stop.exit)
+
+    def _container_stop(self, vm: Vm, domain: Any) -> ContainerStop | None:
+        if self._kind is not Kind.CONTAINER:
+            return None
+        try:
+            return container_stop(domain)
+        except libvirt.libvirtError as error:  # a destroyed Vm's domain may be gone by now
+            log.debug("No cause of a stop vm=%s error=%s", vm.vm_id, error)
+            return None
+
+
+def _follow_pause(vm: Vm, domain: Any) -> None:
+    """What is true now counts: between an event and its reading a user may have changed his mind."""
+    if not vm.started.is_set():
+        return
+    state, reason = domain.state(0)
+    if state == libvirt.VIR_DOMAIN_RUNNING:
+        vm.set_resumed()
+    elif state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
+        vm.set_paused()  # the one for an error comes with an event of its own, which knows more
+
+
+def _exit(vm: Vm, detail: int) -> Exit:
+    if vm.record.stopping is not None:
+        return exit_for(vm.record.stopping)
+    if vm.list_status is VmStatus.POWERING_DOWN:
+        return exit_for(ExitReason.USER_SHUTDOWN)
+    return exit_of_event(detail)

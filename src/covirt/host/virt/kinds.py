@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The two kinds of a Vm, and what each cannot do: data with reasons, asked before anything is changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from lxml import etree
+
+from covirt.common.dialect import OVIRT_CONTAINER_NAMESPACE
+from covirt.host.virt.container_properties import Property
+from covirt.host.virt.errors import NotForThisKind
+from covirt.host.virt.ovirt_metadata import VmFacts
+
+_OCI_TYPES: Final = ("oci",)
+
+
+class Kind(StrEnum):
+    """What the value says is what people read."""
+
+    MACHINE = "virtual machine"
+    CONTAINER = "container"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindFacts:
+    """``up_at_once``: it has no guest to wait for after its start."""
+
+    up_at_once: bool
+    refused: Mapping[str, str]  # verb -> why
+
+
+_NO_MOVE: Final = "it cannot be moved to another host while it runs: shut it down and start it there"
+_NO_DISPLAY: Final = "it has no display; its console shows what it prints"
+_NO_SNAPSHOT: Final = "snapshots of running guests are not made on this host: copy the volumes of one that is down"
+
+_BOTH: Final = {
+    "VM.migrate": _NO_MOVE,
+    "VM.migrationCreate": _NO_MOVE,
+    "VM.migrateCancel": _NO_MOVE,
+    "VM.snapshot": _NO_SNAPSHOT,
+    "VM.merge": _NO_SNAPSHOT,
+    "VM.hibernate": "its state cannot be kept while it is off: shut it down instead",
+}
+
+KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
+    {
+        Kind.MACHINE: KindFacts(up_at_once=False, refused=MappingProxyType(_BOTH)),
+        Kind.CONTAINER: KindFacts(
+            up_at_once=True,
+            refused=MappingProxyType(
+                {
+                    **_BOTH,
+                    "VM.setTicket": _NO_DISPLAY,
+                    "VM.screenshot": _NO_DISPLAY,
+                    "VM.changeCD": "it has no drive for discs: give it a volume",
+                    "VM.hotplugMemory": "its memory is a limit and no module: VM.setBalloonTarget changes it",
+                    "VM.freeze": "nothing in it freezes file systems: pause it instead",
+                    "VM.thaw": "nothing in it froze file systems",
+                }
+            ),
+        ),
+    }
+)
+
+
+def kind_of(root: etree._Element, facts: VmFacts) -> Kind:
+    """By the custom property ``containerType``, oVirt's element for containers, or a domain of type oci."""
+    if (
+        facts.custom.get(Property.TYPE)
+        or root.find(f"metadata/{{{OVIRT_CONTAINER_NAMESPACE}}}container") is not None
+        or root.get("type") in _OCI_TYPES
+    ):
+        return Kind.CONTAINER
+    return Kind.MACHINE
+
+
+def require_allowed(verb: str, kind: Kind, *, name: str) -> None:
+    """Raises NotForThisKind."""
+    reason = KINDS[kind].refused.get(verb)
+    if reason is not None:
+        raise NotForThisKind(verb=verb, name=name, kind=kind.value, reason=reason)

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A start: fit the XML to the host, take hold of its volumes, define the domain, start it; undone when a step fails.
+
+When libvirt goes away in the middle nobody knows whether the guest runs. It is then neither up nor down, for an
+engine that is told "down" may start it elsewhere; recovery ends it once libvirt is back.
+"""
+
+import logging
+from functools import partial
+from typing import Any, Final
+
+import libvirt
+
+from covirt.common.errors import Conflict, Error
+from covirt.common.undo import UndoStack, undo_on_failure
+from covirt.host.virt.document import read_xml, write_xml
+from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.libvirt_errors import is_connection_loss, is_gone, is_missing, translated
+from covirt.host.virt.parts import VmParts
+from covirt.host.virt.stop_causes import exit_for
+from covirt.host.virt.vm import Vm
+from covirt.hostapi.statuses import ExitReason
+
+log = logging.getLogger(__name__)
+
+_LAUNCH_PAUSED: Final = "launchPaused"
+_UNDEFINE_MACHINE: Final = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+
+
+class Cancelled(Conflict):
+    template = "it was destroyed while it started"
+
+
+class DomainExists(Conflict):
+    template = "libvirt has a domain {name} with this id that covirt-host did not make: undefine it first"
+
+
+def start_vm(vm: Vm, parts: VmParts) -> bool:
+    """In a thread of its own; how it went is the Vm's status. False: libvirt is away; recovery has to find out."""
+    try:
+        paused = _start(vm, parts)
+    except HypervisorUnavailable as error:
+        if vm.record.owns_domain:
+            log.warning("libvirt went away during a start vm=%s reason=%s", vm.vm_id, error)
+            return False
+        _failed(vm, str(error))
+    except Error as error:
+        _failed(vm, str(error))
+    except Exception:  # a thread top: whatever went wrong, the engine must learn that it does not run
+        log.exception("A start failed vm=%s", vm.vm_id)
+        vm.set_down(exit_for(ExitReason.START_FAILED))
+    else:
+        log.info("Vm started vm=%s name=%s kind=%s", vm.vm_id, vm.name, vm.kind)
+        vm.set_running(paused=paused, first=True)
+    return True
+
+
+def _failed(vm: Vm, reason: str) -> None:
+    log.warning("A Vm could not be started vm=%s reason=%s", vm.vm_id, reason)
+    vm.set_down(exit_for(ExitReason.START_FAILED, reason))
+
+
+def _start(vm: Vm, parts: VmParts) -> bool:
+    connection = parts.hypervisors[vm.kind].get()
+    with undo_on_failure() as undo:
+        root = read_xml(vm.record.xml)
+        undo.add("it holds nothing", partial(vm.holds, ()))
+        vm.holds(parts.preparer.volumes_of(root))
+        parts.preparer.prepare(root, vm.kind, vm_id=vm.vm_id, undo=undo)
+        with translated("look for", vm.name):
+            _require_absent(connection, vm)
+        vm.take_domain()
+        try:
+            return _run(vm, connection, write_xml(root), undo)
+        except HypervisorUnavailable:
+            undo.keep()
+            raise
+
+
+def _run(vm: Vm, connection: Any, xml: str, undo: UndoStack) -> bool:
+    undo.add("it owns nothing", vm.leave_domain)
+    with translated("define", vm.name):
+        domain = connection.defineXML(xml)
+    undo.add("undefine the domain", partial(undefine, vm, domain))
+    if vm.cancelled:
+        raise Cancelled()
+    paused = vm.facts.values.get(_LAUNCH_PAUSED, "").lower() == "true"
+    undo.add("stop the domain", partial(_stop, domain))
+    with translated("start", vm.name):
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
+    if vm.cancelled:
+        raise Cancelled()
+    with translated("look at", vm.name):
+        vm.look_at(domain)
+    return paused
+
+
+def _require_absent(connection: Any, vm: Vm) -> None:
+    try:
+        connection.lookupByUUIDString(vm.vm_id)
+    except libvirt.libvirtError as error:
+        if not is_missing(error):
+            raise
+    else:
+        raise DomainExists(name=vm.name)
+
+
+def _stop(domain: Any) -> None:
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        if not is_gone(error):
+            raise
+
+
+def undefine(vm: Vm, domain: Any) -> None:
+    """Forget a domain that does not run; one that is gone is fine. Raises libvirtError when libvirt is away."""
+    try:
+        domain.undefineFlags(0 if vm.is_container else _UNDEFINE_MACHINE)
+    except libvirt.libvirtError as error:
+        if is_connection_loss(error):
+            raise
+        log.debug("Undefining failed vm=%s error=%s", vm.vm_id, error)
+
+
+def give_back(vm: Vm, parts: VmParts) -> None:
+    """The volumes and the domain of one that is down. Raises HypervisorUnavailable, and can be called again then."""
+    if vm.record.owns_domain:
+        try:
+            undefine(vm, vm.domain())
+        except libvirt.libvirtError as error:
+            if not is_missing(error):
+                raise HypervisorUnavailable(name="libvirt", reason=error.get_error_message()) from error
+        vm.leave_domain()
+    for ref in vm.volumes:
+        try:
+            parts.volumes.teardown(ref, user=vm.vm_id)
+        except Error as error:
+            log.warning("A volume could not be given back vm=%s volume=%s reason=%s", vm.vm_id, ref, error)
+    vm.holds(())

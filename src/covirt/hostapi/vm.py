@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of class VM, and those of class Host that are about Vms."""
+
+import uuid
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from covirt.hostapi.verb import NoParams, Params, Verb
+
+
+def _uuid(value: str) -> str:
+    return str(uuid.UUID(value))
+
+
+VmId = Annotated[str, AfterValidator(_uuid)]
+# Engines send numbers as texts, and truth as either.
+Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
+
+
+class VmParams(Params):
+    """A verb on one Vm."""
+
+    vm_id: VmId = Field(alias="vmID")
+
+
+class VmSettings(Params):
+    """``vmParams`` of VM.create; everything but the XML is in its metadata."""
+
+    xml: str
+
+
+class CreateParams(Params):
+    vm_id: str = Field(alias="vmID", default="")
+    settings: VmSettings = Field(alias="vmParams")
+
+
+class DestroyParams(VmParams):
+    graceful_attempts: int = Field(alias="gracefulAttempts", default=1, ge=0, le=10)
+
+
+class ShutdownParams(VmParams):
+    """``delay``: seconds a guest's users are warned; ``timeout``: seconds each way of asking gets."""
+
+    delay_seconds: int = Field(alias="delay", default=30, ge=0)
+    message: str = ""
+    reboot: bool = False
+    timeout_seconds: int = Field(alias="timeout", default=120, ge=1, le=3600)
+    force: bool = False
+
+
+class VmListParams(Params):
+    full_status: bool = Field(alias="fullStatus", default=False)
+    vm_list: list[str] = Field(alias="vmList", default=[])
+    only_uuid: bool = Field(alias="onlyUUID", default=False)
+
+
+class VmFullListParams(Params):
+    vm_list: list[str] = Field(alias="vmList", default=[])
+
+
+_Stats = dict[str, Any]
+
+VERBS: Final = (
+    Verb(name="VM.create", summary="Starts a Vm from its domain XML; the start goes on after the answer.",
+         params=CreateParams, result=_Stats, changes=True),
+    Verb(name="VM.destroy", summary="Stops a Vm at once and forgets it.", params=DestroyParams, changes=True,
+         quick=True),
+    Verb(name="VM.shutdown", summary="Asks a guest to end, or to begin anew.", params=ShutdownParams, changes=True,
+         quick=True),
+    Verb(name="VM.reset", summary="Begins anew without asking the guest.", params=VmParams, changes=True),
+    Verb(name="VM.pause", summary="Lets a Vm stand still.", params=VmParams, result=_Stats, changes=True),
+    Verb(name="VM.cont", summary="Lets a paused Vm go on.", params=VmParams, result=_Stats, changes=True),
+    Verb(name="VM.setDestroyOnReboot", summary="Ends the Vm at its next reboot.", params=VmParams, changes=True),
+    Verb(name="VM.getStats", summary="Statistics of one Vm, in an array.", params=VmParams, result=list[_Stats],
+         quick=True),
+    Verb(name="VM.getMigrationStatus", summary="How far a migration is.", params=VmParams, result=_Stats),
+    Verb(name="VM.migrate", summary="Moves a running Vm to another host.", params=VmParams, changes=True),
+    Verb(name="VM.migrateCancel", summary="Ends a migration.", params=VmParams, changes=True),
+    Verb(name="VM.snapshot", summary="Keeps the state of a running Vm's volumes.", params=VmParams, changes=True),
+    Verb(name="VM.merge", summary="Merges volumes of a running Vm.", params=VmParams, changes=True),
+    Verb(name="VM.hibernate", summary="Keeps a Vm's state and ends it.", params=VmParams, changes=True),
+    Verb(name="Host.getVMList", summary="All Vms with their statuses, or their ids alone.", params=VmListParams,
+         result=list[Any], quick=True),
+    Verb(name="Host.getVMFullList", summary="All Vms, or some, with their statuses.", params=VmFullListParams,
+         result=list[_Stats], quick=True),
+    Verb(name="Host.getAllVmStats", summary="Statistics of all Vms.", params=NoParams, result=list[_Stats],
+         quick=True),
+)  # fmt: skip
