@@ -3,6 +3,7 @@
 """Disk images, and what is in volumes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from covirt.host.storage import qemu_img
@@ -54,10 +55,10 @@ class ImageVerbs:
         return {"path": self._volumes.prepare(ref, user=_ENGINE)}
 
     def teardown(self, params: TeardownImageParams, _context: CallContext) -> JsonValue:
-        domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
+        domain_id, image_id, pool_id = map(checked_id, (params.domain_id, params.image_id, params.pool_id))
         for volume in self._images.volumes_of(domain_id, image_id):
             if params.volume_id in (None, volume.ref.volume_id):
-                self._volumes.teardown(volume.ref, user=_ENGINE)
+                self._volumes.teardown(replace(volume.ref, pool_id=pool_id), user=_ENGINE)
         return None
 
     def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:

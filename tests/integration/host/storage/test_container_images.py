@@ -4,6 +4,9 @@
 
 import json
 import os
+import signal
+import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from covirt.common.process import run
+from covirt.common.process import PIPE, Argument, run, spawn
 from covirt.common.root import Root
 from covirt.host.events import Events
 from covirt.host.storage.container_images import IMPORT, ContainerImages, import_params
@@ -266,3 +269,33 @@ def test_records_hold_no_more_than_they_say(registry: Registry) -> None:
     params = import_params(job_id="j", target=ref, source=ImportSource(text="docker://h/x"), description="x")
     assert params["target"] == asdict(ref)
     assert set(params) == {"job_id", "target", "source", "description"}
+
+
+def test_a_killed_agent_leaves_no_program_and_no_image(agent: Agent) -> None:
+    """The registry takes the connection and says nothing, so that the import runs when the agent is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"docker://127.0.0.1:{silent.getsockname()[1]}/library/busybox:1"
+        argv: list[Argument] = [
+            sys.executable,
+            "-m",
+            "tests.support.image_agent",
+            agent.root.path,
+            agent.root.path / "policy.json",
+            url,
+        ]
+        with spawn(argv, stdout=PIPE) as child:
+            job_id = child.stdout.readline().decode().strip()
+            silent.settimeout(30)
+            connection, _address = silent.accept()
+            assert agent.in_domain() == [f"_covirt_import_{job_id}"]
+            child.signal(signal.SIGKILL)
+        with connection:
+            assert connection.recv(1 << 16)
+            assert connection.recv(1 << 16) == b""  # whoever asked has ended
+    following = Agent(agent.root, agent.volumes, agent.root.path / "certs.d")
+    try:
+        job = following.ended(job_id)
+        assert "covirt-host ended" in job["error"]["message"]
+    finally:
+        following.parts.stop()
+    assert agent.in_domain() == []
