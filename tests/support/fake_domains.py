@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from covirt.common.daemon_lock import acquire_daemon_lock
 from covirt.common.errors import Conflict, Error, NotFound
 from covirt.common.root import Root
 from covirt.virtocid.dispatch import Context, HandlerTable
 from covirt.virtocid.events import EventBus
-from covirt.virtocid.lock import acquire_daemon_lock
 from covirt.virtocid.server import VirtocidServer
 from covirt.virtocid.settings import ServerSettings
 from covirt.virtocid.streams import DescriptorEndpoint
@@ -320,7 +320,7 @@ def fake_service(root: Root, *, settings: ServerSettings | None = None, names: i
     """A server on ``root``, stopped afterwards."""
     some = ("alpha", "beta", "gamma")
     domains = FakeDomains(names=some if names == 3 else tuple(f"web-{number}" for number in range(names)))
-    with acquire_daemon_lock(root):
+    with acquire_daemon_lock(root, "virtocid"):
         server = VirtocidServer(
             root=root, handlers=domains.table(), translate=translate, bus=domains.bus, settings=settings
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Unpack
 
+from covirt.common.daemon_lock import acquire_daemon_lock
 from covirt.common.root import Root
 from covirt.oci.cgroup import CgroupReader
 from covirt.oci.fake import FakeBundles, FakeNamespaces, fake_monitor
@@ -36,7 +37,6 @@ from covirt.virtocid.driver.id_pool import IdPool
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.events import Event, EventBus
-from covirt.virtocid.lock import acquire_daemon_lock
 from covirt.virtocid.server import VirtocidServer
 from covirt.wire.constants import EventId
 from tests.support.garbage import collected_here
@@ -198,7 +198,7 @@ def fake_host(root: Root, config: VirtocidConfig | None = None, *, boot_id: str 
 @contextmanager
 def fake_virtocid(root: Root) -> Iterator[tuple[FakeHost, VirtocidServer]]:
     """The same behind a server at the root's sockets."""
-    with acquire_daemon_lock(root), fake_host(root) as host:
+    with acquire_daemon_lock(root, "virtocid"), fake_host(root) as host:
         server = VirtocidServer(
             root=root, handlers=handler_table(host.driver), translate=translate, bus=host.services.bus
         )

@@ -8,6 +8,7 @@
 from dataclasses import dataclass, field
 
 from covirt.common.config import Between, load_config, setting
+from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.host.storage.image_config import ImagesConfig
 
@@ -19,10 +20,19 @@ class RpcConfig:
     # The address to listen on; "::" is every address of both families.
     listen: str = "::"
     # Engines expect 54321.
-    port: int = setting(54321, check=Between(1, 65535))
+    # 0 takes any free one, which the log then tells.
+    port: int = setting(54321, check=Between(0, 65535))
     # Directory with keys/vdsmkey.pem, certs/vdsmcert.pem and certs/cacert.pem, below the root unless it is absolute
     # there. Clients need a certificate of that CA.
     pki_dir: str = "etc/pki/vdsm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Figures for Prometheus."""
+
+    # ADDRESS:PORT or the path of a unix socket; empty: none. Anybody who can connect can read.
+    listen: str = setting("", check=check_listen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,7 @@ class HostConfig:
     # How much is told: "debug", "info", "warning" or "error".
     log_level: str = "info"
     rpc: RpcConfig = field(default_factory=RpcConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
 
 

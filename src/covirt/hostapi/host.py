@@ -7,7 +7,7 @@ from typing import Any, Final
 from covirt.hostapi.verb import Verb
 
 VERBS: Final = (
-    Verb(name="Host.ping", summary="Tells that the host answers.", quick=True),
+    Verb(name="Host.ping", summary="Tells that the host answers.", inline=True),
     Verb(
         name="Host.ping2", summary="Tells that the host answers, before it has recovered too.", quick=True, early=True
     ),

@@ -27,7 +27,7 @@ class Verb:
     client finds in getCapabilities; None for Vdsm's verbs.
 
     ``quick`` verbs wait for nothing slow and have workers of their own, so that a busy host still answers them.
-    ``early``: answered while the host still recovers, too.
+    ``inline`` ones compute nothing at all. ``early``: answered while the host still recovers, too.
     """
 
     name: str
@@ -37,4 +37,5 @@ class Verb:
     extension: str | None = None
     changes: bool = False
     quick: bool = False
+    inline: bool = False
     early: bool = False

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Final
 
 from covirt.common.config import Between, load_config, setting
+from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.oci.runtime import RuntimeConfig
-from covirt.virtocid.metrics_server import check_listen
 
 _IDS: Final = 65536  # ids per container
 _NO_LIMIT_BYTES: Final = 2**63 - 1

@@ -4,18 +4,20 @@
 
 import grp
 import logging
-import os
 import resource
-import signal
 import sys
 from pathlib import Path
 
 from covirt import __version__
 from covirt.common import log as logs
 from covirt.common.config import config_json
+from covirt.common.daemon_lock import acquire_daemon_lock
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
+from covirt.common.metrics_server import MetricsServer
+from covirt.common.notify import notify_systemd
 from covirt.common.root import Root
+from covirt.common.stop_signals import StopSignals
 from covirt.oci.bundle import require_passable
 from covirt.virtocid.config import VirtocidConfig, load_virtocid_config
 from covirt.virtocid.driver.driver import Driver
@@ -25,9 +27,6 @@ from covirt.virtocid.driver.metrics import page_maker
 from covirt.virtocid.driver.services import build_services
 from covirt.virtocid.errors import NotPermitted
 from covirt.virtocid.events import EventBus
-from covirt.virtocid.lock import acquire_daemon_lock
-from covirt.virtocid.metrics_server import MetricsServer
-from covirt.virtocid.notify import notify_systemd
 from covirt.virtocid.server import VirtocidServer
 from covirt.virtocid.settings import ServerSettings
 
@@ -53,32 +52,13 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
         logs.configure(log_level or config.log_level)
         _allow_many_files()
         stop = StopSignals()
-        with acquire_daemon_lock(root):
+        with acquire_daemon_lock(root, "virtocid"):
             _serve(root, config, stop)
     except Error as error:
         return _refuse(error)
     except PermissionError as error:
         return _refuse(NotPermitted(path=error.filename, reason=error.strerror))
     return 0
-
-
-class StopSignals:
-    """SIGTERM and SIGINT, for the main thread to wait for.
-
-    By way of a pipe that the interpreter's own handler writes to: a Python handler runs in between instructions only,
-    so one that sets an Event may find its lock held by the wait it interrupts, or come after the wait has begun.
-    """
-
-    def __init__(self) -> None:
-        self._read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(write_end, False)
-        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-
-    def wait(self) -> None:
-        """Return once one has come; at once when it came before."""
-        os.read(self._read_end, 1)
 
 
 def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
@@ -100,7 +80,7 @@ def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
         group=_socket_group(config),
         settings=ServerSettings(connection_names=_names(config)),
     )
-    metrics = MetricsServer(config.metrics.listen, page_maker(driver.domains, services.counters))
+    metrics = MetricsServer(config.metrics.listen, page_maker(driver.domains, services.counters), name="virtocid")
     try:
         driver.start()
         metrics.start()

@@ -2,16 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong in the server itself, whatever it serves."""
 
-from covirt.common.errors import Conflict, Denied, Error, InvalidRequest, Unavailable
+from covirt.common.errors import Denied, Error, InvalidRequest
 from covirt.wire.structs import RemoteError
 
 
 class NotPermitted(Denied):
     template = "{path}: {reason}; virtocid needs root, or a --root that its user may write to"
-
-
-class AnotherDaemonRuns(Conflict):
-    template = "another virtocid (pid {pid}) serves {root}; stop it first or use another --root"
 
 
 class SocketPathTooLong(InvalidRequest):
@@ -20,10 +16,6 @@ class SocketPathTooLong(InvalidRequest):
 
 class UnknownSocketGroup(InvalidRequest):
     template = "the group {group!r} that shall own the socket does not exist; create it or configure another"
-
-
-class MetricsNotServed(Unavailable):
-    template = "metrics cannot be served at {listen}: {reason}; change metrics.listen in the configuration"
 
 
 class RemoteFailure(Error):

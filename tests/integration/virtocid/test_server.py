@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.daemon_lock import AnotherDaemonRuns, acquire_daemon_lock
 from covirt.common.files import make_directory
 from covirt.common.root import Root
-from covirt.virtocid.errors import AnotherDaemonRuns, SocketPathTooLong, UnknownSocketGroup
+from covirt.virtocid.errors import SocketPathTooLong, UnknownSocketGroup
 from covirt.virtocid.events import EventBus
-from covirt.virtocid.lock import acquire_daemon_lock
 from covirt.virtocid.server import VirtocidServer
 from covirt.virtocid.settings import ServerSettings
 from covirt.wire import procedures as proc
@@ -117,7 +117,7 @@ def test_dead_socket_file_is_replaced_and_second_daemon_refused(root_dir: Root) 
         with WireClient(service.server.socket_path) as client:
             client.open()
         with pytest.raises(AnotherDaemonRuns):
-            acquire_daemon_lock(root_dir)
+            acquire_daemon_lock(root_dir, "virtocid")
 
 
 def test_nothing_is_answered_before_open(service: Service) -> None:

@@ -58,6 +58,16 @@ class Dispatcher:
         """The host has recovered."""
         self._ready = True
 
+    @property
+    def names(self) -> Iterable[str]:
+        """Of the verbs that are answered."""
+        return self._handlers.keys()
+
+    def is_inline(self, method: str) -> bool:
+        """Whether it is answered at once, so that no worker is needed. What there is no such verb for is, too."""
+        found = self._handlers.get(method)
+        return found is None or found[0].inline
+
     def is_quick(self, method: str) -> bool:
         """Whether the verb may have a reserved worker."""
         found = self._handlers.get(method)

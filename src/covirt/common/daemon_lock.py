@@ -7,9 +7,13 @@ import os
 from types import TracebackType
 from typing import Self
 
+from covirt.common.errors import Conflict
 from covirt.common.files import make_directory
 from covirt.common.root import Root
-from covirt.virtocid.errors import AnotherDaemonRuns
+
+
+class AnotherDaemonRuns(Conflict):
+    template = "another {program} (pid {pid}) serves {root}; stop it first or use another --root"
 
 
 class DaemonLock:
@@ -32,16 +36,18 @@ class DaemonLock:
         self.release()
 
 
-def acquire_daemon_lock(root: Root) -> DaemonLock:
-    """Take ROOT/run/covirt/virtocid.lock, or raise AnotherDaemonRuns with the holder's pid. Never waits."""
+def acquire_daemon_lock(root: Root, program: str) -> DaemonLock:
+    """Take ROOT/run/covirt/PROGRAM.lock, or raise AnotherDaemonRuns with the holder's pid. Never waits."""
     make_directory(root.run_dir)
-    descriptor = os.open(root.run_dir / "virtocid.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(
+        root.run_dir / f"{program}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise AnotherDaemonRuns(pid=holder, root=root.path) from error
+        raise AnotherDaemonRuns(program=program, pid=holder, root=root.path) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return DaemonLock(descriptor)

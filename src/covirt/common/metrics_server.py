@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from covirt.virtocid.errors import MetricsNotServed
+from covirt.common.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,10 @@ _CLIENT_SECONDS: Final = 5.0
 _REQUEST_BYTES: Final = 8192
 _LONGEST_PATH: Final = 107  # sun_path, unix(7)
 _HEAD: Final = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+
+
+class MetricsNotServed(Unavailable):
+    template = "metrics cannot be served at {listen}: {reason}; change metrics.listen in the configuration"
 
 
 # Gives a page: its content type, and what there is to tell at this moment.
@@ -57,7 +61,8 @@ def _address(text: str) -> tuple[str, int]:
 class MetricsServer:
     """Serves from start() to stop(), unless ``listen`` (see check_listen) is empty."""
 
-    def __init__(self, listen: str, render: Render) -> None:
+    def __init__(self, listen: str, render: Render, *, name: str) -> None:
+        self._name = name  # of the program, for its threads
         self._listen = listen
         self._render = render
         self._rendering = threading.Lock()  # scrapes at the same time would do the same work at the same time
@@ -66,7 +71,7 @@ class MetricsServer:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """An address that is not to be had is told in the log: containers are managed with and without metrics."""
+        """An address that is not to be had is told in the log: guests are managed with and without metrics."""
         if not self._listen:
             return
         try:
@@ -77,7 +82,7 @@ class MetricsServer:
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
         for number in range(_THREADS):
             thread = threading.Thread(
-                target=self._serve, args=(self._listener,), name=f"virtocid-metrics-{number}", daemon=True
+                target=self._serve, args=(self._listener,), name=f"{self._name}-metrics-{number}", daemon=True
             )
             self._threads.append(thread)
             thread.start()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from covirt.virtocid.metrics_server import MetricsServer, check_listen
+from covirt.common.metrics_server import MetricsServer, check_listen
 
 
 @contextmanager
 def serving(path: Path, text: bytes = b"a 1\n") -> Iterator[MetricsServer]:
-    server = MetricsServer(str(path), lambda: ("text/plain; version=1.0.0", text))
+    server = MetricsServer(str(path), lambda: ("text/plain; version=1.0.0", text), name="test")
     server.start()
     try:
         yield server
@@ -93,7 +93,7 @@ def test_clients_that_say_nothing_do_not_keep_others_out(tmp_path: Path) -> None
 
 def test_a_page_that_cannot_be_made_costs_one_scrape(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, pages = tmp_path / "metrics", iter([1 / 2])
-    server = MetricsServer(str(path), lambda: (f"text/{next(pages)}", b""))
+    server = MetricsServer(str(path), lambda: (f"text/{next(pages)}", b""), name="test")
     server.start()
     try:
         assert b"text/0.5" in ask(path, b"GET /metrics HTTP/1.1\r\n\r\n")[0]
@@ -120,7 +120,7 @@ def test_the_socket_of_a_killed_daemon_is_taken_over_and_no_other_file(
 
 
 def test_nowhere_is_the_default(tmp_path: Path) -> None:
-    server = MetricsServer("", lambda: ("", b""))
+    server = MetricsServer("", lambda: ("", b""), name="test")
     server.start()
     server.stop()
 

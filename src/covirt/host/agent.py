@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the agent, put together: what starts in which order, and what each is given."""
+
+from collections.abc import Iterable
+
+from covirt.common.errors import Error
+from covirt.common.root import Root
+from covirt.host.config import HostConfig
+from covirt.host.events import Events
+from covirt.host.metrics import MetricSource
+from covirt.host.rpc_service import DispatchedCalls
+from covirt.host.services import Part
+from covirt.host.stats.capabilities import Capabilities
+from covirt.host.stats.statistics import Statistics
+from covirt.host.storage.imageio import TlsFiles as ImageioTls
+from covirt.host.storage.images import Images
+from covirt.host.verbs.dispatch import Dispatcher, VerbClass
+from covirt.host.verbs.faults import refusal_of
+from covirt.host.verbs.host import HostVerbs
+from covirt.host.verbs.sdm import SdmVerbs
+from covirt.host.verbs.task import JobVerbs, TaskVerbs
+from covirt.host.verbs.transfer import TicketVerbs
+from covirt.hostapi.errors import Code
+from covirt.hostapi.table import VERBS
+from covirt.rpc.server import RpcServer
+from covirt.rpc.tls import TlsFiles, server_context
+
+
+class Agent:
+    """Built whole before anything starts, so that a bad setting costs nothing."""
+
+    def __init__(self, root: Root, config: HostConfig) -> None:
+        self.events = Events()
+        pki = root.path / config.rpc.pki_dir
+        tls = TlsFiles.in_directory(pki)
+        self.images = Images.new(
+            root=root,
+            config=config.images,
+            events=self.events,
+            describe=_described,
+            tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
+        )
+        self.statistics = Statistics()
+        self.capabilities = Capabilities(extensions=self._extensions)
+        self.parts: tuple[Part, ...] = (self.statistics, self.images)
+        self._started: list[Part] = []
+        self.metric_sources: tuple[MetricSource, ...] = ()
+        self.dispatcher = Dispatcher(self._verbs())
+        self.server = RpcServer(
+            DispatchedCalls(self.dispatcher),
+            tls=server_context(tls),
+            listen=config.rpc.listen,
+            port=config.rpc.port,
+        )
+
+    def start(self) -> None:
+        """Answers from the first moment: that it recovers, until it has."""
+        self.server.start()
+        self.events.join(self.server.publish)
+        for part in self.parts:
+            self._started.append(part)
+            part.start()
+        self.dispatcher.set_ready()
+
+    def stop(self) -> None:
+        """Guests go on. What was not started is fine."""
+        self.events.join(None)
+        self.server.stop()
+        while self._started:
+            self._started.pop().stop()
+
+    def _verbs(self) -> Iterable[VerbClass]:
+        return (
+            HostVerbs(self.capabilities, self.statistics),
+            TaskVerbs(self.images.tasks),
+            JobVerbs(self.images.jobs),
+            SdmVerbs(self.images.jobs),
+            TicketVerbs(self.images.transfers),
+        )
+
+    def _extensions(self) -> list[str]:
+        """Of the verbs that are answered here."""
+        return sorted({verb.extension for name in self.dispatcher.names if (verb := VERBS[name]).extension})
+
+
+def _described(error: BaseException) -> tuple[int, str]:
+    """Of what ended a task or a job."""
+    if not isinstance(error, Error):
+        return int(Code.UNEXPECTED), "covirt-host failed; its log says how"
+    refusal = refusal_of(error)
+    return refusal.code, refusal.message

@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real covirt-host on a root of its own, and an independent client (stomp.py) that speaks to it over mutual TLS."""
+
+import json
+import queue
+import signal
+import ssl
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import stomp
+import trustme
+from stomp.utils import Frame
+
+from covirt.common.process import Child, spawn
+from covirt.common.root import Root
+from tests.support.waiting import wait_until
+
+SECONDS: Final = 30.0
+PORT: Final = 54321
+_PROGRAMS: Final = Path(sys.executable).parent
+_REQUESTS: Final = "jms.topic.vdsm_requests"
+_EVENTS: Final = "jms.queue.events"
+
+
+class CallFailed(Exception):
+    """The host answered with an error."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message = code, message
+
+
+def make_pki(pki: Path, authority: trustme.CA | None = None) -> trustme.CA:
+    """Key and certificates under the names that Vdsm's programs look for."""
+    ca = authority or trustme.CA()
+    identity = ca.issue_cert("localhost", "127.0.0.1", common_name="localhost")
+    for name in ("keys", "certs"):
+        (pki / name).mkdir(parents=True, exist_ok=True)
+    identity.private_key_pem.write_to_path(pki / "keys/vdsmkey.pem")
+    (pki / "keys/vdsmkey.pem").chmod(0o600)
+    identity.cert_chain_pems[0].write_to_path(pki / "certs/vdsmcert.pem")
+    ca.cert_pem.write_to_path(pki / "certs/cacert.pem")
+    return ca
+
+
+@dataclass
+class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py has no types
+    """Calls verbs and collects events, in the order in which they came."""
+
+    pki: Path
+    port: int = PORT
+    address: str = "127.0.0.1"
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._reply_to = str(uuid.uuid4())
+        self._connection: Any = None
+
+    def open(self) -> "HostClient":
+        self._connection = stomp.StompConnection12([(self.address, self.port)], reconnect_attempts_max=1)
+        self._connection.set_ssl(
+            for_hosts=[(self.address, self.port)],
+            key_file=str(self.pki / "keys/vdsmkey.pem"),
+            cert_file=str(self.pki / "certs/vdsmcert.pem"),
+            ca_certs=str(self.pki / "certs/cacert.pem"),
+            ssl_version=ssl.PROTOCOL_TLS_CLIENT,
+        )
+        self._connection.set_listener("host", self)
+        self._connection.connect(wait=True)
+        for number, destination in enumerate((self._reply_to, _EVENTS)):
+            self._connection.subscribe(destination, id=str(number))
+        return self
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def call(self, method: str, params: object = None, *, flow_id: str = "", seconds: float = SECONDS) -> Any:
+        """The result. Raises CallFailed."""
+        request = {"jsonrpc": "2.0", "method": method, "params": params or {}, "id": str(uuid.uuid4())}
+        headers = {"reply-to": self._reply_to, "ovirtCorrelationId": flow_id}
+        self._connection.send(_REQUESTS, json.dumps(request), content_type="application/json", headers=headers)
+        while (answer := self._answers.get(timeout=seconds))["id"] != request["id"]:
+            pass
+        if "error" in answer:
+            raise CallFailed(answer["error"]["code"], answer["error"]["message"])
+        return answer["result"]
+
+    def wait_for_event(self, topic: str, **words: object) -> dict[str, Any]:
+        """The parameters of the first event of that topic whose object has these words."""
+
+        def found() -> dict[str, Any] | None:
+            name = topic.rpartition("|")[2]
+            for method, params in list(self.events):
+                body = params.get(name, params)
+                if method == topic and all(body.get(key) == value for key, value in words.items()):
+                    return params
+            return None
+
+        wait_until(lambda: found() is not None, timeout_seconds=SECONDS, what=f"{topic} {words}")
+        params = found()
+        assert params is not None
+        return params
+
+    # What stomp.py calls, in its thread.
+
+    def on_message(self, frame: Frame) -> None:
+        message = json.loads(frame.body)
+        if "method" in message:
+            self.events.append((message["method"], message["params"]))
+        else:
+            self._answers.put(message)
+
+
+class CovirtHost:
+    """The daemon on a root; ``configuration`` is TOML."""
+
+    program = (_PROGRAMS / "covirt-host",)
+
+    def __init__(self, root: Root, *, configuration: str = "", port: int = PORT) -> None:
+        self.root = root
+        self.port = port
+        self.pki = root.path / "etc/pki/vdsm"
+        self._log = root.path / "covirt-host.log"
+        self._child: Child | None = None
+        if not self.pki.exists():
+            make_pki(self.pki)
+        drop_ins = root.config_dir / "host.d"
+        drop_ins.mkdir(parents=True, exist_ok=True)
+        (drop_ins / "test.toml").write_text(f'{configuration}\n[rpc]\nlisten = "127.0.0.1"\nport = {port}\n')
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    def start(self) -> None:
+        seen = len(self.log)
+        with self._log.open("ab") as stream:
+            self._child = spawn(
+                [*self.program, "--root", self.root.path, "--log-level", "debug"],
+                stdout=stream,
+                stderr=stream,
+            )
+        child = self._child
+        wait_until(
+            lambda: "Ready" in self.log[seen:] or child.poll() is not None,
+            timeout_seconds=SECONDS,
+            what="covirt-host to be ready",
+        )
+        assert child.poll() is None, self.log[seen:]
+
+    def stop(self) -> None:
+        if self._child is not None:
+            child, self._child = self._child, None
+            assert child.stop(grace_seconds=SECONDS) == 0, self.log
+
+    def kill(self) -> None:
+        """As kill -9 does."""
+        assert self._child is not None
+        self._child.signal(signal.SIGKILL)
+        self._child.wait(timeout_seconds=SECONDS)
+        self._child = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def client(self) -> Iterator[HostClient]:
+        client = HostClient(self.pki, self.port).open()
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextmanager
+def serve_covirt_host(root: Root, *, configuration: str = "", port: int = PORT) -> Iterator[CovirtHost]:
+    """Run it for a while; what it said is shown when the test fails."""
+    host = CovirtHost(root, configuration=configuration, port=port)
+    try:
+        host.start()
+        yield host
+    finally:
+        try:
+            host.stop()
+        finally:
+            sys.stdout.write(f"covirt-host said:\n{host.log}")
