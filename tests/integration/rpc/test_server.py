@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stomp  # type: ignore[import-untyped]  # it has no types
+import stomp
 
 from covirt.rpc.errors import BadTls, PortNotServed
 from covirt.rpc.server import RpcServer
