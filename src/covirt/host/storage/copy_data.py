@@ -12,14 +12,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from covirt.common.errors import Unsupported
+from covirt.common.errors import Conflict, Unsupported
 from covirt.host.storage import qemu_img
-from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts, VolumeIsShared
+from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import Endpoint, ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
 COPY_DATA: Final = "copy_data"
+
+
+class TargetInUse(Conflict):
+    template = "volume {ref} is used by {users}, and a copy would overwrite it; stop them first"
 
 
 class NoBitmapsInRaw(Unsupported):
@@ -57,6 +61,9 @@ class CopyData:
                     held.callback(self._volumes.teardown, side.ref, user=user)
             from_volume, to_volume = self._volumes.volume(source.ref), self._volumes.volume(target.ref)
             _check(from_volume, to_volume, bitmaps=params["bitmaps"])
+            others = self._volumes.users(target.ref) - {user, ENGINE}
+            if others:
+                raise TargetInUse(ref=target.ref, users=", ".join(sorted(others)))
             with self._volumes.replacing(target.ref, generation=target.generation):
                 qemu_img.convert(
                     _side(from_volume, chain=False),

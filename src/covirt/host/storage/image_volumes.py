@@ -6,13 +6,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from covirt.common.errors import Conflict, InvalidRequest
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
-CONTAINER_IMAGE_DISK_TYPE = "ISOF"  # in the format's words a read-only disc, which is what a container image is
+ENGINE: Final = "engine"  # who holds what an engine prepares by itself, for a transfer for one
+CONTAINER_IMAGE_DISK_TYPE: Final = (
+    "ISOF"  # in the format's words a read-only disc, which is what a container image is
+)
 
 
 class VolumeIsShared(Conflict):

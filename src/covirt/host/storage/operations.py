@@ -27,6 +27,7 @@ from covirt.host.storage.operation import (
     OperationNotActive,
     OperationNotDone,
     OperationsStopping,
+    OperationStopped,
     Params,
     Record,
     State,
@@ -216,7 +217,13 @@ class Operations:
             # Not done unless it is written: a killed agent's successor would undo it.
             self._end(entry, State.DONE, must_write=True)
         except Exception as error:  # noqa: BLE001 - the top of a thread; the cause is told with the operation
-            self._failed(entry, OperationCutShort() if self._stopping and not entry.record.stop_asked else error)
+            self._failed(entry, self._cause(entry.record, error))
+
+    def _cause(self, record: Record, error: Exception) -> Exception:
+        """A program that was ended because of a stop says only that it was ended."""
+        if record.stop_asked:
+            return OperationStopped()
+        return OperationCutShort() if self._stopping else error
 
     def _failed(self, entry: _Entry, error: Exception) -> None:
         record = entry.record

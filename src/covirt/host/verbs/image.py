@@ -8,7 +8,7 @@ from typing import Final
 
 from covirt.host.storage import qemu_img
 from covirt.host.storage.disk_images import DELETE_IMAGE, DiskImages, delete_params
-from covirt.host.storage.image_volumes import ImageVolumes, UnknownVolumeFormat, VolumeIsIllegal
+from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, UnknownVolumeFormat, VolumeIsIllegal
 from covirt.host.storage.operation import checked_id
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.tasks import Tasks
@@ -24,8 +24,6 @@ from covirt.hostapi.image import (
 )
 from covirt.hostapi.json import JsonValue
 
-# Who holds what an engine prepares by itself, for a transfer for one.
-_ENGINE: Final = "engine"
 _FORMATS: Final[Mapping[str, ImageFormat]] = {
     "4": ImageFormat.QCOW2, "COW": ImageFormat.QCOW2, "5": ImageFormat.RAW, "RAW": ImageFormat.RAW,
 }  # fmt: skip
@@ -52,13 +50,13 @@ class ImageVerbs:
         ref = _ref(params)
         if not params.allow_illegal and not self._volumes.volume(ref).is_legal:
             raise VolumeIsIllegal(ref=ref)
-        return {"path": self._volumes.prepare(ref, user=_ENGINE)}
+        return {"path": self._volumes.prepare(ref, user=ENGINE)}
 
     def teardown(self, params: TeardownImageParams, _context: CallContext) -> JsonValue:
         domain_id, image_id, pool_id = map(checked_id, (params.domain_id, params.image_id, params.pool_id))
         for volume in self._images.volumes_of(domain_id, image_id):
             if params.volume_id in (None, volume.ref.volume_id):
-                self._volumes.teardown(replace(volume.ref, pool_id=pool_id), user=_ENGINE)
+                self._volumes.teardown(replace(volume.ref, pool_id=pool_id), user=ENGINE)
         return None
 
     def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Container images imported by the real program from a real registry and from uploaded archives."""
 
+import contextlib
 import json
 import os
 import signal
@@ -289,9 +290,9 @@ def test_a_killed_agent_leaves_no_program_and_no_image(agent: Agent) -> None:
             connection, _address = silent.accept()
             assert agent.in_domain() == [f"_covirt_import_{job_id}"]
             child.signal(signal.SIGKILL)
-        with connection:
-            assert connection.recv(1 << 16)
-            assert connection.recv(1 << 16) == b""  # whoever asked has ended
+        with connection, contextlib.suppress(ConnectionResetError):
+            while connection.recv(1 << 16):  # until whoever asked has ended
+                pass
     following = Agent(agent.root, agent.volumes, agent.root.path / "certs.d")
     try:
         job = following.ended(job_id)

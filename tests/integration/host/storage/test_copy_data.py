@@ -5,53 +5,38 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from covirt.common.process import run
-from covirt.host.events import Events
 from covirt.host.storage import qemu_img
-from covirt.host.storage.copy_data import CopyData
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.image_volumes import VolumeFacts
-from covirt.host.storage.images import Images
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
-from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
-from covirt.host.verbs.faults import described
-from covirt.host.verbs.sdm import SdmVerbs
-from covirt.host.verbs.task import JobVerbs
+from covirt.host.verbs.sdm import NO_POOL
 from covirt.host.virt.volumes import VolumeRef
+from tests.support.image_agent import ImageAgent, image_agent
 from tests.support.plain_volumes import PlainVolumes
 from tests.support.roots import new_root
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.root
 
 _MIB = 1 << 20
-_POOL = "00000000-0000-0000-0000-000000000000"
 
 
 class Agent:
     """SDM.copy_data over one directory of volumes."""
 
-    def __init__(self, parts: Images, volumes: PlainVolumes) -> None:
+    def __init__(self, agent: ImageAgent, volumes: PlainVolumes) -> None:
+        self._agent = agent
         self.volumes = volumes
-        verbs: list[VerbClass] = [SdmVerbs(parts.jobs), JobVerbs(parts.jobs)]
-        self._dispatcher = Dispatcher(verbs)
-        self._dispatcher.set_ready()
-
-    def call(self, method: str, **params: Any) -> Any:
-        return cast(Any, self._dispatcher.call(method, params, CallContext(client="test")))
 
     def copy(self, source: VolumeFacts, target: VolumeFacts, *, bitmaps: bool = False) -> dict[str, Any]:
-        job_id = str(uuid4())
         ends = {"source": endpoint(source.ref), "destination": endpoint(target.ref)}
-        self.call("SDM.copy_data", job_id=job_id, copy_bitmaps=bitmaps, **ends)
-        wait_until(lambda: self.call("Host.getJobs")[job_id]["status"] in ("done", "failed", "aborted"))
-        return cast(dict[str, Any], self.call("Host.getJobs")[job_id])
+        return self._agent.ended(self._agent.begin("SDM.copy_data", copy_bitmaps=bitmaps, **ends))
 
     def raw(self, data: bytes = b"", **facts: Any) -> VolumeFacts:
         path = self.volumes.directory / str(uuid4())
@@ -69,7 +54,7 @@ class Agent:
         return self._add(path, ImageFormat.QCOW2, parent=parent)
 
     def _add(self, path: Path, image_format: ImageFormat, **facts: Any) -> VolumeFacts:
-        return self.volumes.add(path, image_format, pool_id=_POOL, **facts)
+        return self.volumes.add(path, image_format, pool_id=NO_POOL, **facts)
 
 
 def endpoint(ref: VolumeRef) -> dict[str, Any]:
@@ -89,11 +74,8 @@ def agent_fixture() -> Iterator[Agent]:
         images.mkdir()
         os.chown(images, STORAGE_UID, STORAGE_GID)
         volumes = PlainVolumes(images)
-        parts = Images.new(root=root, config=ImagesConfig(), events=Events(), describe=described, tls=None)
-        parts.jobs.add_kinds([CopyData(volumes).kind()])
-        parts.start()
-        yield Agent(parts, volumes)
-        parts.stop()
+        with image_agent(root, volumes, ImagesConfig()) as agent:
+            yield Agent(agent, volumes)
 
 
 def test_raw_into_qcow2_and_back(agent: Agent) -> None:
@@ -132,6 +114,16 @@ def test_templates_are_not_overwritten(agent: Agent) -> None:
     job = agent.copy(agent.raw(), template)
     assert job["error"]["code"] == 219
     assert template.path.read_bytes().startswith(b"template")
+
+
+def test_a_disk_in_use_is_not_overwritten(agent: Agent) -> None:
+    target = agent.raw(b"guest")
+    agent.volumes.prepare(target.ref, user="some vm")
+    assert "some vm" in agent.copy(agent.raw(), target)["error"]["message"]
+    agent.volumes.teardown(target.ref, user="some vm")
+    agent.volumes.prepare(target.ref, user="engine")
+    assert agent.copy(agent.raw(), target)["status"] == "done"
+    assert target.path.read_bytes().count(0) == _MIB
 
 
 def test_bitmaps_need_qcow2(agent: Agent) -> None:

@@ -12,19 +12,13 @@ from uuid import uuid4
 import pytest
 
 from covirt.common.process import run
-from covirt.host.events import Events
 from covirt.host.storage import qemu_img
-from covirt.host.storage.disk_images import DiskImages
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.image_volumes import VolumeFacts
-from covirt.host.storage.images import Images
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
-from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
-from covirt.host.verbs.faults import described
-from covirt.host.verbs.image import ImageVerbs
-from covirt.host.verbs.task import TaskVerbs
 from covirt.hostapi.errors import CallRefused
+from tests.support.image_agent import ImageAgent, image_agent, volume_ids
 from tests.support.plain_volumes import PlainVolumes
 from tests.support.roots import new_root
 from tests.support.waiting import wait_until
@@ -37,24 +31,12 @@ _MIB = 1 << 20
 class Agent:
     """Verbs about images, over one directory of volumes."""
 
-    def __init__(self, parts: Images, volumes: PlainVolumes) -> None:
+    def __init__(self, agent: ImageAgent, volumes: PlainVolumes) -> None:
+        self._agent = agent
         self.volumes = volumes
-        images = DiskImages(volumes)
-        parts.tasks.add_kinds(images.kinds())
-        verbs: list[VerbClass] = [
-            ImageVerbs(images=images, volumes=volumes, tasks=parts.tasks),
-            TaskVerbs(parts.tasks),
-        ]
-        self._dispatcher = Dispatcher(verbs)
-        self._dispatcher.set_ready()
 
     def call(self, method: str, volume: VolumeFacts, **params: Any) -> Any:
-        ref = volume.ref
-        ids = {
-            "storagepoolID": ref.pool_id, "storagedomainID": ref.domain_id, "imageID": ref.image_id,
-            "volumeID": ref.volume_id,
-        }  # fmt: skip
-        return cast(Any, self._dispatcher.call(method, {**ids, **params}, CallContext(client="test")))
+        return self._agent.call(method, **{**volume_ids(volume.ref), **params})
 
     def code(self, method: str, volume: VolumeFacts, **params: Any) -> int:
         with pytest.raises(CallRefused) as caught:
@@ -91,13 +73,11 @@ class Agent:
 @pytest.fixture(name="agent")
 def agent_fixture() -> Iterator[Agent]:
     with new_root() as root:
-        parts = Images.new(root=root, config=ImagesConfig(), events=Events(), describe=described, tls=None)
         directory = root.path / "images"
         directory.mkdir()
-        agent = Agent(parts, PlainVolumes(directory))
-        parts.start()
-        yield agent
-        parts.stop()
+        volumes = PlainVolumes(directory)
+        with image_agent(root, volumes, ImagesConfig()) as agent:
+            yield Agent(agent, volumes)
 
 
 def test_prepare_and_teardown(agent: Agent) -> None:
