@@ -4,7 +4,6 @@
 
 from collections.abc import Iterable
 
-from covirt.common.errors import Error
 from covirt.common.root import Root
 from covirt.host.config import HostConfig
 from covirt.host.events import Events
@@ -16,12 +15,11 @@ from covirt.host.stats.statistics import Statistics
 from covirt.host.storage.imageio import TlsFiles as ImageioTls
 from covirt.host.storage.images import Images
 from covirt.host.verbs.dispatch import Dispatcher, VerbClass
-from covirt.host.verbs.faults import refusal_of
+from covirt.host.verbs.faults import described
 from covirt.host.verbs.host import HostVerbs
 from covirt.host.verbs.sdm import SdmVerbs
 from covirt.host.verbs.task import JobVerbs, TaskVerbs
 from covirt.host.verbs.transfer import TicketVerbs
-from covirt.hostapi.errors import Code
 from covirt.hostapi.table import VERBS
 from covirt.rpc.server import RpcServer
 from covirt.rpc.tls import TlsFiles, server_context
@@ -38,14 +36,14 @@ class Agent:
             root=root,
             config=config.images,
             events=self.events,
-            describe=_described,
+            describe=described,
             tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
         )
         self.statistics = Statistics()
         self.capabilities = Capabilities(extensions=self._extensions)
         self.parts: tuple[Part, ...] = (self.statistics, self.images)
         self._started: list[Part] = []
-        self.metric_sources: tuple[MetricSource, ...] = ()
+        self.metric_sources: tuple[MetricSource, ...] = (self.images,)
         self.dispatcher = Dispatcher(self._verbs())
         self.server = RpcServer(
             DispatchedCalls(self.dispatcher),
@@ -82,11 +80,3 @@ class Agent:
     def _extensions(self) -> list[str]:
         """Of the verbs that are answered here."""
         return sorted({verb.extension for name in self.dispatcher.names if (verb := VERBS[name]).extension})
-
-
-def _described(error: BaseException) -> tuple[int, str]:
-    """Of what ended a task or a job."""
-    if not isinstance(error, Error):
-        return int(Code.UNEXPECTED), "covirt-host failed; its log says how"
-    refusal = refusal_of(error)
-    return refusal.code, refusal.message

@@ -2,18 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks, jobs and transfers of one host, made and started together."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from covirt.common.root import Root
 from covirt.host.events import Events
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.imageio import ImageioDaemon, TlsFiles
-from covirt.host.storage.jobs import Jobs, job_info, job_topic
+from covirt.host.storage.jobs import Jobs, job_info, job_status, job_topic
 from covirt.host.storage.nbd import NbdServers
 from covirt.host.storage.operations import Describe, Operations
-from covirt.host.storage.tasks import Tasks
+from covirt.host.storage.tasks import Tasks, task_state
 from covirt.host.storage.transfers import Transfers
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 _PLACE: Final = "host"
 
@@ -56,6 +61,18 @@ class Images:
         self.jobs.stop()
         self.tasks.stop()
         self.transfers.stop()
+
+    def metrics(self) -> "Iterable[Metric]":
+        """How much long work there is, by its state, and how many tickets are good."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        books = (("tasks", self.tasks.list(), task_state), ("jobs", self.jobs.list(), job_status))
+        for name, records, state_of in books:
+            family = GaugeMetricFamily(f"covirt_host_{name}", f"{name.capitalize()} by their state", labels=["state"])
+            for state, count in sorted(Counter(map(state_of, records)).items()):
+                family.add_metric([state], count)
+            yield family
+        yield GaugeMetricFamily("covirt_host_tickets", "Tickets for transfers", value=self.transfers.count)
 
     def resume(self) -> None:
         """Storage has become reachable: what waited for it goes on."""

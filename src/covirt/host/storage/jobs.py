@@ -63,12 +63,17 @@ def job_topic(job_id: str) -> str:
     return f"|jobs|status|{job_id}"
 
 
+def job_status(record: Record) -> JobStatus:
+    if record.state is State.UNDOING and record.stop_asked:
+        return JobStatus.ABORTING
+    return _STATUSES[record.state]
+
+
 def job_info(record: Record, progress_percent: int | None) -> JsonObject:
     """A job as getJobs and its event tell it."""
-    status = JobStatus.ABORTING if record.state is State.UNDOING and record.stop_asked else _STATUSES[record.state]
     info: dict[str, JsonValue] = {
         "id": record.id,
-        "status": status,
+        "status": job_status(record),
         "description": record.kind,
         "job_type": JOB_TYPE,
     }
@@ -112,6 +117,9 @@ class Jobs:
         wanted = {job_id.lower() for job_id in job_ids}
         found = [record for record in self._book.list() if not wanted or record.id in wanted]
         return {record.id: job_info(record, self._book.progress_of(record.id)) for record in found}
+
+    def list(self) -> Sequence[Record]:
+        return self._book.list()
 
     def abort(self, job_id: str) -> None:
         """Ask it to stop. Raises NoSuchJob and JobNotActive."""

@@ -65,6 +65,11 @@ class Transfers:
         self._daemon.end()
         self._file.unlink(missing_ok=True)
 
+    @property
+    def count(self) -> int:
+        """Of tickets that were not removed."""
+        return len(self._ids)
+
     def add(self, ticket: Mapping[str, Any]) -> None:
         """Raises TicketAddressRefused, NoImageDaemon, ImageDaemonSilent, ImageDaemonRefused."""
         ticket_id = checked_id(str(ticket["uuid"]))

@@ -13,6 +13,7 @@ import pytest
 from covirt.common.errors import CommandFailed
 from covirt.common.root import Root
 from covirt.host.events import Events
+from covirt.host.metrics import page_maker
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.images import Images
 from covirt.host.storage.operation import Control, Kind, Params
@@ -143,3 +144,13 @@ def test_a_job_that_fails_says_why(agent: Agent) -> None:
     error = agent.told[0][1]["error"]
     assert "no space" in error["message"]
     assert agent.call("Host.getJobs", job_ids=[job_id])[job_id]["status"] == "failed"
+
+
+def test_metrics_count_by_state(agent: Agent) -> None:
+    agent.images.tasks.submit("wait", {})
+    agent.images.jobs.submit("fail", {}, job_id=str(uuid4()))
+    wait_until(lambda: len(agent.told) == 1)
+    page = page_maker([agent.images])()[1].decode()
+    assert 'covirt_host_tasks{state="running"} 1.0' in page
+    assert 'covirt_host_jobs{state="failed"} 1.0' in page
+    assert "covirt_host_tickets 0.0" in page
