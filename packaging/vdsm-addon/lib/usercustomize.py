@@ -5,6 +5,6 @@
 Nothing but a note is left here. It counts when Vdsm's program imports Vdsm's module, and never otherwise.
 """
 
-from covirt_vdsm import injection
+from covirt_vdsm import finder
 
-injection.wait_for_vdsm()
+finder.wait_for_vdsm()

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
-from covirt_vdsm import injection, settings
+from covirt_vdsm import finder, injection, settings
 
 from covirt.common.process import run
 from tests.support.vdsm_addon import ADDON
@@ -34,7 +34,7 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def vdsm_module(text: str) -> ModuleType:
-    module = ModuleType(injection.MODULE)
+    module = ModuleType(finder.MODULE)
     exec(compile(text, "vdsm", "exec"), module.__dict__)  # noqa: S102
     return module
 

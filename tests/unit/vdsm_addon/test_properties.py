@@ -153,7 +153,6 @@ def test_an_image_in_a_disk_is_found_and_made_the_image(image: str) -> None:
 @pytest.mark.parametrize(
     ("disks", "image", "message"),
     [
-        ("", "vda", "has no disk vda"),
         ("", DISK, "has no disk"),
         ("", "", "is missing"),
         ("<disk><target dev='vda'/></disk>", "vda", "no file"),
@@ -163,6 +162,11 @@ def test_an_image_in_a_disk_is_found_and_made_the_image(image: str) -> None:
 def test_an_image_that_is_not_there_is_named(disks: str, image: str, message: str) -> None:
     with pytest.raises(BadProperty, match=message):
         container(disks, containerImage=image)
+
+
+def test_an_image_may_be_called_like_a_drive_that_is_not_there() -> None:
+    root = container("<disk device='disk'><target dev='vda'/></disk>", containerImage="sdk")
+    assert root.findtext("metadata/cnt:container/cnt:image", namespaces=NAMES) == "sdk"
 
 
 def test_an_attached_cd_is_an_image() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, Optional
 import libvirt
 
 from covirt_vdsm import dialect, errors
+from covirt_vdsm.calls import Pending
 from covirt_vdsm.domains import ContainerDomain
 from covirt_vdsm.link import Link
 
@@ -140,12 +141,10 @@ class Composite:
         except libvirt.libvirtError:
             return list(self._machines.listAllDomains(flags))
         machines = self._machines.listAllDomains(flags)
-        try:
-            found = pending.result(self._link.settings.answer_seconds)
-        except libvirt.libvirtError as error:
+        found = self._part(pending)
+        if found is None:
             too_late.set()
             self._link.end_list()
-            log.warning("Containers are not listed: %s", error)
             return list(machines)
         containers = [self._link.adopt(domain) for domain in found]
         self._link.end_list()
@@ -159,9 +158,8 @@ class Composite:
         except libvirt.libvirtError:
             return list(self._machines.getAllDomainStats(stats=stats, flags=flags)) + self._last_sample()
         machines = list(self._machines.getAllDomainStats(stats=stats, flags=flags))
-        try:
-            found = pending.result(self._link.settings.answer_seconds)
-        except libvirt.libvirtError:
+        found = self._part(pending)
+        if found is None:
             return machines + self._last_sample()
         containers = [(self._link.adopt(domain), numbers) for domain, numbers in found]
         self._sample = (time.monotonic(), containers)
@@ -177,15 +175,18 @@ class Composite:
                     lambda live: live.domainListGetStats([domain.live() for domain in containers], stats, flags)
                 )
         answer = list(self._machines.domainListGetStats(machines, stats=stats, flags=flags)) if machines else []
-        if pending is not None:
-            try:
-                found = pending.result(self._link.settings.answer_seconds)
-            except libvirt.libvirtError as error:
-                if not machines and errors.means_absent(error):
-                    raise
-            else:
-                answer += [(self._link.adopt(domain), numbers) for domain, numbers in found]
-        return answer
+        found = None if pending is None else self._part(pending)
+        return answer + [(self._link.adopt(domain), numbers) for domain, numbers in found or ()]
+
+    def _part(self, pending: Pending[list[Any]]) -> Optional[list[Any]]:
+        """virtocid's part of an answer; None when there is none, whatever the reason: the machines' part is there."""
+        try:
+            return pending.result(self._link.settings.answer_seconds)
+        except libvirt.libvirtError as error:
+            log.warning("An answer is without containers: %s", error)
+        except Exception:
+            log.exception("An answer is without containers")
+        return None
 
     def _last_sample(self) -> Stats:
         taken, containers = self._sample

@@ -92,15 +92,14 @@ def _set_image(root: ET.Element, metadata: ET.Element, properties: Properties) -
 
 def _image_disk(root: ET.Element, image: str) -> Optional[ET.Element]:
     """The disk that is meant, by its drive or by oVirt's disk ID, which is its serial number."""
-    if is_drive(image):
-        matches = [disk for disk in root.iterfind("devices/disk") if _target(disk) == image]
-    elif is_disk_id(image):
-        matches = [disk for disk in root.iterfind("devices/disk") if _disk_id(disk) == image.lower()]
-    else:
-        return None
-    if not matches:
+    disks = root.findall("devices/disk")
+    if is_disk_id(image):
+        for disk in disks:
+            if _disk_id(disk) == image.lower():
+                return disk
         raise BadProperty(f"containerImage: this machine has no disk {image}")
-    return matches[0]
+    # An image may be called sdk: only a drive that is there counts as one.
+    return next((disk for disk in disks if is_drive(image) and _target(disk) == image), None)
 
 
 def _become_image(disk: ET.Element) -> str:

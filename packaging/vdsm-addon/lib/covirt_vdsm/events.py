@@ -6,7 +6,6 @@ What happened while virtocid was away is found by comparing states, and told as 
 after which virtocid starts the container again is told as a reboot: Vdsm would clear away what is about to run.
 """
 
-import contextlib
 import functools
 import logging
 import queue
@@ -27,6 +26,20 @@ log = logging.getLogger("covirt.vdsm")
 
 _LIFECYCLE: Final = libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
 _REBOOT: Final = libvirt.VIR_DOMAIN_EVENT_ID_REBOOT
+# All that Vdsm subscribes to.
+_HEARD: Final = (
+    _LIFECYCLE,
+    _REBOOT,
+    libvirt.VIR_DOMAIN_EVENT_ID_RTC_CHANGE,
+    libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
+    libvirt.VIR_DOMAIN_EVENT_ID_GRAPHICS,
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
+    libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG,
+    libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_THRESHOLD,
+    libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
+)
 _JOIN_SECONDS: Final = 2.0
 _STATE_AFTER: Final = {
     libvirt.VIR_DOMAIN_EVENT_STARTED: libvirt.VIR_DOMAIN_RUNNING,
@@ -83,11 +96,7 @@ class Events:
         uuid = None if domain is None else domain.UUIDString()
         with self._lock:
             number, self._next = self._next, self._next + 1
-            first = all(known.event != event for known in self._subscribers.values())
             self._subscribers[number] = _Subscriber(connection, uuid, event, callback, opaque)
-        if first and event != _LIFECYCLE:  # that one is always heard
-            with contextlib.suppress(libvirt.libvirtError):  # without a connection: at the next one
-                self._link.ask(lambda live: self._hear(live, event))
         return number
 
     def unsubscribe(self, number: int) -> None:
@@ -95,10 +104,8 @@ class Events:
             self._subscribers.pop(number, None)
 
     def register(self, connection: Any) -> None:
-        """On a new connection."""
-        with self._lock:
-            events = {_LIFECYCLE} | {known.event for known in self._subscribers.values()}
-        for event in sorted(events):
+        """On a new connection: whatever Vdsm may want to hear, for it subscribes while this goes on."""
+        for event in _HEARD:
             self._hear(connection, event)
 
     def connected(self, states: Mapping[str, tuple[str, State]]) -> None:

@@ -6,61 +6,22 @@
 has imported it; when anything is different, nothing is touched and Vdsm runs machines as ever.
 """
 
-import importlib.abc
-import importlib.machinery
 import inspect
 import os
 import sys
 import syslog
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Final, Optional
+from typing import Any, Final
 
-# libvirt is imported late: this module is loaded by every Python program that Vdsm starts.
 from covirt_vdsm import settings
+from covirt_vdsm.finder import MODULE
 
-MODULE: Final = "vdsm.common.libvirtconnection"
 _FUNCTION: Final = "open_connection"
 _PARAMETERS: Final = ("uri", "username", "passwd")
 _MACHINES_URI: Final = "qemu:///system"
 _PROGRAM: Final = "vdsmd"
-
-
-class _Loader(importlib.abc.Loader):
-    """The module's own loader, and a look at what it made."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> Optional[ModuleType]:
-        made: Optional[ModuleType] = self._loader.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        take_part(module)
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    def find_spec(
-        self,
-        fullname: str,
-        path: Optional[Sequence[str]],
-        target: Optional[ModuleType] = None,  # noqa: ARG002  # the import system's signature
-    ) -> Optional[importlib.machinery.ModuleSpec]:
-        if fullname != MODULE:
-            return None
-        sys.meta_path.remove(self)  # once
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
-        return spec
-
-
-def wait_for_vdsm() -> None:
-    """Look at Vdsm's module when it is imported, if ever."""
-    sys.meta_path.insert(0, _Finder())
 
 
 def take_part(module: ModuleType) -> None:
