@@ -48,6 +48,8 @@ class Vm:
         self._cancelled = False
         self.started = threading.Event()  # the start is over, well or badly
         self.stopped = threading.Event()
+        if record.phase is not Phase.STARTING:
+            self.started.set()
         if record.phase is Phase.DOWN:
             self.stopped.set()
         root = read_xml(record.xml)
