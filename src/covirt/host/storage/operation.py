@@ -69,7 +69,8 @@ _FINAL: Final = frozenset({State.DONE, State.ABORTED, State.FAILED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What an operation does. ``undo`` must bear being called twice, and when only half or nothing was done.
+    """What an operation does. ``undo`` must bear being called twice, and when only half or nothing was done: what is
+    gone already is fine. NotFound and Unavailable tell that its storage is not here, and it is tried again later.
 
     ``again``: after a kill the operation is run once more instead of being undone (a removal, for one).
     """

@@ -148,16 +148,18 @@ class Operations:
             return [entry.record for entry in self._entries.values()]
 
     def abort(self, operation_id: str) -> None:
-        """Ask for a stop and return. Raises OperationNotActive for one that has ended."""
+        """Ask for a stop and return. What waits for its storage is given up. Raises OperationNotActive when ended."""
         entry = self._entry(operation_id)
+        ended = None
         with entry.lock:
             record = entry.record
             if record.state.is_final:
                 raise OperationNotActive(id=record.id, state=record.state)
             if record.state is State.PENDING:
                 ended = self._change(entry, state=State.ABORTED, stop_asked=True, ended_at=time.time())
+            elif record.state is State.UNDOING and not entry.taken:
+                ended = self._change(entry, state=State.ABORTED, stop_asked=True, undone=False, ended_at=time.time())
             else:
-                ended = None
                 state = State.ABORTING if record.state is State.RUNNING else record.state
                 self._change(entry, state=state, stop_asked=True)
         log.info("Operation stops book=%s id=%s", self._name, record.id)

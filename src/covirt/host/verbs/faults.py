@@ -23,6 +23,7 @@ from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuch
 from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
 from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
+from covirt.host.storage.transfers import TicketAddressRefused
 from covirt.host.virt import errors as virt
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 
@@ -39,6 +40,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (NoImageDaemon, Code.NO_IMAGE_DAEMON),
     (ImageDaemonSilent, Code.IMAGE_DAEMON_SILENT),
     (ImageDaemonRefused, Code.IMAGE_DAEMON_REFUSED),
+    (TicketAddressRefused, Code.STORAGE_PARAMETER),
     (BadNbdSettings, Code.STORAGE_UNSUPPORTED),
     (NoBitmapsInRaw, Code.STORAGE_UNSUPPORTED),
     (VolumeIsShared, Code.SHARED_VOLUME),

@@ -247,6 +247,22 @@ def test_undo_waits_for_its_storage(tmp_path: Path, work: Work) -> None:
     assert work.undone == ["half"]
 
 
+def test_what_waits_for_lost_storage_can_be_given_up(tmp_path: Path, work: Work) -> None:
+    operation_id = write_record(tmp_path)
+    work.undo_error = StorageGone()
+    with book(tmp_path, work) as operations:
+
+        def given_up() -> bool:
+            if operations.get(operation_id).state is not State.ABORTED:
+                operations.abort(operation_id)
+            return operations.get(operation_id).state is State.ABORTED
+
+        wait_for(operations, operation_id, State.UNDOING)
+        wait_until(given_up)
+        assert operations.get(operation_id).undone is False
+        operations.clear(operation_id)
+
+
 def test_damaged_and_unknown_records_stop_nothing(tmp_path: Path, work: Work) -> None:
     (tmp_path / "broken.json").write_text("{")
     unknown = write_record(tmp_path, kind="of another version")
