@@ -38,6 +38,7 @@ _STOP_SECONDS: Final = 5.0
 _REMOVE_SECONDS: Final = 30
 _REQUEST_SECONDS: Final = _REMOVE_SECONDS + 10.0
 _ANSWER_LIMIT: Final = 1 << 20
+_LOG_BYTES: Final = 1 << 20
 _CONFIG_NAME: Final = "50-covirt.conf"
 
 
@@ -152,6 +153,16 @@ class ImageioDaemon:
                 self._start()
         return ImageioControl(self._program.path)
 
+    def is_outdated(self) -> bool:
+        """Whether ours runs with a certificate that was renewed since."""
+        if not self.is_ours or self._tls is None:
+            return False
+        try:
+            began = (self._directory / "conf.d" / _CONFIG_NAME).stat().st_mtime_ns
+            return self._tls.certificate.stat().st_mtime_ns > began
+        except FileNotFoundError:
+            return False
+
     def end(self) -> None:
         """End ours. Transfers under way break off."""
         if self.is_ours and self._directory.exists():
@@ -168,7 +179,7 @@ class ImageioDaemon:
             try:
                 self._program.start(
                     [find_program(self._config.imageio_program), "--conf-dir", self._directory],
-                    log_file=self._directory / "imageio.log",
+                    log_files=[self._directory / "start.log", self._directory / "imageio.log"],
                     timeout_seconds=_START_SECONDS,
                     pass_descriptors=descriptors,
                 )
@@ -206,8 +217,12 @@ def _configuration(directory: Path, port: int, tls: TlsFiles | None) -> str:
         "local": {"enable": "false"},
         "control": {"transport": "unix", "socket": directory / "sock", "remove_timeout": _REMOVE_SECONDS},
         # At INFO it writes tickets, whose ids are the right to read and write disks.
-        "handlers": {"keys": "stderr"},
-        "logger_root": {"level": "WARNING", "handlers": "stderr", "propagate": 0},
+        "logger_root": {"level": "WARNING"},
+        # Whoever reaches the port can make it write lines, and /run is memory.
+        "handler_logfile": {
+            "args": f'("{directory / "imageio.log"}",)',
+            "kwargs": json.dumps({"maxBytes": _LOG_BYTES, "backupCount": 1}),
+        },
     }
     if tls is not None:
         sections["tls"] = {

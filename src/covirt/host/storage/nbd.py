@@ -88,7 +88,7 @@ class NbdServers:
             try:
                 program.start(
                     _command(path, export),
-                    log_file=self._directory / f"{server_id}.log",
+                    log_files=[self._directory / f"{server_id}.log"],
                     timeout_seconds=_START_SECONDS,
                     ready=lambda: _greets(path),
                 )

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _CONNECT_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.02
 _ASK_SECONDS: Final = 0.5
+_TAIL_BYTES: Final = 2000
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred, unix(7): pid, uid, gid
 
 
@@ -52,18 +53,21 @@ class SocketProgram:
         self,
         argv: Sequence[Argument],
         *,
-        log_file: Path,
+        log_files: Sequence[Path],
         timeout_seconds: float,
         environment: Mapping[str, str] | None = None,
         pass_descriptors: Sequence[int] = (),
         ready: Callable[[], bool] | None = None,
     ) -> None:
-        """Start it as the owner of storage files and wait until it answers. Raises ProgramDidNotStart."""
+        """Start it as the owner of storage files and wait until it answers. Raises ProgramDidNotStart.
+
+        Its output goes to the first of the ``log_files``; all of them are told when it does not start.
+        """
         if self._child is not None:  # it died, and its socket was left
             self._child.stop()
         self.path.unlink(missing_ok=True)
         command = as_storage_user(argv, outlives=True)
-        with log_file.open("wb") as output:
+        with log_files[0].open("wb") as output:
             child = spawn(
                 command, own_session=True, stdout=output, stderr=output,
                 environment=environment, pass_descriptors=pass_descriptors,
@@ -73,7 +77,7 @@ class SocketProgram:
             reason = "it ended" if child.poll() is not None else f"{timeout_seconds:.0f} seconds passed"
             if child.poll() is not None or time.monotonic() > deadline:
                 child.stop()
-                said = log_file.read_bytes()[-2000:].decode(errors="replace").strip()
+                said = " ".join(filter(None, map(_tail, log_files)))
                 raise ProgramDidNotStart(program=argv[0], socket=self.path, reason=f"{reason}: {said}")
             time.sleep(_POLL_SECONDS)
         self._child = child
@@ -114,6 +118,13 @@ class SocketProgram:
             connection.close()
             raise
         return connection
+
+
+def _tail(path: Path) -> str:
+    try:
+        return path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _ended(process: int, number: int) -> bool:

@@ -58,9 +58,9 @@ class Transfers:
         control = self._control_or_none()
         if control is None:
             return
-        using = [ticket_id for ticket_id in self._ids if _is_alive(control, ticket_id)]
+        using = self._using(control)
         if using:
-            log.info("Transfers go on tickets=%d", len(using))
+            log.info("Transfers go on tickets=%d", using)
             return
         self._daemon.end()
         self._file.unlink(missing_ok=True)
@@ -75,6 +75,7 @@ class Transfers:
         ticket_id = checked_id(str(ticket["uuid"]))
         if not self.may_serve(str(ticket["url"])):
             raise TicketAddressRefused(url=ticket["url"])
+        self._renew()
         self._control().put(ticket)
         self._remember(ticket_id)
         log.info("Ticket added transfer_id=%s ops=%s", ticket.get("transfer_id"), ",".join(ticket["ops"]))
@@ -105,6 +106,17 @@ class Transfers:
             return False
         path = Path(parts.path)
         return path.is_relative_to(self._repository) and _is_volume(path.relative_to(self._repository).parts)
+
+    def _renew(self) -> None:
+        """A daemon with an old certificate is ended as soon as nobody uses it."""
+        if self._daemon.is_outdated():
+            control = self._control_or_none()
+            if control is not None and not self._using(control):
+                self._daemon.end()
+
+    def _using(self, control: ImageioControl) -> int:
+        """How many tickets are still good."""
+        return sum(_is_alive(control, ticket_id) for ticket_id in tuple(self._ids))
 
     def _control(self) -> ImageioControl:
         control = self._daemon.control(start=True)

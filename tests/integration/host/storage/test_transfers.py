@@ -3,9 +3,11 @@
 """Uploads and downloads through the real imageio daemon and real qemu-nbd, in several lives of the agent."""
 
 import os
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -227,6 +229,27 @@ def test_a_daemon_that_died_is_started_anew(fresh_host: Host) -> None:
     life.transfers.add(ticket)
     assert fresh_host.client(ticket).download(512)[0] == 206
     life.daemon.end()
+
+
+def test_a_renewed_certificate_is_used_when_the_daemon_is_idle(fresh_host: Host) -> None:
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    first, second, third = (ticket_for(f"file://{path}", "read") for _ in range(3))
+    life.transfers.add(first)
+    renewed = replace(fresh_host, authority=new_authority(fresh_host.authority.files.key.parent))
+    life.transfers.add(second)
+    assert fresh_host.client(second).download(512)[0] == 206
+    for ticket in (first, second):
+        life.transfers.remove(ticket["uuid"])
+    life.transfers.add(third)
+    assert renewed.client(third).download(512)[0] == 206
+    with pytest.raises(ssl.SSLCertVerificationError):
+        fresh_host.client(third).download(512)
+    life.daemon.end()
+
+
+def test_a_port_in_use_is_told(fresh_host: Host) -> None:
+    with socket.create_server(("", fresh_host.port)), pytest.raises(NoImageDaemon, match="Address already in use"):
+        fresh_host.life().transfers.add(ticket_for(f"file://{fresh_host.raw_volume()}", "read"))
 
 
 def test_addresses_elsewhere_are_refused(host: Host) -> None:
