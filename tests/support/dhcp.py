@@ -48,11 +48,15 @@ class DhcpServer:
 
 @contextmanager
 def serve_dhcp(
-    bridge: LinuxBridge, directory: Path, *options: str, lease: str = "10m", first: int = 100
+    bridge: LinuxBridge, directory: Path, *options: str, lease: str = "10m", first: int = 100, namespace: str = ""
 ) -> Iterator[DhcpServer]:
-    """``options`` are more of dnsmasq's, ``lease`` is how long one lasts (dnsmasq takes no less than 2m)."""
+    """``options`` are more of dnsmasq's, ``lease`` is how long one lasts (dnsmasq takes no less than 2m).
+
+    ``namespace``: of ``ip netns``, where the bridge is.
+    """
     log_path = directory / f"dnsmasq-{bridge.name}.log"
-    argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file="]
+    argv = ["ip", "netns", "exec", namespace] if namespace else []
+    argv += ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file="]
     argv += [f"--interface={bridge.name}", "--except-interface=lo", "--bind-interfaces", "--port=0", "--no-ping"]
     argv += [f"--dhcp-range={bridge.guest_address(first)},{bridge.guest_address(first + 50)},{lease}"]
     argv += ["--dhcp-authoritative", "--domain=test.example", f"--dhcp-option=option:dns-server,{bridge.address}"]

@@ -8,6 +8,7 @@ from covirt.common.root import Root
 from covirt.host.config import HostConfig
 from covirt.host.events import Events
 from covirt.host.metrics import MetricSource
+from covirt.host.network.networks import Networks
 from covirt.host.rpc_service import DispatchedCalls
 from covirt.host.services import Part
 from covirt.host.stats.capabilities import Capabilities
@@ -17,6 +18,7 @@ from covirt.host.storage.images import Images
 from covirt.host.verbs.dispatch import Dispatcher, VerbClass
 from covirt.host.verbs.faults import described
 from covirt.host.verbs.host import HostVerbs
+from covirt.host.verbs.network import NetworkVerbs
 from covirt.host.verbs.sdm import SdmVerbs
 from covirt.host.verbs.task import JobVerbs, TaskVerbs
 from covirt.host.verbs.transfer import TicketVerbs
@@ -39,9 +41,10 @@ class Agent:
             describe=described,
             tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
         )
-        self.statistics = Statistics()
-        self.capabilities = Capabilities(extensions=self._extensions)
-        self.parts: tuple[Part, ...] = (self.statistics, self.images)
+        self.networks = Networks(root, config.network)
+        self.statistics = Statistics((self.networks,))
+        self.capabilities = Capabilities((self.networks,), extensions=self._extensions)
+        self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.images)
         self._started: list[Part] = []
         self.metric_sources: tuple[MetricSource, ...] = (self.images,)
         self.dispatcher = Dispatcher(self._verbs())
@@ -70,7 +73,8 @@ class Agent:
 
     def _verbs(self) -> Iterable[VerbClass]:
         return (
-            HostVerbs(self.capabilities, self.statistics),
+            HostVerbs(self.capabilities, self.statistics, confirm=self.networks.confirm),
+            NetworkVerbs(self.networks),
             TaskVerbs(self.images.tasks),
             JobVerbs(self.images.jobs),
             SdmVerbs(self.images.jobs),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from covirt.common.config import Between, load_config, setting
 from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
+from covirt.host.network.config import NetworkHostConfig
 from covirt.host.storage.image_config import ImagesConfig
 
 
@@ -44,6 +45,7 @@ class HostConfig:
     rpc: RpcConfig = field(default_factory=RpcConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
+    network: NetworkHostConfig = field(default_factory=NetworkHostConfig)
 
 
 def load_host_config(root: Root) -> HostConfig:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from covirt.oci.dhcp_lease import Lease
+from covirt.common.dhcp_lease import Lease
 from covirt.oci.interface import explained, in_network_namespace, netlink_error
 
 log = logging.getLogger(__name__)

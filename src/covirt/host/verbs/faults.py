@@ -14,6 +14,22 @@ from covirt.common.errors import (
     Unavailable,
     Unsupported,
 )
+from covirt.host.network.errors import (
+    BadAddress,
+    BadBonding,
+    BadBridge,
+    BadNetworkSetting,
+    BadVlan,
+    BondInUse,
+    ConnectionLost,
+    ForeignLink,
+    GuestsOnNetwork,
+    LinkChangeFailed,
+    LinkKindUnsupported,
+    NetworkChangeRuns,
+    NicInUse,
+    NoSuchNic,
+)
 from covirt.host.storage.container_images import ContainerImageExists, NotAContainerImage
 from covirt.host.storage.copy_data import NoBitmapsInRaw
 from covirt.host.storage.disk_images import NoSuchImage, UploadRefused
@@ -57,6 +73,20 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (virt.ResetFailed, Code.RESET_FAILED),
     (virt.DestroyFailed, Code.VM_DESTROY_FAILED),
     (virt.HypervisorUnavailable, Code.RESOURCE_UNAVAILABLE),
+    (ConnectionLost, Code.NETWORK_CONNECTION_LOST),
+    (NetworkChangeRuns, Code.RESOURCE_UNAVAILABLE),
+    (BadNetworkSetting, Code.NETWORK_PARAMETERS),
+    (BadAddress, Code.NETWORK_ADDRESS),
+    (NoSuchNic, Code.NO_SUCH_NIC),
+    (NicInUse, Code.NIC_IN_USE),
+    (GuestsOnNetwork, Code.NIC_IN_USE),
+    (BadBonding, Code.BONDING),
+    (BondInUse, Code.BOND_IN_USE),
+    (BadVlan, Code.VLAN),
+    (BadBridge, Code.BRIDGE),
+    (ForeignLink, Code.BRIDGE),
+    (LinkKindUnsupported, Code.LINK_CHANGE),
+    (LinkChangeFailed, Code.LINK_CHANGE),
     (Unsupported, Code.UNSUPPORTED),
     (InvalidRequest, Code.INVALID_PARAMETER),
     (NotFound, Code.UNEXPECTED),

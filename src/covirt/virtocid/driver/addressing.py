@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Final, Protocol
 from uuid import UUID
 
+from covirt.common.dhcp_lease import BadLease, Lease, last_event, lease_of
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
 from covirt.common.process import Child
 from covirt.oci.bundle import namespaces_directory
 from covirt.oci.dhcp_client import ClientRequest, EndingClient, end_client, find_clients, start_client
-from covirt.oci.dhcp_lease import BadLease, Lease, last_event, lease_of
 from covirt.oci.dhcp_room import ClientRoom
 from covirt.oci.etc_files import hosts_text, resolv_conf_text, update_etc_file
 from covirt.oci.lease_setup import LeaseSetup, set_up_lease

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from covirt.common.dhcp_lease import Lease
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import make_directory, read_json, write_json
-from covirt.oci.dhcp_lease import Lease
 from covirt.virtocid.driver.domain_xml.model import Interface
 from covirt.virtocid.driver.run import Run
 

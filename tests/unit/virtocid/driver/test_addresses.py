@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from covirt.common.dhcp_lease import Lease
 from covirt.common.root import Root
-from covirt.oci.dhcp_lease import Lease
 from covirt.virtocid.driver.driver import Driver
 from covirt.virtocid.driver.fake_addressing import FakeAddressing
 from covirt.virtocid.driver.leases import (

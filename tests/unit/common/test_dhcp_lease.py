@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covirt.oci.dhcp_lease import BadLease, Lease, last_event, lease_of
+from covirt.common.dhcp_lease import BadLease, Lease, last_event, lease_of
 
 _HOOK = b"#!/usr/bin/cat /proc/self/environ\n"
 GOOD = {"interface": "eth0", "ip": "192.0.2.15", "subnet": "255.255.255.0", "lease": "120", "serverid": "192.0.2.1"}

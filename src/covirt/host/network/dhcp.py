@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The host's own addresses by DHCP: one udhcpc for each interface, whose events are applied to it.
+
+udhcpc gets and keeps leases and configures nothing; it prints every event, and a thread here reads and acts. It goes
+on when we are killed: the next agent finds it by what is written down, ends it and asks for the same address.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from covirt.common.dhcp_lease import BadLease, Lease, last_event, lease_of
+from covirt.common.files import make_directory, read_json, write_json
+from covirt.common.process import PIPE, Child, CommandMissing, spawn
+from covirt.host.network.apply import apply
+from covirt.host.network.errors import LinkChangeFailed
+from covirt.host.network.links import Link, read_links
+from covirt.host.network.plan import Action, Step
+
+log = logging.getLogger(__name__)
+
+_PROGRAM: Final = "udhcpc"
+_PATIENCE: Final = ("-t", "5", "-T", "2", "-A", "30")
+_OPTIONS: Final = ("-O", "staticroutes")
+_RECORD_VERSION: Final = 1
+_MOST_BYTES: Final = 1 << 16  # of one event
+_DEFAULT_ROUTE: Final = "0.0.0.0/0"
+_PROCESS_WAIT_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An interface that wants a lease; ``route``: its router is the host's."""
+
+    name: str
+    route: bool
+
+
+class DhcpClients:
+    """All of them. ``directory`` lasts as long as the boot; ``hook_dir`` allows programs (/run often does not)."""
+
+    def __init__(self, directory: Path, hook_dir: Path, *, alias: str) -> None:
+        self._directory = directory
+        self._hook = hook_dir / "dhcp-event"
+        self._alias = alias
+        self._lock = threading.Lock()
+        self._clients: dict[str, _Client] = {}
+
+    def retain(self, wanted: Iterable[Asked]) -> None:
+        """End the clients of all others."""
+        asked = set(wanted)
+        with self._lock:
+            for name in [name for name, client in self._clients.items() if client.asked not in asked]:
+                self._clients.pop(name).end(release=name not in {one.name for one in asked})
+        for name in set(self.leased()) - {one.name for one in asked}:
+            (self._directory / f"dhcp-{name}.json").unlink(missing_ok=True)
+
+    def keep(self, wanted: Iterable[Asked]) -> None:
+        """From now on these have a client, and no other. Raises CommandMissing."""
+        asked = tuple(wanted)
+        self.retain(asked)
+        with self._lock:
+            for one in asked:
+                if one.name not in self._clients:
+                    self._clients[one.name] = self._started(one)
+
+    def leased(self) -> dict[str, tuple[str, ...]]:
+        """What leases gave, by interface: an address with prefix length, and a gateway. Also those of an agent that
+        was killed."""
+        found = {}
+        for path in self._directory.glob("dhcp-*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                record = read_json(path, versions=range(1, _RECORD_VERSION + 1))
+                found[record["interface"]] = tuple(record["configured"])
+        return found
+
+    def wait_for(self, names: Collection[str], *, seconds: float) -> None:
+        """Until these have a lease, but no longer."""
+        with self._lock:
+            clients = [self._clients[name] for name in names if name in self._clients]
+        for client in clients:
+            client.bound.wait(seconds)
+
+    def end_strays(self) -> None:
+        """End clients of an agent that was killed; their addresses stay. Call it before keep(), once."""
+        for path in self._directory.glob("dhcp-*.json"):
+            record = read_json(path, versions=range(1, _RECORD_VERSION + 1))
+            _end_stray(record["pid"], record["interface"])
+
+    def stop(self) -> None:
+        """End all clients; addresses stay, and the next agent asks for them."""
+        with self._lock:
+            for client in self._clients.values():
+                client.end(release=False)
+            self._clients.clear()
+
+    def _started(self, asked: Asked) -> "_Client":
+        make_directory(self._directory)
+        if not self._hook.exists():
+            cat = shutil.which("cat", path="/usr/bin:/bin")
+            if cat is None:
+                raise CommandMissing(program="cat", reason="it is neither in /usr/bin nor in /bin")
+            make_directory(self._hook.parent)
+            # Prints the event's environment, then this line: no interpreter ever sees what a server sent.
+            self._hook.write_text(f"#!{cat} /proc/self/environ\n")
+            self._hook.chmod(0o700)
+        previous = self.leased().get(asked.name, ())
+        return _Client(asked, self._directory / f"dhcp-{asked.name}.json", self._hook, self._alias, previous)
+
+
+class _Client:
+    def __init__(self, asked: Asked, record: Path, hook: Path, alias: str, previous: tuple[str, ...]) -> None:
+        self.asked = asked
+        self.bound = threading.Event()
+        self._record = record
+        self._alias = alias
+        self._configured = previous
+        self._ending = threading.Event()
+        argv = [_PROGRAM, "-f", "-R", "-i", asked.name, *_PATIENCE, *_OPTIONS, "-s", str(hook)]
+        for address in previous[:1]:
+            argv += ["-r", address.partition("/")[0]]
+        self._child: Child = spawn(argv, stdout=PIPE, own_group=True)
+        self._write_down()
+        self._thread = threading.Thread(target=self._read, name=f"dhcp-{asked.name}")
+        self._thread.start()
+
+    def end(self, *, release: bool) -> None:
+        """With ``release`` the lease is given back, its address removed by whoever plans that."""
+        self._ending.set()
+        self._child.signal(signal.SIGTERM if release else signal.SIGKILL)
+        with contextlib.suppress(Exception):
+            self._child.wait(timeout_seconds=_PROCESS_WAIT_SECONDS)
+        self._thread.join(_PROCESS_WAIT_SECONDS)
+        self._child.stop()
+        if release:
+            self._record.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        data = b""
+        while chunk := os.read(self._child.stdout.fileno(), 4096):
+            data = (data + chunk)[-_MOST_BYTES:]
+            if not data.endswith(b"\n"):
+                continue
+            event = last_event(data)
+            if event is not None:
+                data = b""
+                if not self._ending.is_set():
+                    self._act(event)
+
+    def _act(self, event: Any) -> None:
+        try:
+            lease = lease_of(event)
+            self._configure(lease)
+        except (BadLease, LinkChangeFailed, OSError) as error:
+            log.warning("A lease is not used interface=%s reason=%s", self.asked.name, error)
+
+    def _configure(self, lease: Lease | None) -> None:
+        wanted = () if lease is None else _configuration(lease, route=self.asked.route)
+        link = read_links().get(self.asked.name)
+        if link is None:
+            return
+        apply(_steps(link, self._configured, wanted), alias=self._alias)
+        self._configured = wanted
+        self._write_down()
+        if lease is not None:
+            log.info("The host has a lease interface=%s address=%s", self.asked.name, lease.cidr)
+            self.bound.set()
+
+    def _write_down(self) -> None:
+        write_json(self._record, {"interface": self.asked.name, "pid": self._child.pid,
+                                  "configured": list(self._configured)},
+                   version=_RECORD_VERSION, durable=False)  # fmt: skip
+
+
+def _configuration(lease: Lease, *, route: bool) -> tuple[str, ...]:
+    router = next((gateway for target, gateway in lease.routes if target == _DEFAULT_ROUTE and gateway), None)
+    return (lease.cidr, router) if route and router else (lease.cidr,)
+
+
+def _steps(link: Link, before: tuple[str, ...], after: tuple[str, ...]) -> list[Step]:
+    steps = []
+    for text in before:
+        if text not in after:
+            action = Action.DROP_ADDRESS if "/" in text else Action.DROP_GATEWAY
+            steps.append(Step(action=action, name=link.name, value=text))
+    present = {*link.addresses, *link.gateways}
+    for text in after:
+        if text not in present:
+            action = Action.ADD_ADDRESS if "/" in text else Action.ADD_GATEWAY
+            steps.append(Step(action=action, name=link.name, value=text))
+    return steps
+
+
+def _end_stray(pid: int, interface: str) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (ProcessLookupError, OSError):
+        return
+    try:
+        # Looked at after opening: from here on the descriptor cannot come to mean another process.
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+        if os.path.basename(words[0]) == _PROGRAM and interface in words:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The steps from the interfaces that are to those that are to be: nothing done, only told.
+
+A plan is made from what the kernel has at that moment, so the way back after a failure, the way on after a kill, and
+the way from nothing after a reboot are plans too. What covirt did not make is changed only where a network names it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+from covirt.host.network.layout import Device, Kind, Layout
+from covirt.host.network.links import Link
+
+_ALIAS: Final = "covirt-network:"  # every interface that we made carries it, with the root's id
+
+
+class Action(StrEnum):
+    DELETE = "delete"
+    CREATE = "create"
+    DETACH = "detach"
+    ATTACH = "attach"  # value: the master
+    MTU = "mtu"
+    MAC = "mac"
+    STP = "stp"  # value: on or off
+    UP = "up"
+    DOWN = "down"
+    IPV6 = "ipv6"  # value: see Ipv6
+    DROP_ADDRESS = "drop address"
+    ADD_ADDRESS = "add address"
+    DROP_GATEWAY = "drop gateway"
+    ADD_GATEWAY = "add gateway"
+
+
+class Ipv6(StrEnum):
+    """What an interface does with it."""
+
+    OFF = "off"
+    STATIC = "static"  # what we give it, nothing that a router says
+    AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    action: Action
+    name: str
+    value: str = ""
+    device: Device | None = None  # of CREATE
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.action} {self.value}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """What a NIC had before a network took it."""
+
+    mtu: int
+    up: bool
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    ipv6: Ipv6 = Ipv6.AUTO
+
+    @classmethod
+    def of(cls, link: Link, ipv6: Ipv6) -> "Original":
+        stable = tuple(text for text in link.addresses if text not in link.learnt)
+        return cls(mtu=link.mtu, up=link.up, addresses=stable, gateways=link.gateways, ipv6=ipv6)
+
+    def without_addresses(self) -> "Original":
+        """As a NIC is left that a network gives up: the addresses were the network's."""
+        return replace(self, addresses=(), gateways=())
+
+    @classmethod
+    def from_record(cls, value: Mapping[str, Any]) -> "Original":
+        lists = {name: tuple(value[name]) for name in ("addresses", "gateways")}
+        return cls(**{**value, **lists, "ipv6": Ipv6(value["ipv6"])})
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def alias_of(root_id: str) -> str:
+    return f"{_ALIAS}{root_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What a plan starts from. ``alias`` marks our interfaces. ``released``: NICs that go back to what they had.
+
+    ``leased``: addresses and gateways by interface that DHCP gave, which are kept where DHCP stays.
+    """
+
+    links: Mapping[str, Link]
+    alias: str
+    released: Mapping[str, Original]
+    leased: Mapping[str, tuple[str, ...]]
+
+
+def plan(situation: Situation, wanted: Layout) -> list[Step]:
+    """What to do, in order; where all is as wanted, only settings that may be written again."""
+    links = situation.links
+    doomed = [link for link in links.values() if link.alias == situation.alias and not _fits(link, wanted)]
+    steps = [step for device in wanted.values() for step in _losses(situation, device, doomed)]
+    # What is on top goes first.
+    order = {"bridge": 0, "vlan": 1}
+    doomed.sort(key=lambda link: order.get(link.kind or "", 2))
+    steps += [Step(action=Action.DELETE, name=link.name) for link in doomed]
+    remaining = {name: link for name, link in links.items() if link not in doomed}
+    for name, original in situation.released.items():
+        if name in remaining:
+            steps += _restored(remaining[name], original, {link.name for link in doomed})
+    for device in wanted.values():
+        steps += _made(situation, device, remaining.get(device.name), wanted)
+    for device in wanted.values():
+        steps += _gains(device, remaining.get(device.name))
+    return steps
+
+
+def _fits(link: Link, wanted: Layout) -> bool:
+    device = wanted.get(link.name)
+    if device is None or link.kind != device.kind:
+        return False
+    if device.kind is Kind.BOND:
+        # Most options are taken only before there are NICs in it. sysfs says "802.3ad 4"; both words are names.
+        return all(value in link.options.get(name, "").split() for name, value in device.options.items())
+    return device.kind is not Kind.VLAN or (link.lower, link.vlan) == (device.lower, device.vlan)
+
+
+def _losses(situation: Situation, device: Device, doomed: list[Link]) -> Iterator[Step]:
+    """Routes and addresses first: the same ones may be wanted elsewhere."""
+    link = situation.links.get(device.name)
+    if link is None or link in doomed:
+        return
+    kept = {*device.addresses, *device.gateways, *(situation.leased.get(device.name, ()) if device.dhcp else ())}
+    if device.autoconf6:
+        kept |= {*link.learnt, *(text for text in link.gateways if ":" in text)}
+    for gateway in link.gateways:
+        if gateway not in kept:
+            yield Step(action=Action.DROP_GATEWAY, name=device.name, value=gateway)
+    for address in link.addresses:
+        if address not in kept:
+            yield Step(action=Action.DROP_ADDRESS, name=device.name, value=address)
+    if link.master is not None and link.master != device.master:
+        yield Step(action=Action.DETACH, name=device.name)
+
+
+def _restored(link: Link, original: Original, doomed: set[str]) -> Iterator[Step]:
+    if link.master is not None and link.master not in doomed:
+        yield Step(action=Action.DETACH, name=link.name)
+    if link.mtu != original.mtu:
+        yield Step(action=Action.MTU, name=link.name, value=str(original.mtu))
+    yield Step(action=Action.IPV6, name=link.name, value=original.ipv6)
+    if link.up != original.up:
+        yield Step(action=Action.UP if original.up else Action.DOWN, name=link.name)
+    yield from _exchanged(link, original.addresses, original.gateways)
+
+
+def _exchanged(link: Link, addresses: tuple[str, ...], gateways: tuple[str, ...]) -> Iterator[Step]:
+    for gateway in link.gateways:
+        if gateway not in gateways:
+            yield Step(action=Action.DROP_GATEWAY, name=link.name, value=gateway)
+    for address in link.addresses:
+        if address not in addresses and address not in link.learnt:
+            yield Step(action=Action.DROP_ADDRESS, name=link.name, value=address)
+    for address in addresses:
+        if address not in link.addresses:
+            yield Step(action=Action.ADD_ADDRESS, name=link.name, value=address)
+    for gateway in gateways:
+        if gateway not in link.gateways:
+            yield Step(action=Action.ADD_GATEWAY, name=link.name, value=gateway)
+
+
+def _made(situation: Situation, device: Device, link: Link | None, wanted: Layout) -> Iterator[Step]:
+    if link is None and device.ours:
+        yield Step(action=Action.CREATE, name=device.name, device=device)
+    if device.mtu is not None and (link is None or link.mtu != device.mtu):
+        yield Step(action=Action.MTU, name=device.name, value=str(device.mtu))
+    if device.kind is Kind.BRIDGE:
+        if link is not None and link.stp != device.stp:
+            yield Step(action=Action.STP, name=device.name, value="on" if device.stp else "off")
+        yield from _bridge_mac(situation, device, link, wanted)
+
+
+def _bridge_mac(situation: Situation, device: Device, link: Link | None, wanted: Layout) -> Iterator[Step]:
+    """A bridge without an address of its own takes the lowest of its ports', and so changes it with its guests."""
+    base = device.lower
+    while base is not None and base in wanted and wanted[base].kind is Kind.VLAN:
+        base = wanted[base].lower
+    if base is not None and base in situation.links:
+        mac = situation.links[base].mac
+        if link is None or link.mac != mac:
+            yield Step(action=Action.MAC, name=device.name, value=mac)
+    elif link is None:
+        yield Step(action=Action.MAC, name=device.name)  # the one that it was born with
+
+
+def _gains(device: Device, link: Link | None) -> Iterator[Step]:
+    if device.master is not None and (link is None or link.master != device.master):
+        yield Step(action=Action.ATTACH, name=device.name, value=device.master)
+    mode = Ipv6.AUTO if device.autoconf6 else Ipv6.STATIC if any(":" in a for a in device.addresses) else Ipv6.OFF
+    yield Step(action=Action.IPV6, name=device.name, value=mode)
+    if link is None or not link.up:
+        yield Step(action=Action.UP, name=device.name)
+    for address in device.addresses:
+        if link is None or address not in link.addresses:
+            yield Step(action=Action.ADD_ADDRESS, name=device.name, value=address)
+    for gateway in device.gateways:
+        if link is None or gateway not in link.gateways:
+            yield Step(action=Action.ADD_GATEWAY, name=device.name, value=gateway)
