@@ -25,3 +25,5 @@ def configure(level: str = "info") -> None:
         format=prefix + "%(levelname)-7s %(name)s [%(threadName)s] %(message)s",
         force=True,
     )
+    # It tells every message of the kernel, ten lines a call: nothing of ours would be found among them.
+    logging.getLogger("pyroute2").setLevel(max(_LEVELS[level], logging.INFO))
