@@ -6,6 +6,7 @@ import ast
 import os
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -129,3 +130,20 @@ def test_the_installer_leaves_nothing_behind(tmp_path: Path) -> None:
     }  # fmt: skip
     run([ADDON / "install", "--uninstall", "--purge"], timeout_seconds=30, environment=environment)
     assert listed() == {"usr/libexec/vdsm/hooks/before_vm_start/10_other"}
+
+
+def test_the_package_has_every_file_that_is_installed(tmp_path: Path) -> None:
+    run([ADDON / "install"], timeout_seconds=30, environment={"DESTDIR": str(tmp_path)})
+    spec = (ADDON / "covirt-vdsm-addon.spec").read_text()
+    macros = {
+        "%{name}": "covirt-vdsm-addon", "%{_sysconfdir}": "/etc", "%{_datadir}": "/usr/share",
+        "%{_libexecdir}": "/usr/libexec", "%{_unitdir}": "/usr/lib/systemd/system",
+        "%{_sysusersdir}": "/usr/lib/sysusers.d", "%{_docdir}": "/usr/share/doc",
+    }  # fmt: skip
+    for macro, value in macros.items():
+        spec = spec.replace(macro, value)
+    patterns = [line.split()[-1] for line in spec.partition("%files")[2].splitlines() if line and "%dir" not in line]
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            name = f"/{path.relative_to(tmp_path)}"
+            assert any(fnmatch(name, pattern) or name.startswith(f"{pattern}/") for pattern in patterns), name
