@@ -38,6 +38,7 @@ _STAGE: Final = "_covirt_import_"
 _FILE_MODE: Final = 0o440
 _DIRECTORY_MODE: Final = 0o755
 _BLOCK: Final = 4096
+_KNOWN_LIMIT: Final = 1000  # a configuration may be some hundred kilobytes
 
 
 class ContainerImageExists(Conflict):
@@ -177,7 +178,7 @@ class ContainerImages:
         )
         self._volumes.write_metadata(volume, directory)
         sync_directory(directory)
-        self._remember(path, facts)
+        self._remember(_identity(path), facts)
         self.check_free(ref)
         os.rename(directory, self._image_directory(ref))
         sync_directory(directory.parent)
@@ -193,13 +194,14 @@ class ContainerImages:
             if key in self._known:
                 return self._known[key]
         facts = self._program.inspect(volume.path)
-        with self._lock:
-            self._known[key] = facts
+        self._remember(key, facts)
         return facts
 
-    def _remember(self, path: Path, facts: Mapping[str, Any]) -> None:
+    def _remember(self, key: tuple[int, ...], facts: Mapping[str, Any] | None) -> None:
         with self._lock:
-            self._known[_identity(path)] = facts
+            self._known[key] = facts
+            while len(self._known) > _KNOWN_LIMIT:
+                self._known.pop(next(iter(self._known)))
 
     def _image_directory(self, ref: VolumeRef) -> Path:
         return self._volumes.images_directory(ref.domain_id) / checked_id(ref.image_id)
