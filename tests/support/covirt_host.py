@@ -7,6 +7,7 @@ import queue
 import signal
 import ssl
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._reply_to = str(uuid.uuid4())
         self._connection: Any = None
+        self._gone = threading.Event()
 
     def open(self) -> "HostClient":
         self._connection = stomp.StompConnection12([(self.address, self.port)], reconnect_attempts_max=1)
@@ -80,7 +82,9 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         return self
 
     def close(self) -> None:
+        """Return once the host has said good-bye: stomp.py's thread waits for that, even of a killed host."""
         self._connection.disconnect()
+        self._gone.wait(SECONDS)
 
     def call(self, method: str, params: object = None, *, flow_id: str = "", seconds: float = SECONDS) -> Any:
         """The result. Raises CallFailed."""
@@ -110,6 +114,9 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         return params
 
     # What stomp.py calls, in its thread.
+
+    def on_disconnected(self) -> None:
+        self._gone.set()
 
     def on_message(self, frame: Frame) -> None:
         message = json.loads(frame.body)

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from covirt.common.root import Root
 from covirt.host.config import HostConfig
 from covirt.host.events import Events
+from covirt.host.guests import Guests
 from covirt.host.metrics import MetricSource
 from covirt.host.network.networks import Networks
 from covirt.host.rpc_service import DispatchedCalls
-from covirt.host.services import Part
+from covirt.host.services import FactSource, Part
 from covirt.host.stats.capabilities import Capabilities
 from covirt.host.stats.statistics import Statistics
+from covirt.host.storage.absent import NoStorage
 from covirt.host.storage.imageio import TlsFiles as ImageioTls
 from covirt.host.storage.images import Images
 from covirt.host.verbs.dispatch import Dispatcher, VerbClass
@@ -42,9 +44,11 @@ class Agent:
             tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
         )
         self.networks = Networks(root, config.network)
-        self.statistics = Statistics((self.networks,))
-        self.capabilities = Capabilities((self.networks,), extensions=self._extensions)
-        self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.images)
+        self.guests = Guests.new(root=root, config=config, events=self.events, volumes=NoStorage())
+        sources: tuple[FactSource, ...] = (self.networks, *self.guests.sources)
+        self.statistics = Statistics(sources)
+        self.capabilities = Capabilities(sources, extensions=self._extensions)
+        self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.images, self.guests)
         self._started: list[Part] = []
         self.metric_sources: tuple[MetricSource, ...] = (self.images,)
         self.dispatcher = Dispatcher(self._verbs())
@@ -79,6 +83,7 @@ class Agent:
             JobVerbs(self.images.jobs),
             SdmVerbs(self.images.jobs),
             TicketVerbs(self.images.transfers),
+            *self.guests.verbs(),
         )
 
     def _extensions(self) -> list[str]:

@@ -12,6 +12,8 @@ from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.host.network.config import NetworkHostConfig
 from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.virt.config import VirtConfig
+from covirt.host.virt.container_config import ContainersConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class HostConfig:
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     network: NetworkHostConfig = field(default_factory=NetworkHostConfig)
+    virt: VirtConfig = field(default_factory=VirtConfig)
+    containers: ContainersConfig = field(default_factory=ContainersConfig)
 
 
 def load_host_config(root: Root) -> HostConfig:

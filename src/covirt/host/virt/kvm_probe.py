@@ -98,6 +98,8 @@ class KvmProbe:
             return KvmAnswer(works=False, reason=f"there is no {self._device}; load the module kvm_intel or kvm_amd")
         if not os.access(self._device, os.R_OK | os.W_OK):
             return KvmAnswer(works=False, reason=f"{self._device} may not be opened")
+        if shutil.which(self._program) is None:
+            return KvmAnswer(works=False, reason=f"the program {self._program} is not installed")
         return None
 
     def _booted(self, accelerator: str, *, seconds: float) -> KvmAnswer:
@@ -105,7 +107,8 @@ class KvmProbe:
         rom = self._run_dir / "kvm-probe.rom"
         write_atomic(rom, firmware(), mode=0o644, durable=False)
         try:
-            with spawn(probe_command(self._program, accelerator, rom), stderr=PIPE, own_group=True) as child:
+            command = probe_command(self._program, accelerator, rom)
+            with spawn(["setpriv", "--pdeathsig=KILL", "--", *command], stderr=PIPE, own_group=True) as child:
                 self._child = child
                 if self._stopping.is_set():
                     return KvmAnswer(works=False, reason="the agent ends")

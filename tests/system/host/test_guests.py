@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual machine and a container, driven through the whole program by a client that is not ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.covirt_host import SECONDS, CovirtHost, HostClient, serve_covirt_host
+from tests.support.guest import TinyGuest
+from tests.support.host_vms import container_xml, machine_xml
+from tests.support.libvirtd import Libvirtd
+from tests.support.roots import new_root
+from tests.support.virtocid import Virtocid
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.qemu, pytest.mark.runc]
+
+PORT = 54371
+
+
+@contextmanager
+def host_on(libvirtd: Libvirtd, virtocid: Virtocid, *, port: int) -> Iterator[CovirtHost]:
+    configuration = (
+        f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nsample_seconds = 1\n'
+        "[containers]\nenabled = true\n"
+    )
+    with new_root() as root, serve_covirt_host(root, configuration=configuration, port=port) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def running(libvirtd: Libvirtd, virtocid_daemon: Virtocid) -> Iterator[CovirtHost]:
+    with host_on(libvirtd, virtocid_daemon, port=PORT) as host:
+        yield host
+
+
+@pytest.fixture
+def client(running: CovirtHost, virtocid: Virtocid) -> Iterator[HostClient]:
+    assert virtocid.running
+    with running.client() as client:
+        ready_for_containers(client)
+        yield client
+        for vm in client.call("Host.getVMList"):
+            client.call("VM.destroy", {"vmID": vm["vmId"]})
+
+
+def ready_for_containers(client: HostClient) -> None:
+    wait_until(lambda: bool(client.call("Host.getCapabilities")["containers"]), timeout_seconds=SECONDS)
+
+
+def create(client: HostClient, xml: str) -> str:
+    vm_id: str = client.call("VM.create", {"vmID": "", "vmParams": {"xml": xml}})["vmId"]
+    return vm_id
+
+
+def wait_for_status(client: HostClient, vm_id: str, status: str) -> None:
+    def is_so() -> bool:
+        return {vm["vmId"]: vm["status"] for vm in client.call("Host.getVMList")}.get(vm_id) == status
+
+    wait_until(is_so, timeout_seconds=60, what=f"status {status}")
+
+
+def xml_of(kind: str, guest: TinyGuest, name: str) -> str:
+    return machine_xml(guest, name) if kind == "machine" else container_xml(name, "sleep 1000")
+
+
+@pytest.mark.parametrize("kind", ["machine", "container"])
+def test_one_life(client: HostClient, tiny_guest: TinyGuest, kind: str) -> None:
+    vm_id = create(client, xml_of(kind, tiny_guest, "one"))
+    wait_for_status(client, vm_id, "Up")
+    assert [vm["vmId"] for vm in client.call("Host.getAllVmStats")] == [vm_id]
+    client.call("VM.pause", {"vmID": vm_id})
+    client.call("VM.cont", {"vmID": vm_id})
+    client.call("VM.destroy", {"vmID": vm_id})
+    told = client.wait_for_event(f"|virt|VM_status|{vm_id}", status="Down")[vm_id]
+    assert (told["exitCode"], told["exitReason"]) == (0, 6)
+    statuses = [params[vm_id]["status"] for method, params in client.events if vm_id in method]
+    up = "Powering up" if kind == "machine" else "Up"
+    assert statuses == [up, "Paused", up, "Down"]
+    assert client.call("Host.getVMList") == []
+
+
+def test_what_the_host_has(client: HostClient) -> None:
+    capabilities = client.call("Host.getCapabilities")
+    assert "pc" in capabilities["emulatedMachines"]
+    assert capabilities["kvmEnabled"] in ("true", "false")
+    assert capabilities["additionalFeatures"] == ["CONTAINERS"]
+    assert client.call("Host.getStats")["vmCount"] == 0
+
+
+@pytest.mark.parametrize("kind", ["machine", "container"])
+def test_guests_outlive_a_killed_agent(
+    tiny_guest: TinyGuest, libvirtd: Libvirtd, virtocid: Virtocid, kind: str
+) -> None:
+    """One goes on, one ends meanwhile: the first is found again, and the end of the other is told."""
+    hypervisor = libvirtd if kind == "machine" else Libvirtd(uri=virtocid.uri)
+    with host_on(libvirtd, virtocid, port=PORT + 1) as host:
+        with host.client() as client:
+            ready_for_containers(client)
+            ids = [create(client, xml_of(kind, tiny_guest, name)) for name in ("stays", "ends")]
+            for vm_id in ids:
+                wait_for_status(client, vm_id, "Up")
+        host.kill()
+        hypervisor.virsh("destroy", "ends")
+        host.start()
+        with host.client() as client:
+            wait_for_status(client, ids[0], "Up")
+            wait_for_status(client, ids[1], "Down")
+            (ended,) = client.call("VM.getStats", {"vmID": ids[1]})
+            assert ended["exitMessage"]
+            for vm_id in ids:
+                client.call("VM.destroy", {"vmID": vm_id})
+            assert client.call("Host.getVMList") == []
