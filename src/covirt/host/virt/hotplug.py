@@ -30,6 +30,7 @@ from covirt.host.virt.device_errors import (
 from covirt.host.virt.disk_references import disk_reference, point_at_file
 from covirt.host.virt.document import attribute_of, read_xml, write_xml
 from covirt.host.virt.guest import Guest, Turns, edit_block, live_xml, told_as
+from covirt.host.virt.nic_filter import filter_interface
 from covirt.host.virt.ovirt_metadata import DEVICE_TAG, VM_TAG, DeviceFacts, read_vm_facts
 from covirt.host.virt.vm_block import devices_about, reference_device, reference_values, vm_name
 from covirt.host.virt.volumes import VolumeRef, Volumes
@@ -123,6 +124,8 @@ class HotPlug:
             if device is not None:
                 undo.add(f"forget {mac}", partial(edit_block, guest, partial(_forget_nic, mac=mac)))
                 edit_block(guest, lambda block: block.append(device))
+            if not guest.is_container:
+                filter_interface(nic)
             guest.domain().attachDeviceFlags(write_xml(nic), libvirt.VIR_DOMAIN_AFFECT_LIVE)
         text = guest.domain().XMLDesc(0)
         plugged = find_nic(read_xml(text), mac=mac)

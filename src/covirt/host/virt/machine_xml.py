@@ -10,6 +10,7 @@ from typing import Final
 from lxml import etree
 
 from covirt.host.virt.document import attribute_of
+from covirt.host.virt.nic_filter import filter_interfaces
 
 _ACCELERATED: Final = "kvm"
 _EMULATED: Final = "qemu"
@@ -46,6 +47,7 @@ def adapt_machine(root: etree._Element, host: MachineHost) -> None:
         _let_libvirt_place(channel)
     for disk in root.iterfind("devices/disk"):
         _pause_at_errors(disk)
+    filter_interfaces(root)
     if host.storage_label:
         _run_as(root, host.storage_label)
 

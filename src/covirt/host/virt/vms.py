@@ -21,6 +21,7 @@ from covirt.host.virt.document import child_text, read_xml
 from covirt.host.virt.domain_events import EVENTS, DomainEvents
 from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, VmExists
 from covirt.host.virt.kinds import Kind, kind_of
+from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.parts import EventSink, Preparer, VmParts
 from covirt.host.virt.records import Records, VmRecord
@@ -210,6 +211,8 @@ class Vms:
             log.debug("It is recovered once libvirt is back vm=%s error=%s", vm.vm_id, error)
 
     def _opened(self, kind: Kind, connection: Any) -> None:
+        if kind is Kind.MACHINE:
+            define_filters(connection)
         for vm in self._of(kind):
             try:
                 self._recover(vm, connection)

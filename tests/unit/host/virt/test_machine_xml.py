@@ -7,6 +7,7 @@ from lxml import etree
 
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.machine_xml import MachineHost, adapt_machine
+from covirt.host.virt.nic_filter import filter_interfaces
 
 CPU = (
     '<cpu match="exact"><model>Cascadelake-Server</model><feature name="x" policy="require"/>'
@@ -85,3 +86,14 @@ def test_errors_of_disks_pause() -> None:
 def test_qemu_runs_with_the_storages_group() -> None:
     root = adapted(label="+64055:+36")
     assert [label.findtext("label") for label in root.findall("seclabel")] == ["+64055:+36"]
+
+
+def test_interfaces_in_bridges_have_a_filter_and_an_engines_choice_stays() -> None:
+    root = etree.fromstring(
+        "<domain type='qemu'><devices><interface type='bridge'/><interface type='user'/>"
+        "<interface type='bridge'><filterref filter='clean-traffic'/></interface></devices></domain>"
+    )
+    filter_interfaces(root)
+    filter_interfaces(root)
+    found = [[one.get("filter") for one in nic.findall("filterref")] for nic in root.iter("interface")]
+    assert found == [["covirt-spoof"], [], ["clean-traffic"]]
