@@ -50,7 +50,7 @@ class VdsmDriver:
     def start(self) -> None:
         self.configuration.write_text(
             f"[containers]\nenabled = {'yes' if self.enabled else 'no'}\nuri = {self.uri}\n"
-            "[limits]\ncall_seconds = 2\n"
+            "[limits]\nanswer_seconds = 3\ncall_seconds = 5\n"
         )
         with (self.directory / "driver.log").open("ab") as log:
             self._child = spawn(

@@ -24,7 +24,7 @@ from tests.support.vdsm_addon import Failed, Refused, VdsmDriver, driving
 from tests.support.virtocid import SECONDS, SERVICE, Virtocid
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.qemu
+pytestmark = [pytest.mark.root, pytest.mark.runc, pytest.mark.qemu]
 
 RUNNING: Final = libvirt.VIR_DOMAIN_RUNNING
 PAUSED: Final = libvirt.VIR_DOMAIN_PAUSED
