@@ -30,6 +30,7 @@ from covirt.host.virt.guest_agent import freeze
 from covirt.host.virt.hotplug import HotPlug
 from covirt.host.virt.limits import DiskLimits, Policy, set_balloon, set_cpus, set_policy
 from covirt.host.virt.machine_xml import MachineHost, adapt_machine
+from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.nic_update import update_nic
 from covirt.host.virt.removable import Discs, Drive
 from covirt.host.virt.vm_block import reference_device
@@ -94,6 +95,7 @@ def guest(libvirtd: Libvirtd, tiny_guest: TinyGuest) -> Iterator[PlainGuest]:
         serial.append(read_xml(f"<log file='{log}'/>"))
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         connection = libvirt.open(libvirtd.uri)
+        define_filters(connection)
         domain = connection.defineXML(write_xml(root))
         try:
             domain.create()
