@@ -37,7 +37,15 @@ _CONTEXT: Final = CallContext(client="test", flow_id="flow")
 class HostVms:
     """Events are kept in their order; each call is a verb's."""
 
-    def __init__(self, root: Root, *, oci_uri: str, qemu_uri: str = URI, volumes: FakeVolumes | None = None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        *,
+        oci_uri: str,
+        qemu_uri: str = URI,
+        volumes: FakeVolumes | None = None,
+        sample_seconds: int = 1,
+    ) -> None:
         self.volumes = volumes or FakeVolumes({})
         self.told: list[tuple[str, dict[str, Any]]] = []
         self._lock = threading.Lock()
@@ -46,7 +54,7 @@ class HostVms:
         self.support = ContainerSupport(ContainersConfig(enabled=True))
         self.vms = Vms(
             root,
-            VirtConfig(qemu_uri=qemu_uri, oci_uri=oci_uri, sample_seconds=1),
+            VirtConfig(qemu_uri=qemu_uri, oci_uri=oci_uri, sample_seconds=sample_seconds),
             events=events,
             volumes=self.volumes,
             preparer=Preparation(volumes=self.volumes, containers=self.support, machine_host=lambda: _HOST),
@@ -142,7 +150,16 @@ def machine_xml(guest: TinyGuest, name: str, *, vm_id: str = "", values: str = "
     return etree.tostring(domain, encoding="unicode")
 
 
-def container_xml(name: str, command: str, *, vm_id: str = "", image: str = "busybox", **custom: str) -> str:
+def container_xml(
+    name: str,
+    command: str,
+    *,
+    vm_id: str = "",
+    image: str = "busybox",
+    memory_mib: int = 64,
+    devices: str = "",
+    **custom: str,
+) -> str:
     """A container as an engine that knows nothing of containers describes one: by custom properties alone.
 
     ``command``: as a shell has it.
@@ -150,6 +167,6 @@ def container_xml(name: str, command: str, *, vm_id: str = "", image: str = "bus
     properties = {"containerType": "docker", "containerImage": image, "containerCommand": command, **custom}
     texts = "".join(f"<ovirt-vm:{key}>{escape(text)}</ovirt-vm:{key}>" for key, text in properties.items())
     return f"""<domain type='kvm'><name>{escape(name)}</name><uuid>{vm_id or uuid.uuid4()}</uuid>
-<memory unit='MiB'>64</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os>
+<memory unit='MiB'>{memory_mib}</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os>
 <metadata>{block(custom=texts)}</metadata>
-<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><memballoon model='virtio'/></devices></domain>"""
+<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><memballoon model='virtio'/>{devices}</devices></domain>"""

@@ -24,6 +24,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
         ("stats", ["--runs", "1", "--containers", "1", "3"], 5, 4),
         ("memory", ["--containers", "3"], 7, 2),
         ("trace", ["--runs", "1"], 20, 0),
+        ("host", ["--runs", "2", "--starts", "1", "--guests", "1", "2"], 4, 4),
         ("rpc", ["--runs", "1"], 4, 2),
     ],
 )

@@ -136,8 +136,12 @@ class Connection:
         self._fail("the connection was closed")
 
     def _listen(self, connection: Any) -> None:
-        connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
-        connection.registerCloseCallback(lambda *_: self._closed.set(), None)
+        try:
+            connection.setKeepAlive(_KEEPALIVE_SECONDS, _KEEPALIVE_COUNT)
+            connection.registerCloseCallback(lambda *_: self._closed.set(), None)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:  # a driver in this process cannot go away
+                raise
         for number in self._events:
             connection.domainEventRegisterAny(None, number, self._told, number)
 

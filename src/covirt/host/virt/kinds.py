@@ -39,7 +39,6 @@ _NO_SNAPSHOT: Final = "snapshots of running guests are not made on this host: co
 
 _BOTH: Final = {
     "VM.migrate": _NO_MOVE,
-    "VM.migrationCreate": _NO_MOVE,
     "VM.migrateCancel": _NO_MOVE,
     "VM.snapshot": _NO_SNAPSHOT,
     "VM.merge": _NO_SNAPSHOT,
@@ -55,9 +54,7 @@ KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
                 {
                     **_BOTH,
                     "VM.setTicket": _NO_DISPLAY,
-                    "VM.screenshot": _NO_DISPLAY,
                     "VM.changeCD": "it has no drive for discs: give it a volume",
-                    "VM.hotplugMemory": "its memory is a limit and no module: VM.setBalloonTarget changes it",
                     "VM.freeze": "nothing in it freezes file systems: pause it instead",
                     "VM.thaw": "nothing in it froze file systems",
                 }
