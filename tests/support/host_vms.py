@@ -14,6 +14,7 @@ from lxml import etree
 from covirt.common.root import Root
 from covirt.host.events import Events
 from covirt.host.verbs.dispatch import CallContext, Dispatcher
+from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.vm import VmVerbs
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.container_config import ContainersConfig
@@ -23,6 +24,7 @@ from covirt.host.virt.preparation import Preparation
 from covirt.host.virt.vms import Vms
 from covirt.host.virt.watcher import ContainerWatcher
 from covirt.hostapi.errors import CallRefused
+from covirt.rpc.streams import TicketStreams
 from tests.support.fake_volumes import FakeVolumes
 from tests.support.guest import TinyGuest
 from tests.support.libvirtd import URI
@@ -60,7 +62,8 @@ class HostVms:
             preparer=Preparation(volumes=self.volumes, containers=self.support, machine_host=lambda: _HOST),
             watchers=(ContainerWatcher(self.support),),
         )
-        self._dispatcher = Dispatcher([VmVerbs(self.vms)])
+        self.streams = TicketStreams()
+        self._dispatcher = Dispatcher([VmVerbs(self.vms), StreamVerbs(self.vms, self.streams)])
         self._dispatcher.set_ready()
 
     def _keep(self, _destination: str, method: str, params: Mapping[str, Any]) -> None:
@@ -132,6 +135,7 @@ def serve_vms(
             host.destroy_all()
         finally:
             host.vms.stop()
+            host.streams.stop()
 
 
 def block(*, custom: str = "", values: str = "", devices: str = "") -> str:

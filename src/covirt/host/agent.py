@@ -22,10 +22,12 @@ from covirt.host.verbs.faults import described
 from covirt.host.verbs.host import HostVerbs
 from covirt.host.verbs.network import NetworkVerbs
 from covirt.host.verbs.sdm import SdmVerbs
+from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.task import JobVerbs, TaskVerbs
 from covirt.host.verbs.transfer import TicketVerbs
 from covirt.hostapi.table import VERBS
 from covirt.rpc.server import RpcServer
+from covirt.rpc.streams import STREAM_PREFIX, TicketStreams
 from covirt.rpc.tls import TlsFiles, server_context
 
 
@@ -44,6 +46,7 @@ class Agent:
             tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
         )
         self.networks = Networks(root, config.network)
+        self.streams = TicketStreams()
         self.guests = Guests.new(root=root, config=config, events=self.events, volumes=NoStorage())
         sources: tuple[FactSource, ...] = (self.networks, *self.guests.sources)
         self.statistics = Statistics(sources)
@@ -57,6 +60,7 @@ class Agent:
             tls=server_context(tls),
             listen=config.rpc.listen,
             port=config.rpc.port,
+            protocols={STREAM_PREFIX: self.streams},
         )
 
     def start(self) -> None:
@@ -72,6 +76,7 @@ class Agent:
         """Guests go on. What was not started is fine."""
         self.events.join(None)
         self.server.stop()
+        self.streams.stop()
         while self._started:
             self._started.pop().stop()
 
@@ -84,6 +89,7 @@ class Agent:
             SdmVerbs(self.images.jobs),
             TicketVerbs(self.images.transfers),
             *self.guests.verbs(),
+            StreamVerbs(self.guests.vms, self.streams),
         )
 
     def _extensions(self) -> list[str]:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol, cast
 
 from covirt.common.complaints import Complaints
@@ -27,9 +27,19 @@ _PROBE_AFTER_SECONDS: Final = 60  # of silence; then TCP asks whether the peer i
 _PROBE_EVERY_SECONDS: Final = 10
 _PROBES: Final = 6
 
-# Makes the protocol of a connection that has begun with a prefix; the argument tells who it is.
-ProtocolFactory = Callable[[str], asyncio.Protocol]
 _COMMAND_STARTS: Final = tuple(f"{command}{end}".encode() for command in CLIENT_COMMANDS for end in ("\n", "\r\n"))
+
+
+class OtherProtocol(Protocol):
+    """Something else that is spoken on the port."""
+
+    def protocol(self, client: str) -> asyncio.Protocol:
+        """For one connection; ``client`` tells who it is."""
+        ...
+
+    async def close_all(self) -> None:
+        """End all of its connections."""
+        ...
 
 
 class Owner(Protocol):
@@ -39,13 +49,11 @@ class Owner(Protocol):
     complaints: Complaints
 
     @property
-    def protocols(self) -> Mapping[bytes, ProtocolFactory]: ...
+    def protocols(self) -> Mapping[bytes, OtherProtocol]: ...
 
     def admit(self, connection: "Connection") -> bool: ...
 
     def forget(self, connection: "Connection") -> None: ...
-
-    def handed_over(self, connection: "Connection", transport: asyncio.Transport) -> None: ...
 
     def received(self, connection: "Connection", frame: Frame) -> None: ...
 
@@ -146,16 +154,16 @@ class Connection(asyncio.Protocol):
         if first.lstrip(b"\r\n").startswith(_COMMAND_STARTS):
             self._decoder = Decoder(self._settings.unconnected)
             return first
-        for prefix, factory in self._owner.protocols.items():
+        for prefix, other in self._owner.protocols.items():
             if first.startswith(prefix) and self._transport is not None:
-                self._hand_over(factory(self.client.name), self._transport, first)
+                self._hand_over(other.protocol(self.client.name), self._transport, first)
                 return b""
         self.drop("it speaks nothing known")
         return b""
 
     def _hand_over(self, protocol: asyncio.Protocol, transport: asyncio.Transport, first: bytes) -> None:
         self._cancel("connect")
-        self._owner.handed_over(self, transport)
+        self._owner.forget(self)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(first)

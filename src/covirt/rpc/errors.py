@@ -50,5 +50,9 @@ class CallFailed(Error):
         self.text = text
 
 
+class TooManyTickets(Unavailable):
+    template = "{count} tickets for streams wait to be used: use them, or ask again in {seconds:.0f} s"
+
+
 class BadTls(InvalidRequest):
     template = "{path} cannot be used for TLS: {reason}"

@@ -21,7 +21,7 @@ from covirt.common.complaints import Complaints
 from covirt.common.workers import WorkerPool
 from covirt.rpc.broker import Broker, Call
 from covirt.rpc.calls import Work
-from covirt.rpc.connection import Connection, ProtocolFactory
+from covirt.rpc.connection import Connection, OtherProtocol
 from covirt.rpc.errors import BadMessage, PortNotServed
 from covirt.rpc.jsonrpc import (
     INTERNAL_ERROR,
@@ -74,7 +74,7 @@ class RpcServer:
         tls: ssl.SSLContext | None,
         listen: str = "::",
         port: int = DEFAULT_PORT,
-        protocols: Mapping[bytes, ProtocolFactory] | None = None,
+        protocols: Mapping[bytes, OtherProtocol] | None = None,
         settings: ServerSettings | None = None,
     ) -> None:
         self.settings = settings or ServerSettings()
@@ -89,7 +89,6 @@ class RpcServer:
         )
         self._broker = Broker()
         self._connections: dict[int, Connection] = {}
-        self._handed_over: set[asyncio.Transport] = set()
         self._handshakes: dict[asyncio.Task[None], str] = {}  # to the peer's address, in the order of arrival
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: socket.socket | None = None
@@ -146,11 +145,6 @@ class RpcServer:
     def forget(self, connection: Connection) -> None:
         self._connections.pop(id(connection.client), None)
         self._broker.forget(connection.client)
-
-    def handed_over(self, connection: Connection, transport: asyncio.Transport) -> None:
-        """The connection speaks something else from here on."""
-        self.forget(connection)
-        self._handed_over = {one for one in self._handed_over if not one.is_closing()} | {transport}
 
     def received(self, connection: Connection, frame: Frame) -> None:
         outcome = self._broker.receive(connection.client, frame)
@@ -287,15 +281,13 @@ class RpcServer:
         loop = asyncio.get_running_loop()
         for connection in list(self._connections.values()):
             connection.close()
-        for transport in self._handed_over:
-            transport.close()
+        for other in self.protocols.values():
+            await other.close_all()
         deadline = loop.time() + self.settings.flush_seconds
         while self._connections and loop.time() < deadline:
             await asyncio.sleep(0.005)
         for connection in list(self._connections.values()):
             connection.abort()
-        for transport in self._handed_over:
-            transport.abort()
         while self._connections:
             await asyncio.sleep(0)
 

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from covirt.common.channels import LogChannelRequest
+from covirt.rpc.tls import TlsFiles, client_context
 from tests.support.covirt_host import SECONDS, CovirtHost, HostClient, serve_covirt_host
 from tests.support.guest import TinyGuest
 from tests.support.host_vms import container_xml, machine_xml
 from tests.support.libvirtd import Libvirtd
 from tests.support.roots import new_root
+from tests.support.stream_client import StreamClient
 from tests.support.virtocid import Virtocid
 from tests.support.waiting import wait_until
 
@@ -113,3 +116,17 @@ def test_guests_outlive_a_killed_agent(
             for vm_id in ids:
                 client.call("VM.destroy", {"vmID": vm_id})
             assert client.call("Host.getVMList") == []
+
+
+def test_a_container_s_log_over_the_same_port(running: CovirtHost, client: HostClient) -> None:
+    assert "vm-streams" in client.call("Host.getCapabilities")["covirtExtensions"]
+    vm_id = create(client, container_xml("told", "sh -c 'echo hello; sleep 1000'"))
+    wait_for_status(client, vm_id, "Up")
+    answer = client.call("VM.openLog", {"vmID": vm_id}, flow_id="flow-of-a-stream")
+    with StreamClient(PORT, client_context(TlsFiles.in_directory(running.pki)), answer["ticket"]) as stream:
+        assert stream.line() == "OK"
+        stream.socket.sendall(LogChannelRequest(follow=True).encode())
+        stream.hear(b"hello\n")
+    wait_until(lambda: "Stream ended" in running.log)
+    assert "flow_id=flow-of-a-stream" in running.log.partition("Stream begun")[2]
+    assert answer["ticket"] not in running.log

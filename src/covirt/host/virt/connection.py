@@ -68,7 +68,7 @@ class Connection:
         on_lost: Callable[[str], None],
     ) -> None:
         self.name = name
-        self._uri = uri
+        self.uri = uri
         self._events = events
         self._on_event = on_event
         self._on_open = on_open
@@ -109,7 +109,7 @@ class Connection:
         while not self._stopping.is_set():
             self._closed.clear()
             try:
-                connection = libvirt.open(self._uri)
+                connection = libvirt.open(self.uri)
             except libvirt.libvirtError as error:
                 self._fail(error.get_error_message())
             else:
@@ -122,7 +122,7 @@ class Connection:
             self._listen(connection)
             self._connection = connection
             self._state = ConnectionState(connected=True)
-            log.info("Connected to libvirt name=%s uri=%s", self.name, self._uri)
+            log.info("Connected to libvirt name=%s uri=%s", self.name, self.uri)
             self._on_open(connection)
         except (libvirt.libvirtError, HypervisorUnavailable) as error:
             log.warning("libvirt went away at once name=%s error=%s", self.name, error)
@@ -161,7 +161,7 @@ class Connection:
             self._on_lost(reason)
             log.log(
                 logging.DEBUG if self._stopping.is_set() else logging.WARNING,
-                "Not connected to libvirt name=%s uri=%s reason=%s", self.name, self._uri, reason,
+                "Not connected to libvirt name=%s uri=%s reason=%s", self.name, self.uri, reason,
             )  # fmt: skip
         self._state = ConnectionState(connected=False, reason=reason)
         self._tried.set()

@@ -45,9 +45,20 @@ _BOTH: Final = {
     "VM.hibernate": "its state cannot be kept while it is off: shut it down instead",
 }
 
+_NO_INSIDE: Final = "nothing is run inside it from here: use its console, or log in over its network"
+
 KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
     {
-        Kind.MACHINE: KindFacts(up_at_once=False, refused=MappingProxyType(_BOTH)),
+        Kind.MACHINE: KindFacts(
+            up_at_once=False,
+            refused=MappingProxyType(
+                {
+                    **_BOTH,
+                    "VM.openExec": _NO_INSIDE,
+                    "VM.openLog": "nobody keeps what it writes: its console shows it while it is open",
+                }
+            ),
+        ),
         Kind.CONTAINER: KindFacts(
             up_at_once=True,
             refused=MappingProxyType(
