@@ -25,6 +25,7 @@ from covirt.host.verbs.sdm import SdmVerbs
 from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.task import JobVerbs, TaskVerbs
 from covirt.host.verbs.transfer import TicketVerbs
+from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.table import VERBS
 from covirt.rpc.server import RpcServer
 from covirt.rpc.streams import STREAM_PREFIX, TicketStreams
@@ -53,7 +54,7 @@ class Agent:
         self.capabilities = Capabilities(sources, extensions=self._extensions)
         self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.images, self.guests)
         self._started: list[Part] = []
-        self.metric_sources: tuple[MetricSource, ...] = (self.images,)
+        self.metric_sources: tuple[MetricSource, ...] = (self.images, VmMetrics(self.guests.vms))
         self.dispatcher = Dispatcher(self._verbs())
         self.server = RpcServer(
             DispatchedCalls(self.dispatcher),

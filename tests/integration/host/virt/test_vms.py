@@ -3,11 +3,16 @@
 """Vms of both kinds, from VM.create to VM.destroy, over a real libvirtd with QEMU and a real virtocid."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from covirt.host.metrics import page_maker
+from covirt.host.virt.kinds import Kind
+from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.errors import Code
 from tests.support.guest import TinyGuest
 from tests.support.host_vms import HostVms, container_xml, machine_xml, serve_vms
@@ -174,6 +179,32 @@ def test_a_domain_of_somebody_else_is_left_alone(host: HostVms, virtocid: Virtoc
     assert "covirt-host did not make" in host.stats(vm_id)["exitMessage"]
     host.call("VM.destroy", vmID=vm_id)
     assert virtocid.tell("domstate", name) == "running"
+
+
+def test_one_libvirt_that_hangs_delays_nobody_else(host: HostVms, tiny_guest: TinyGuest, virtocid: Virtocid) -> None:
+    machine, container = host.run(machine_xml(tiny_guest, "goes on")), host.run(container_xml("hangs", SLEEP))
+    wait_until(lambda: host.stats(container)["cpuActual"] is True)
+    os.kill(virtocid.pid, signal.SIGSTOP)
+    try:
+        seen = host.vms.samplers[Kind.MACHINE].samples.last.taken
+        wait_until(lambda: host.vms.samplers[Kind.MACHINE].samples.before.taken > seen)
+        host.call("VM.pause", vmID=machine)
+        host.call("VM.cont", vmID=machine)
+        assert {stats["vmId"] for stats in host.call("Host.getAllVmStats")} == {machine, container}
+        assert host.stats(container)["cpuActual"] is True
+    finally:
+        os.kill(virtocid.pid, signal.SIGCONT)
+    assert host.statuses(container) == ["Up"]
+
+
+def test_figures_for_a_prometheus(host: HostVms, tiny_guest: TinyGuest) -> None:
+    machine, container = host.run(machine_xml(tiny_guest, "counted")), host.run(container_xml("counted too", SLEEP))
+    wait_until(lambda: all(host.stats(vm_id)["cpuActual"] for vm_id in (machine, container)))
+    page = page_maker([VmMetrics(host.vms)])()[1].decode()
+    assert 'covirt_host_vms{kind="container",status="Up"} 1.0' in page
+    assert 'covirt_host_libvirt_connected{name="oci"} 1.0' in page
+    assert f'covirt_host_vm_memory_bytes{{kind="virtual machine",name="counted",vm="{machine}"}}' in page
+    assert f'covirt_host_vm_cpu_seconds_total{{kind="container",name="counted too",vm="{container}"}}' in page
 
 
 def test_one_libvirt_dead_and_the_other_served(host: HostVms, tiny_guest: TinyGuest, virtocid: Virtocid) -> None:
