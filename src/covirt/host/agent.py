@@ -14,17 +14,18 @@ from covirt.host.rpc_service import DispatchedCalls
 from covirt.host.services import FactSource, Part
 from covirt.host.stats.capabilities import Capabilities
 from covirt.host.stats.statistics import Statistics
-from covirt.host.storage.absent import NoStorage
 from covirt.host.storage.imageio import TlsFiles as ImageioTls
 from covirt.host.storage.images import Images
+from covirt.host.storage.storage import Storage
 from covirt.host.verbs.dispatch import Dispatcher, VerbClass
 from covirt.host.verbs.faults import described
 from covirt.host.verbs.host import HostVerbs
+from covirt.host.verbs.images import image_verb_classes
 from covirt.host.verbs.network import NetworkVerbs
-from covirt.host.verbs.sdm import SdmVerbs
+from covirt.host.verbs.storage_domain import StorageDomainVerbs
+from covirt.host.verbs.storage_pool import StoragePoolVerbs
 from covirt.host.verbs.stream import StreamVerbs
-from covirt.host.verbs.task import JobVerbs, TaskVerbs
-from covirt.host.verbs.transfer import TicketVerbs
+from covirt.host.verbs.volume import VolumeVerbs
 from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.table import VERBS
 from covirt.rpc.server import RpcServer
@@ -46,16 +47,18 @@ class Agent:
             describe=described,
             tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
         )
+        self.storage = Storage(root=root, config=config.storage, describe=described)
+        self.storage.add_work(self.images.tasks)
         self.networks = Networks(root, config.network)
         self.streams = TicketStreams()
-        self.guests = Guests.new(root=root, config=config, events=self.events, volumes=NoStorage())
-        sources: tuple[FactSource, ...] = (self.networks, *self.guests.sources)
+        self.guests = Guests.new(root=root, config=config, events=self.events, volumes=self.storage.volumes)
+        sources: tuple[FactSource, ...] = (self.networks, self.storage, *self.guests.sources)
         self.statistics = Statistics(sources)
         self.capabilities = Capabilities(sources, extensions=self._extensions)
-        self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.images, self.guests)
+        self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.storage, self.images, self.guests)
         self._started: list[Part] = []
         self.metric_sources: tuple[MetricSource, ...] = (self.images, VmMetrics(self.guests.vms))
-        self.dispatcher = Dispatcher(self._verbs())
+        self.dispatcher = Dispatcher(self._verbs(root, config))
         self.server = RpcServer(
             DispatchedCalls(self.dispatcher),
             tls=server_context(tls),
@@ -81,14 +84,14 @@ class Agent:
         while self._started:
             self._started.pop().stop()
 
-    def _verbs(self) -> Iterable[VerbClass]:
+    def _verbs(self, root: Root, config: HostConfig) -> Iterable[VerbClass]:
         return (
             HostVerbs(self.capabilities, self.statistics, confirm=self.networks.confirm),
             NetworkVerbs(self.networks),
-            TaskVerbs(self.images.tasks),
-            JobVerbs(self.images.jobs),
-            SdmVerbs(self.images.jobs),
-            TicketVerbs(self.images.transfers),
+            StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
+            StorageDomainVerbs(self.storage),
+            VolumeVerbs(storage=self.storage, tasks=self.images.tasks),
+            *image_verb_classes(self.images, root=root, config=config.images, volumes=self.storage.volumes),
             *self.guests.verbs(),
             StreamVerbs(self.guests.vms, self.streams),
         )

@@ -12,6 +12,7 @@ from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.host.network.config import NetworkHostConfig
 from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.storage_config import StorageConfig
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.container_config import ContainersConfig
 
@@ -47,6 +48,7 @@ class HostConfig:
     rpc: RpcConfig = field(default_factory=RpcConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
     network: NetworkHostConfig = field(default_factory=NetworkHostConfig)
     virt: VirtConfig = field(default_factory=VirtConfig)
     containers: ContainersConfig = field(default_factory=ContainersConfig)

@@ -68,25 +68,51 @@ class Code(IntEnum):
     RESOURCE_EXHAUSTED = 1100
     STORAGE_GENERAL = 200
     NO_SUCH_VOLUME = 201
+    WRONG_VOLUME_FORMAT = 202
+    VOLUME_BUSY = 203
+    VOLUME_HAS_CHILDREN = 204
+    VOLUME_METADATA = 207
     VOLUME_EXISTS = 212
+    VOLUME_NOT_WRITABLE = 213
+    VOLUME_NOT_SHARED = 214
     SHARED_VOLUME = 219
+    SHARED_VOLUME_KEPT = 223
     VOLUME_ILLEGAL = 227
+    WRONG_VOLUME_TYPE = 231
+    VOLUME_WOULD_SHRINK = 232
     IMAGE_PATH = 254
+    ILLEGAL_CHAIN = 262
     NO_SUCH_IMAGE = 268
+    MASTER_MISSING = 304
     NO_SUCH_POOL = 309
     POOL_NOT_CONNECTED = 313
     POOL_EXISTS = 316
+    ANOTHER_POOL = 323
     WRONG_MASTER = 324
+    BLOCK_SIZE_DIFFERS = 348
+    STORAGE_DOMAIN_NOT_IN_POOL = 353
     NO_SUCH_STORAGE_DOMAIN = 358
+    STORAGE_DOMAIN_NOT_EMPTY = 361
     STORAGE_METADATA_NOT_FOUND = 364
     STORAGE_DOMAIN_EXISTS = 365
     STORAGE_DOMAIN_NOT_ACTIVE = 369
+    STORAGE_TYPE = 372
+    STORAGE_DOMAIN_ACCESS = 379
+    STORAGE_DOMAIN_ATTACHED = 380
+    STORAGE_DOMAIN_ACTIVE = 382
+    MASTER_CANNOT_LEAVE = 383
+    STORAGE_DOMAIN_CLASS = 386
+    STORAGE_PATH = 390
+    FORMAT_ATTACHED = 391
+    FORMAT_IN_POOL = 392
+    STORAGE_DOMAIN_VERSION = 394
     NO_SPACE = 397
     NO_SUCH_TASK = 401
     TASK_NOT_FINISHED = 403
     TASK_STATE = 410
     STOPPED = 443
     STORAGE_CONNECTION = 451
+    STORAGE_ACCESS = 469
     STORAGE_MOUNT = 477
     IMAGE_DAEMON_SILENT = 481
     IMAGE_DAEMON_REFUSED = 482
@@ -94,8 +120,12 @@ class Code(IntEnum):
     IMAGE_VERIFICATION = 484
     ACQUIRE_LOCK = 651
     NOT_SPM = 654
+    IS_SPM = 656
     HOST_ID = 661
     METADATA_KEY = 751
+    METADATA_SEAL = 752
+    METADATA_TOO_LONG = 756
+    WRONG_GENERATION = 911
     STORAGE_PARAMETER = 1000
     STORAGE_UNSUPPORTED = 2009
 
@@ -111,6 +141,18 @@ TEXTS: Final = {
     Code.INVALID_PARAMS: "Invalid method parameters",
     Code.INTERNAL_ERROR: "Internal JSON-RPC error",
     Code.RESOURCE_UNAVAILABLE: "Resource unavailable",
+    Code.NO_SUCH_VOLUME: "Volume does not exist",
+    Code.VOLUME_EXISTS: "Volume already exists",
+    Code.NO_SUCH_POOL: "Unknown pool id, pool not connected",
+    Code.WRONG_MASTER: "Wrong Master domain or its version",
+    Code.MASTER_MISSING: "Cannot find master domain",
+    Code.NO_SUCH_STORAGE_DOMAIN: "Storage domain does not exist",
+    Code.STORAGE_DOMAIN_EXISTS: "Storage domain already exists",
+    Code.STORAGE_DOMAIN_NOT_ACTIVE: "Storage domain not active",
+    Code.STORAGE_PARAMETER: "Invalid parameter",
+    Code.VOLUME_HAS_CHILDREN: "Cannot delete volume which has children (non-ethical)",
+    Code.VOLUME_BUSY: "Volume is busy",
+    Code.STORAGE_DOMAIN_ACCESS: "Domain is either partially accessible or entirely inaccessible",
     Code.NO_SUCH_JOB: "Job Id does not exists",
     Code.JOB_NOT_DONE: "Job status is not done",
     Code.JOB_EXISTS: "Job id already exists",

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes as guests, copies and container images use them: found by their ids, held as long as they are needed."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from covirt.common.errors import Error
+from covirt.common.files import make_directory
+from covirt.host.storage.bounded import BoundedCalls
+from covirt.host.storage.directory import Directory
+from covirt.host.storage.domain_format import BLANK_ID
+from covirt.host.storage.file_domain import FileDomain, meta_name
+from covirt.host.storage.image_volumes import VolumeFacts
+from covirt.host.storage.storage_errors import BrokenVolumeMetadata, NoSuchVolume, WrongGeneration
+from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, replace_link
+from covirt.host.storage.storage_state import StateFile
+from covirt.host.storage.volume_format import Legality, Place, VolumeMetadata, next_generation
+from covirt.host.virt.volumes import VolumeRef
+
+log = logging.getLogger(__name__)
+
+
+class StoredVolumes:
+    """``usable`` gives a domain whose volumes may be used as part of a pool, or raises.
+
+    ``changed`` is told when other domains may be in use than before.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: StoragePaths,
+        state: StateFile,
+        calls: BoundedCalls,
+        usable: Callable[[str, str], FileDomain],
+        changed: Callable[[], object],
+    ) -> None:
+        self._paths = paths
+        self._state = state
+        self._calls = calls
+        self._usable = usable
+        self._changed = changed
+        self._links = threading.Lock()
+
+    # for guests
+
+    def prepare(self, ref: VolumeRef, *, user: str) -> str:
+        """Raises NoSuchVolume, BrokenChain, StorageDomainSilent, and what finding its domain raises."""
+        ref = _checked(ref)
+        domain = self._usable(ref.pool_id, ref.domain_id)
+        facts = self._calls.call(domain.id, lambda: _whole(domain, ref))
+        self._state.hold(ref, user)
+        self._link(domain, ref.image_id)
+        self._changed()
+        return str(facts.path)
+
+    def teardown(self, ref: VolumeRef, *, user: str) -> None:
+        """Never asks storage, which may be gone."""
+        ref = _checked(ref)
+        self._state.let_go(ref, user)
+        self._unlink(ref)
+        self._changed()
+
+    def release(self, user: str) -> None:
+        for ref, users in self._state.now.held.items():
+            if user in users:
+                self.teardown(ref, user=user)
+
+    def users(self, ref: VolumeRef) -> frozenset[str]:
+        """Of the volume, whatever pool they named."""
+        wanted = (ref.domain_id, ref.image_id, ref.volume_id)
+        held = self._state.now.held.items()
+        same = (users for one, users in held if (one.domain_id, one.image_id, one.volume_id) == wanted)
+        return frozenset().union(*same)
+
+    def domain_users(self, domain_id: str) -> frozenset[str]:
+        held = self._state.now.held.items()
+        return frozenset().union(*(users for one, users in held if one.domain_id == domain_id))
+
+    def held_domains(self) -> frozenset[str]:
+        return frozenset(ref.domain_id for ref in self._state.now.held)
+
+    # for copies and container images
+
+    def volume(self, ref: VolumeRef) -> VolumeFacts:
+        ref = _checked(ref)
+        domain = self._usable(ref.pool_id, ref.domain_id)
+        return self._calls.call(domain.id, lambda: domain.facts(ref))
+
+    def volumes(self, domain_id: str) -> list[VolumeFacts]:
+        domain = self._usable(BLANK_ID, domain_id)
+        return self._calls.call(domain.id, lambda: _all_volumes(domain))
+
+    @contextmanager
+    def replacing(self, ref: VolumeRef, *, generation: int | None) -> Iterator[None]:
+        """Raises WrongGeneration."""
+        ref = _checked(ref)
+        domain = self._usable(ref.pool_id, ref.domain_id)
+        before = domain.volume_metadata(ref.image_id, ref.volume_id)
+        if generation is not None and before.generation != generation:
+            raise WrongGeneration(volume_id=ref.volume_id, found=before.generation, asked=generation)
+        during = replace(before, legality=Legality.ILLEGAL)
+        domain.write_volume_metadata(ref.image_id, ref.volume_id, during)
+        yield
+        after = replace(before, legality=Legality.LEGAL, generation=next_generation(before.generation))
+        domain.write_volume_metadata(ref.image_id, ref.volume_id, after)
+
+    def images_directory(self, domain_id: str) -> Path:
+        return self._usable(BLANK_ID, domain_id).images_path
+
+    def write_metadata(self, volume: VolumeFacts, directory: Path) -> None:
+        metadata = VolumeMetadata(
+            domain_id=volume.ref.domain_id,
+            image_id=volume.ref.image_id,
+            capacity_bytes=volume.capacity_bytes,
+            format=volume.format,
+            allocation=volume.allocation,
+            disk_type=volume.disk_type,
+            parent_id=BLANK_ID if volume.parent is None else volume.parent.ref.volume_id,
+            place=Place.SHARED if volume.is_shared else Place.LEAF,
+            legality=Legality.LEGAL if volume.is_legal else Legality.ILLEGAL,
+            description=volume.description,
+            generation=volume.generation,
+        )
+        with Directory.open(directory) as place:
+            place.replace(meta_name(volume.ref.volume_id), metadata.dump(volume_id=volume.ref.volume_id))
+
+    def remove_image(self, domain_id: str, image_id: str) -> None:
+        self._usable(BLANK_ID, domain_id).remove_image(checked_uuid("imageID", image_id))
+
+    # inside
+
+    def _link(self, domain: FileDomain, image_id: str) -> None:
+        """Vdsm's link to an image in use, which its tools look for."""
+        with self._links:
+            link = self._paths.links / domain.id / image_id
+            make_directory(link.parent, mode=0o755)
+            replace_link(link, domain.images_path / image_id)
+
+    def _unlink(self, ref: VolumeRef) -> None:
+        with self._links:
+            held = ((one.domain_id, one.image_id) for one in self._state.now.held)
+            if (ref.domain_id, ref.image_id) in held:
+                return
+            link = self._paths.links / ref.domain_id / ref.image_id
+            link.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # other images of the domain are in use
+                link.parent.rmdir()
+
+
+def _checked(ref: VolumeRef) -> VolumeRef:
+    """Every id is safe as a part of a path. Raises BadStorageId."""
+    return VolumeRef(
+        pool_id=checked_uuid("poolID", ref.pool_id or BLANK_ID),
+        domain_id=checked_uuid("domainID", ref.domain_id),
+        image_id=checked_uuid("imageID", ref.image_id),
+        volume_id=checked_uuid("volumeID", ref.volume_id),
+    )
+
+
+def _whole(domain: FileDomain, ref: VolumeRef) -> VolumeFacts:
+    """With the files of its whole chain there."""
+    facts: VolumeFacts | None = domain.facts(ref)
+    first = facts
+    while facts is not None:
+        domain.size(ref.image_id, facts.ref.volume_id)
+        facts = facts.parent
+    assert first is not None  # noqa: S101 - facts() gives the volume itself
+    return first
+
+
+def _all_volumes(domain: FileDomain) -> list[VolumeFacts]:
+    found = []
+    for image_id in domain.image_ids():
+        for volume_id in domain.volume_ids(image_id):
+            ref = VolumeRef(pool_id=BLANK_ID, domain_id=domain.id, image_id=image_id, volume_id=volume_id)
+            try:
+                found.append(domain.facts(ref))
+            except (NoSuchVolume, BrokenVolumeMetadata) as error:  # one that goes just now hides no other
+                log.debug("A volume is left out volume=%s: %s", ref, error)
+            except Error as error:
+                log.warning("A volume is left out volume=%s: %s", ref, error)
+    return found

@@ -1,0 +1,292 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""One storage domain of files: its layout on storage, its metadata, the metadata of its volumes.
+
+Nothing is remembered: other hosts, and Vdsm, may write to the same storage.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from covirt.host.storage.directory import FILE_MODE, Directory
+from covirt.host.storage.domain_format import BLANK_ID, DomainMetadata, StorageType
+from covirt.host.storage.image_volumes import VolumeFacts
+from covirt.host.storage.storage_errors import (
+    BrokenChain,
+    BrokenVolumeMetadata,
+    NoSuchVolume,
+    StorageDomainMetadataMissing,
+    StorageDomainUnusable,
+)
+from covirt.host.storage.storage_paths import is_uuid
+from covirt.host.storage.volume_format import Legality, Place, VolumeMetadata
+from covirt.host.virt.volumes import VolumeRef
+
+log = logging.getLogger(__name__)
+
+METADATA_DIRECTORY: Final = "dom_md"
+IMAGES: Final = "images"
+MASTER: Final = "master"
+_METADATA: Final = "metadata"
+_METADATA_DIRECTORY_MODE: Final = 0o775
+_MIB: Final = 1 << 20
+_MAILBOX_BYTES: Final = 16 * _MIB
+# Empty until sanlock formats them, which local domains never ask for.
+_SPECIAL_FILES: Final[Mapping[str, int]] = {"ids": 0, "inbox": _MAILBOX_BYTES, "leases": 0, "outbox": _MAILBOX_BYTES}
+_REMOVED: Final = "_remove_me_"
+_META: Final = ".meta"
+_CHAIN_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    total_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSize:
+    apparent_bytes: int
+    true_bytes: int
+
+
+class FileDomain:
+    """``mount`` is the directory that holds the domain's. Methods raise OSError where storage fails."""
+
+    def __init__(self, *, mount: Path, domain_id: str) -> None:
+        self.mount = mount
+        self.id = domain_id
+
+    @property
+    def path(self) -> Path:
+        return self.mount / self.id
+
+    @property
+    def images_path(self) -> Path:
+        return self.path / IMAGES
+
+    def create(self, metadata: DomainMetadata) -> None:
+        """Lay it out; the metadata comes last, so that a half made domain is none."""
+        with Directory.open(self.mount) as mount, mount.make(self.id) as top:
+            with top.make(IMAGES):
+                pass
+            with top.make(METADATA_DIRECTORY, mode=_METADATA_DIRECTORY_MODE) as inner:
+                for name, size in _SPECIAL_FILES.items():
+                    inner.unlink(name)
+                    inner.create(name, size_bytes=size, mode=FILE_MODE)
+                inner.replace(_METADATA, metadata.dump())
+            top.sync()
+            mount.sync()
+
+    def remove(self) -> None:
+        """Format: the metadata goes first, so that what is left of it is no domain."""
+        with Directory.open(self.mount) as mount:
+            try:
+                top = mount.sub(self.id)
+            except FileNotFoundError:
+                return
+            with top, contextlib.suppress(FileNotFoundError), top.sub(METADATA_DIRECTORY) as inner:
+                inner.unlink(_METADATA)
+                inner.sync()
+            _remove_below(mount, self.id)
+            mount.sync()
+
+    def metadata(self, *, direct: bool = False) -> DomainMetadata:
+        """Raises StorageDomainMetadataMissing, BrokenDomainMetadata, StorageDomainUnusable."""
+        try:
+            with self._metadata_directory() as inner:
+                data = inner.read(_METADATA, direct=direct)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            path = self.path / METADATA_DIRECTORY / _METADATA
+            raise StorageDomainMetadataMissing(domain_id=self.id, path=path) from error
+        except OSError as error:
+            raise StorageDomainUnusable(domain_id=self.id, reason=error.strerror) from error
+        return DomainMetadata.parse(data, domain_id=self.id)
+
+    def write_metadata(self, metadata: DomainMetadata) -> None:
+        with self._metadata_directory() as inner:
+            inner.replace(_METADATA, metadata.dump())
+
+    def make_master_directories(self) -> None:
+        with self._top() as top, top.make(MASTER) as master:
+            for name in ("vms", "tasks"):
+                with master.make(name):
+                    pass
+
+    def space(self) -> Space:
+        try:
+            with self._top() as top:
+                found = top.usage()
+        except OSError as error:
+            raise StorageDomainUnusable(domain_id=self.id, reason=error.strerror) from error
+        return Space(total_bytes=found.f_frsize * found.f_blocks, free_bytes=found.f_frsize * found.f_bavail)
+
+    def real_path(self) -> str:
+        """What a local domain's link points at, or what is mounted."""
+        return os.readlink(self.mount) if self.mount.is_symlink() else os.fspath(self.mount)
+
+    # images and volumes
+
+    def image_ids(self) -> list[str]:
+        with self.images() as images:
+            return [name for name in images.names() if is_uuid(name)]
+
+    def volume_ids(self, image_id: str) -> list[str]:
+        """Of one image; none where there is no such image."""
+        try:
+            with self.image(image_id) as image:
+                names = image.names()
+        except FileNotFoundError:
+            return []
+        return [name.removesuffix(_META) for name in names if name.endswith(_META) and is_uuid(name[: -len(_META)])]
+
+    @contextmanager
+    def images(self) -> Iterator[Directory]:
+        with self._top() as top, top.sub(IMAGES) as images:
+            yield images
+
+    @contextmanager
+    def image(self, image_id: str) -> Iterator[Directory]:
+        """Raises FileNotFoundError."""
+        with self.images() as images, images.sub(image_id) as image:
+            yield image
+
+    def volume_metadata(self, image_id: str, volume_id: str) -> VolumeMetadata:
+        """Raises NoSuchVolume, BrokenVolumeMetadata."""
+        try:
+            with self.image(image_id) as image:
+                data = image.read(meta_name(volume_id))
+        except FileNotFoundError:
+            raise NoSuchVolume(volume_id=volume_id, image_id=image_id, domain_id=self.id) from None
+        return VolumeMetadata.parse(data, volume_id=volume_id)
+
+    def write_volume_metadata(self, image_id: str, volume_id: str, metadata: VolumeMetadata) -> None:
+        with self.image(image_id) as image:
+            image.replace(meta_name(volume_id), metadata.dump(volume_id=volume_id))
+
+    def size(self, image_id: str, volume_id: str) -> VolumeSize:
+        """Raises NoSuchVolume."""
+        try:
+            with self.image(image_id) as image:
+                found = image.status(volume_id)
+        except FileNotFoundError:
+            found = None
+        if found is None:
+            raise NoSuchVolume(volume_id=volume_id, image_id=image_id, domain_id=self.id)
+        return VolumeSize(apparent_bytes=found.st_size, true_bytes=found.st_blocks * 512)
+
+    def children(self, image_id: str, volume_id: str) -> list[str]:
+        """The volumes of the same image that build on this one."""
+        found = []
+        for other in self.volume_ids(image_id):
+            with contextlib.suppress(BrokenVolumeMetadata, NoSuchVolume):
+                if self.volume_metadata(image_id, other).parent_id == volume_id:
+                    found.append(other)
+        return found
+
+    def settle_parent(self, image_id: str, volume_id: str) -> None:
+        """A volume that lost or got its child is on top, or below another, from now on. A template stays one."""
+        try:
+            metadata = self.volume_metadata(image_id, volume_id)
+        except NoSuchVolume:
+            return
+        place = Place.INTERNAL if self.children(image_id, volume_id) else Place.LEAF
+        if metadata.place not in (Place.SHARED, place):
+            self.write_volume_metadata(image_id, volume_id, replace(metadata, place=place))
+
+    def chain(self, image_id: str, volume_id: str) -> list[tuple[str, VolumeMetadata]]:
+        """The volume and what lies below it, topmost first. Raises NoSuchVolume and BrokenChain."""
+        found: list[tuple[str, VolumeMetadata]] = []
+        current = volume_id
+        while current != BLANK_ID:
+            if not is_uuid(current) or len(found) == _CHAIN_LIMIT or any(current == known for known, _ in found):
+                raise BrokenChain(volume_id=volume_id, reason=f"{current!r} cannot be a parent")
+            try:
+                metadata = self.volume_metadata(image_id, current)
+            except NoSuchVolume as error:
+                if current == volume_id:
+                    raise
+                raise BrokenChain(volume_id=volume_id, reason=str(error)) from error
+            found.append((current, metadata))
+            current = metadata.parent_id
+        return found
+
+    def facts(self, ref: VolumeRef) -> VolumeFacts:
+        """Raises NoSuchVolume, BrokenChain, BrokenVolumeMetadata."""
+        below: VolumeFacts | None = None
+        for volume_id, metadata in reversed(self.chain(ref.image_id, ref.volume_id)):
+            below = VolumeFacts(
+                ref=replace(ref, volume_id=volume_id),
+                path=self.images_path / ref.image_id / volume_id,
+                format=metadata.format,
+                allocation=metadata.allocation,
+                capacity_bytes=metadata.capacity_bytes,
+                disk_type=metadata.disk_type,
+                description=metadata.description,
+                is_shared=metadata.place is Place.SHARED,
+                is_legal=metadata.legality is not Legality.ILLEGAL,
+                generation=metadata.generation,
+                parent=below,
+            )
+        assert below is not None  # noqa: S101 - a chain holds the volume itself
+        return below
+
+    def remove_image(self, image_id: str) -> None:
+        """Out of sight in one step, then file by file; what an earlier try left is removed, too."""
+        gone = f"{_REMOVED}{image_id}"
+        with self.images() as images:
+            images.remove(gone)
+            with contextlib.suppress(FileNotFoundError):
+                images.rename(image_id, images, gone)
+                images.sync()
+            images.remove(gone)
+            images.sync()
+
+    def collect_garbage(self) -> None:
+        """Finish removals that were cut short."""
+        with self.images() as images:
+            for name in images.names():
+                if name.startswith(_REMOVED):
+                    log.info("Removal is finished domain=%s image=%s", self.id, name)
+                    images.remove(name)
+
+    @contextmanager
+    def _top(self) -> Iterator[Directory]:
+        with Directory.open(self.mount) as mount, mount.sub(self.id) as top:
+            yield top
+
+    @contextmanager
+    def _metadata_directory(self) -> Iterator[Directory]:
+        with self._top() as top, top.sub(METADATA_DIRECTORY) as inner:
+            yield inner
+
+
+def meta_name(volume_id: str) -> str:
+    return f"{volume_id}{_META}"
+
+
+def needs_leases(storage_type: StorageType) -> bool:
+    """Whether other hosts share the storage, so that sanlock has to guard it."""
+    return storage_type is not StorageType.LOCALFS
+
+
+def _remove_below(directory: Directory, name: str, *, depth: int = 4) -> None:
+    """A domain's tree: domain, images, one image, its files."""
+    status = directory.status(name)
+    if status is None:
+        return
+    try:
+        inner = directory.sub(name)
+    except (NotADirectoryError, OSError):
+        directory.unlink(name)
+        return
+    with inner:
+        for entry in inner.names() if depth else ():
+            _remove_below(inner, entry, depth=depth - 1)
+    directory.rmdir(name)

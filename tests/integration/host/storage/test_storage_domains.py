@@ -1,0 +1,273 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Storage domains, pools and volumes through their verbs; what is on disk is judged by the format's description."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.process import run
+from covirt.host.virt.volumes import VolumeRef
+from covirt.hostapi.errors import CallRefused
+from tests.support.host_storage import BLANK, MIB, StorageAgent, make_server
+from tests.support.roots import new_root
+from tests.support.storage_checker import check_domain, volume_metadata
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(name="agent")
+def agent_fixture() -> Iterator[StorageAgent]:
+    with new_root() as root:
+        agent = StorageAgent(root)
+        agent.start()
+        yield agent
+        agent.stop()
+
+
+class Disk:
+    """An image in a new pool's only domain."""
+
+    def __init__(self, agent: StorageAgent, *, told: bool = False) -> None:
+        self.agent = agent
+        self.server = agent.root.path / "server_one"
+        self.domain_id = agent.new_domain(self.server)
+        self.pool_id = agent.new_pool(self.domain_id, told=told)
+        self.image_id = str(uuid4())
+        self.directory = self.server / self.domain_id
+
+    def ids(self, volume_id: str | None = None) -> dict[str, str]:
+        ids = {"storagepoolID": self.pool_id, "storagedomainID": self.domain_id, "imageID": self.image_id}
+        return ids if volume_id is None else {**ids, "volumeID": volume_id}
+
+    def create(self, **changes: Any) -> str:
+        volume_id = str(uuid4())
+        params = {
+            "size": str(MIB), "volFormat": 5, "preallocate": 2, "diskType": "DATA", "desc": '{"DiskAlias":"one"}',
+            "srcImgUUID": BLANK, "srcVolUUID": BLANK, **self.ids(volume_id), **changes,
+        }  # fmt: skip
+        self.agent.done("Volume.create", **params)
+        return volume_id
+
+    def ref(self, volume_id: str) -> VolumeRef:
+        return VolumeRef(pool_id=self.pool_id, domain_id=self.domain_id, image_id=self.image_id, volume_id=volume_id)
+
+    def path(self, volume_id: str) -> Path:
+        return self.directory / "images" / self.image_id / volume_id
+
+
+def refused(agent: StorageAgent, code: int, method: str, **params: Any) -> None:
+    with pytest.raises(CallRefused) as caught:
+        agent.call(method, **params)
+    assert caught.value.code == code, caught.value
+
+
+def test_the_life_of_a_domain(agent: StorageAgent) -> None:
+    one, two = agent.root.path / "server_one", agent.root.path / "two"
+    first, second = agent.new_domain(one), agent.new_domain(two, name="zweite Größe")
+    link = agent.root.path / "rhev/data-center/mnt" / str(one).replace("_", "__").replace("/", "_")
+    assert os.readlink(link) == str(one)
+    assert check_domain(one / first)["POOL_UUID"] == ""
+    assert check_domain(two / second)["DESCRIPTION"] == "zweite Größe"
+    assert set(agent.call("Host.getStorageDomains")) == {first, second}
+
+    pool = agent.new_pool(first)
+    ids = {"storagedomainID": second, "storagepoolID": pool}
+    agent.call("StorageDomain.attach", **ids)
+    assert agent.call("StoragePool.getInfo", storagepoolID=pool)["info"]["domains"] == (
+        f"{first}:Active,{second}:Attached"
+    )
+    refused(agent, 369, "Volume.create", **_volume(ids), size="4096", volFormat=5, preallocate=2)
+    agent.call("StorageDomain.activate", **ids)
+    master = check_domain(one / first)
+    assert master["POOL_DOMAINS"] == f"{first}:Active,{second}:Active"
+    assert (master["ROLE"], master["POOL_SPM_ID"], master["POOL_SPM_LVER"]) == ("Master", "1", "0")
+    assert (master["LOCKPOLICY"], master["MASTER_VERSION"], master["POOL_UUID"]) == ("ON", "1", pool)
+    assert check_domain(two / second)["POOL_UUID"] == pool
+    refused(agent, 382, "StorageDomain.detach", **ids)
+    refused(agent, 392, "StorageDomain.format", storagedomainID=second)
+
+    agent.call("StorageDomain.deactivate", **ids, masterSdUUID=BLANK, masterVersion=0)
+    agent.call("StorageDomain.detach", **ids, masterSdUUID=BLANK, masterVersion=0)
+    assert check_domain(two / second)["POOL_UUID"] == ""
+    agent.call("StorageDomain.format", storagedomainID=second)
+    assert os.listdir(two) == []
+    refused(agent, 358, "StorageDomain.getInfo", storagedomainID=second)
+
+    refused(agent, 656, "StoragePool.disconnect", storagepoolID=pool, hostID=1, scsiKey="")
+    agent.call("StoragePool.destroy", storagepoolID=pool, hostID=1, scsiKey="")
+    refused(agent, 309, "StoragePool.getInfo", storagepoolID=pool)
+    left = check_domain(one / first)
+    assert (left["ROLE"], left["POOL_UUID"]) == ("Regular", "")
+
+
+def _volume(ids: dict[str, str]) -> dict[str, str]:
+    return {**ids, "imageID": str(uuid4()), "volumeID": str(uuid4())}
+
+
+def test_what_is_told_of_a_domain(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    info = agent.call("StorageDomain.getInfo", storagedomainID=disk.domain_id)
+    assert info == {
+        "uuid": disk.domain_id, "type": "LOCALFS", "class": "Data", "name": "disks", "role": "Master",
+        "pool": [disk.pool_id], "version": "5", "block_size": info["block_size"], "alignment": info["alignment"],
+        "remotePath": str(disk.server), "master_ver": 1, "lver": 0, "spm_id": 1,
+    }  # fmt: skip
+    stats = agent.call("StorageDomain.getStats", storagedomainID=disk.domain_id)
+    assert int(stats["disktotal"]) >= int(stats["diskfree"]) > 0
+    wait_until(lambda: disk.domain_id in agent.call("Host.getStorageRepoStats"))
+    health = agent.call("Host.getStorageRepoStats")[disk.domain_id]
+    assert (health["code"], health["valid"], health["version"], health["actual"]) == (0, True, 5, True)
+    assert float(health["delay"]) >= 0
+    assert agent.call("StoragePool.getSpmStatus", storagepoolID=disk.pool_id) == {
+        "spmStatus": "SPM", "spmLver": 0, "spmId": 1,
+    }  # fmt: skip
+    dominfo = agent.call("StoragePool.getInfo", storagepoolID=disk.pool_id)["dominfo"][disk.domain_id]
+    assert (dominfo["status"], dominfo["version"]) == ("Active", 5)
+    assert agent.storage.statistics()["storageDomains"]
+
+
+def test_refused_domains(agent: StorageAgent) -> None:
+    server = agent.root.path / "server"
+    assert agent.connect(server) == 390
+    server.mkdir(mode=0o755)
+    assert agent.connect(server) == 469
+    server.rmdir()
+    domain_id = agent.new_domain(server)
+    params: dict[str, Any] = {"domainType": 4, "typeArgs": str(server), "name": "x", "domainClass": 1, "version": 5}
+    refused(agent, 365, "StorageDomain.create", storagedomainID=domain_id, **params)
+    refused(agent, 361, "StorageDomain.create", storagedomainID=str(uuid4()), **params)
+    other = {**params, "typeArgs": "/not/connected"}
+    refused(agent, 451, "StorageDomain.create", storagedomainID=str(uuid4()), **other)
+    refused(agent, 394, "StorageDomain.create", storagedomainID=str(uuid4()), **{**params, "version": 4})
+    refused(agent, 1000, "StorageDomain.create", storagedomainID="../../etc", **params)
+    nfs = {**params, "domainType": 1, "typeArgs": "host:/export"}
+    refused(agent, 651, "StorageDomain.create", storagedomainID=str(uuid4()), **nfs)
+    metadata = server / domain_id / "dom_md/metadata"
+    metadata.write_bytes(metadata.read_bytes().replace(b"disks", b"discs"))
+    refused(agent, 752, "StorageDomain.getInfo", storagedomainID=domain_id)
+
+
+def test_links_do_not_lead_out_of_a_domain(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    outside = agent.root.path / "outside"
+    make_server(outside)
+    images = disk.directory / "images"
+    (images / disk.image_id).symlink_to(outside)
+    refused(agent, 379, "Volume.create", **disk.ids(str(uuid4())), size="4096", volFormat=5, preallocate=2)
+    assert os.listdir(outside) == []
+    assert os.listdir(images) == [disk.image_id]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_the_life_of_volumes(agent: StorageAgent, told: bool) -> None:
+    disk = Disk(agent, told=told)
+    base = disk.create(size="1048577")
+    info = agent.call("Volume.getInfo", **disk.ids(base))
+    assert info["capacity"] == str(MIB + 4096)
+    assert (info["format"], info["type"], info["voltype"], info["legality"]) == ("RAW", "SPARSE", "LEAF", "LEGAL")
+    assert (info["status"], info["parent"], info["pool"], info["mtime"]) == ("OK", BLANK, "", "0")
+    assert info["description"] == '{"DiskAlias":"one"}'
+    full = disk.create(preallocate=1)
+    snapshot = disk.create(size=str(2 * MIB), volFormat=4, srcVolUUID=base)
+    check_domain(disk.directory)
+    assert volume_metadata(disk.path(f"{base}.meta"))["VOLTYPE"] == "INTERNAL"
+    refused(agent, 204, "Volume.delete", **disk.ids(base), postZero=False, force=False)
+    refused(agent, 212, "Volume.create", **disk.ids(base), size="4096", volFormat=5, preallocate=2)
+    small = {"size": "4096", "volFormat": 4, "preallocate": 2, "srcVolUUID": base}
+    refused(agent, 1000, "Volume.create", **disk.ids(str(uuid4())), **small)
+    refused(agent, 202, "Volume.create", **disk.ids(str(uuid4())), **{**small, "volFormat": 5})
+    agent.done("Volume.extendSize", **disk.ids(full), newSize=str(3 * MIB))
+    sizes = agent.call("Volume.getSize", **disk.ids(full))
+    assert sizes["apparentsize"] == str(3 * MIB)
+    assert int(sizes["truesize"]) >= 3 * MIB
+    refused(agent, 232, "Volume.extendSize", **disk.ids(full), newSize="4096")
+    agent.done("Volume.delete", **disk.ids(snapshot), postZero="false", force="false")
+    assert volume_metadata(disk.path(f"{base}.meta"))["VOLTYPE"] == "LEAF"
+    check_domain(disk.directory)
+    assert agent.call("StorageDomain.getVolumes", storagedomainID=disk.domain_id) == sorted([base, full])
+    agent.call("Volume.setLegality", **disk.ids(full), legality="ILLEGAL")
+    assert agent.call("Volume.getInfo", **disk.ids(full))["status"] == "ILLEGAL"
+    dumped = agent.call("StorageDomain.dump", sd_id=disk.domain_id, full=True)
+    assert dumped["volumes"][full]["capacity"] == 3 * MIB
+    agent.call("StoragePool.spmStop", storagepoolID=disk.pool_id)
+    refused(agent, 654, "Volume.delete", **disk.ids(full))
+
+
+def test_templates(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    disk.path(base).write_bytes(b"x" * MIB)
+    leaf = disk.create(volFormat=4, srcVolUUID=base)
+    run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 64k 64k", disk.path(leaf)], timeout_seconds=30)
+    image, volume = str(uuid4()), str(uuid4())
+    target = {"dstSdUUID": BLANK, "dstImgUUID": image, "dstVolUUID": volume, "desc": "template"}
+    choice = {"volType": 6, "volFormat": 5, "preallocate": 2, "postZero": "false", "force": "false"}
+    agent.done("Volume.copy", **disk.ids(leaf), **target, **choice)
+    template = disk.directory / "images" / image / volume
+    assert template.read_bytes() == b"x" * 65536 + b"\x07" * 65536 + b"x" * (MIB - 131072)
+    disk.image_id = str(uuid4())
+    derived = disk.create(volFormat=4, srcImgUUID=image, srcVolUUID=volume)
+    assert template.samefile(disk.path(volume))
+    check_domain(disk.directory)
+    refused(agent, 223, "Volume.delete", **disk.ids(volume))
+    disk.image_id, inner = str(uuid4()), disk.image_id
+    refused(
+        agent, 214, "Volume.create",
+        **disk.ids(str(uuid4())), size=str(MIB), volFormat=4, preallocate=2, srcImgUUID=inner, srcVolUUID=derived,
+    )  # fmt: skip
+
+
+def test_volumes_are_held_until_their_last_user_is_gone(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    leaf = disk.create(volFormat=4, srcVolUUID=base)
+    volumes, ref = agent.storage.volumes, disk.ref(leaf)
+    path = Path(volumes.prepare(ref, user="vm-1"))
+    assert path.is_relative_to(agent.root.path / "rhev/data-center/mnt")
+    assert path.samefile(disk.path(leaf))
+    assert volumes.prepare(ref, user="vm-2") == volumes.prepare(ref, user="vm-1") == str(path)
+    link = agent.root.path / "run/vdsm/storage" / disk.domain_id / disk.image_id
+    assert (link / leaf).samefile(path)
+    ids = {"storagedomainID": disk.domain_id, "storagepoolID": disk.pool_id}
+    refused(agent, 203, "Volume.delete", **disk.ids(leaf))
+    refused(agent, 382, "StorageDomain.deactivate", **ids)
+    volumes.teardown(ref, user="vm-1")
+    assert link.is_symlink()
+
+    successor = StorageAgent(agent.root)
+    successor.start()
+    try:
+        assert successor.storage.volumes.users(ref) == {"vm-2"}
+        assert successor.call("Host.getConnectedStoragePools") == [disk.pool_id]
+        refused(successor, 654, "Volume.delete", **disk.ids(leaf))
+        successor.start_spm(disk.pool_id)
+        refused(successor, 203, "Volume.delete", **disk.ids(leaf))
+        successor.storage.volumes.release("vm-2")
+        assert not link.exists()
+        successor.done("Volume.delete", **disk.ids(leaf))
+        disk.path(base).unlink()
+        refused(successor, 201, "Image.prepare", **disk.ids(base))
+    finally:
+        successor.stop()
+
+
+def test_the_master_moves(agent: StorageAgent) -> None:
+    first, second = agent.new_domain(agent.root.path / "one"), agent.new_domain(agent.root.path / "two")
+    pool = agent.new_pool(first)
+    ids = {"storagedomainID": second, "storagepoolID": pool}
+    agent.call("StorageDomain.attach", **ids)
+    agent.call("StorageDomain.activate", **ids)
+    agent.call("StorageDomain.deactivate", **{**ids, "storagedomainID": first}, masterSdUUID=second, masterVersion=2)
+    info = agent.call("StoragePool.getInfo", storagepoolID=pool)["info"]
+    assert (info["master_uuid"], info["master_ver"]) == (second, 2)
+    assert info["domains"] == f"{first}:Attached,{second}:Active"
+    assert check_domain(agent.root.path / "two" / second)["ROLE"] == "Master"
+    assert check_domain(agent.root.path / "one" / first)["ROLE"] == "Regular"
+    links = agent.root.path / "rhev/data-center" / pool
+    assert sorted(link.name for link in links.iterdir()) == sorted([second, "mastersd"])

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""An agent's storage behind its verbs, without the wire, with local directories as storage servers."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, cast
+from uuid import uuid4
+
+from covirt.common.root import Root
+from covirt.host.events import Events
+from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.images import Images
+from covirt.host.storage.monitor import HealthListener
+from covirt.host.storage.storage import Storage
+from covirt.host.storage.storage_config import StorageConfig
+from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
+from covirt.host.verbs.faults import described
+from covirt.host.verbs.images import image_verb_classes
+from covirt.host.verbs.storage_domain import StorageDomainVerbs
+from covirt.host.verbs.storage_pool import StoragePoolVerbs
+from covirt.host.verbs.volume import VolumeVerbs
+from tests.support.waiting import wait_until
+
+LOCALFS: Final = 4
+MIB: Final = 1 << 20
+BLANK: Final = "00000000-0000-0000-0000-000000000000"
+_CONFIG: Final = StorageConfig(monitor_period_seconds=1, monitor_timeout_seconds=2, call_timeout_seconds=5)
+
+
+class StorageAgent:
+    """One life of an agent; another one on the same root is its successor."""
+
+    def __init__(self, root: Root, *, listener: HealthListener | None = None, **config: int) -> None:
+        self.root = root
+        self.images = Images.new(root=root, config=ImagesConfig(), events=Events(), describe=described, tls=None)
+        self.storage = Storage(root=root, config=replace(_CONFIG, **cast(Any, config)), describe=described)
+        if listener is not None:
+            self.storage.add_health_listener(listener)
+        self.storage.add_work(self.images.tasks)
+        verbs: list[VerbClass] = [
+            StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
+            StorageDomainVerbs(self.storage),
+            VolumeVerbs(storage=self.storage, tasks=self.images.tasks),
+            *image_verb_classes(self.images, root=root, config=ImagesConfig(), volumes=self.storage.volumes),
+        ]
+        self._dispatcher = Dispatcher(verbs)
+        self._dispatcher.set_ready()
+
+    def start(self) -> None:
+        self.storage.start()
+        self.images.start()
+
+    def stop(self) -> None:
+        self.images.stop()
+        self.storage.stop()
+
+    def call(self, method: str, **params: Any) -> Any:
+        return self._dispatcher.call(method, params, CallContext(client="test"))
+
+    def task(self, method: str, **params: Any) -> Mapping[str, Any]:
+        """Call a verb that begins a task, and wait for its end; gives its status."""
+        task_id = self.call(method, **params)
+        wait_until(lambda: self.call("Task.getStatus", taskID=task_id)["taskState"] == "finished")
+        return cast(Mapping[str, Any], self.call("Task.getStatus", taskID=task_id))
+
+    def done(self, method: str, **params: Any) -> None:
+        status = self.task(method, **params)
+        assert status["taskResult"] == "success", status
+
+    def connect(self, path: Path) -> int:
+        servers = [{"id": BLANK, "connection": str(path)}]
+        params = {"storagepoolID": BLANK, "domainType": LOCALFS, "connectionParams": servers}
+        return cast(int, self.call("StoragePool.connectStorageServer", **params)[0]["status"])
+
+    def new_domain(self, path: Path, **changes: Any) -> str:
+        """A storage domain in a directory that is made for it; gives its id."""
+        make_server(path)
+        assert self.connect(path) == 0
+        domain_id = str(uuid4())
+        params = {"domainType": LOCALFS, "typeArgs": str(path), "name": "disks", "domainClass": 1, "version": 5}
+        self.call("StorageDomain.create", storagedomainID=domain_id, **{**params, **changes})
+        return domain_id
+
+    def new_pool(self, domain_id: str, *others: str, told: bool = False) -> str:
+        """A pool with these domains, connected and managed; gives its id."""
+        pool_id = str(uuid4())
+        master = {"masterSdUUID": domain_id, "masterVersion": 1}
+        self.call("StoragePool.create", storagepoolID=pool_id, name="pool", domainList=[domain_id, *others], **master)
+        statuses = {"domainDict": {domain_id: "active"} | dict.fromkeys(others, "attached")} if told else {}
+        self.call("StoragePool.connect", storagepoolID=pool_id, hostID=1, scsiKey="", **master, **statuses)
+        self.start_spm(pool_id)
+        return pool_id
+
+    def start_spm(self, pool_id: str) -> None:
+        self.done("StoragePool.spmStart", storagepoolID=pool_id, prevID=-1, prevLver="-1", enableScsiFencing="false")
+
+
+def make_server(path: Path) -> None:
+    """A directory that storage may be in."""
+    path.mkdir(mode=0o755)
+    os.chown(path, 36, 36)
