@@ -1,123 +1,83 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a call costs on its way: Host.ping2 over mutual TLS, of one client and of four at once.
+"""What a call costs: of covirt-host over mutual TLS, by one client and by four at once that do nothing but ask.
 
-The server is a process of its own, as a host's is; the clients are programs that do nothing but ask.
+Host.ping2 is answered where the bytes come in; Host.getVMList, of no guest, by a worker.
 """
 
 import argparse
 import multiprocessing
 import socket
 import statistics
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from typing import Final
 
-from covirt.rpc.server import RpcServer
+from covirt.rpc.jsonrpc import Request
 from covirt.rpc.stomp import Frame
-from covirt.rpc.tls import TlsFiles, client_context, server_context
+from covirt.rpc.tls import TlsFiles, client_context
 from tests.performance import entry
 from tests.performance.figures import Report, Series, Verdict
-from tests.support.authority import TestAuthority
-from tests.support.raw_stomp import REQUESTS, PlayService, RawStomp
+from tests.support.covirt_host import CovirtHost
+from tests.support.raw_stomp import REQUESTS, RawStomp
+from tests.support.roots import new_root
 
 _ONE_MICROSECONDS: Final = 300
 _FOUR_PER_SECOND: Final = 3000
 _CLIENTS: Final = 4
 _CALLS: Final = 500  # a round
-_CALL: Final = Frame(
-    command="SEND",
-    headers={"destination": REQUESTS, "reply-to": "mine"},
-    body=b'{"jsonrpc":"2.0","method":"Host.ping2","params":{},"id":"1"}',
-).encode()
-
-
-class Ping(PlayService):
-    """Answers at once, or in a thread when ``threaded``."""
-
-    def __init__(self, *, threaded: bool) -> None:
-        super().__init__()
-        self._inline = not threaded
-
-    def is_inline(self, method: str) -> bool:
-        return self._inline and method == "Host.ping2"
-
-    def is_quick(self, method: str) -> bool:
-        return method == "Host.ping2"
 
 
 def measure(arguments: argparse.Namespace) -> Report:
     """Microseconds of a call, rounds of some hundred calls each."""
-    report = Report(
-        name="rpc", title="Host.ping2 over mutual TLS, µs a call", columns=("what", "median", "best", "worst")
-    )
-    with tempfile.TemporaryDirectory(prefix="covirt-bench-") as directory:
-        files = TestAuthority().issue(Path(directory))
-        for threaded, where in ((False, "in the loop"), (True, "by a worker")):
-            with _served(files, threaded=threaded) as port:
-                one = [statistics.median(_ask(port, files)) for _ in range(arguments.runs)]
-                report.add(f"1 client, answered {where}", Series(tuple(one)))
-                four = [_ask_at_once(port, files) for _ in range(arguments.runs)]
-                report.add(f"{_CLIENTS} clients, answered {where}, a call", Series(tuple(four)))
-            if not threaded:
-                report.verdicts += [
-                    Verdict(
-                        what="ping2, one client", value=statistics.median(one), limit=_ONE_MICROSECONDS, unit=" µs"
-                    ),
-                    Verdict(
-                        what=f"ping2, {_CLIENTS} clients, a call",
-                        value=statistics.median(four),
-                        limit=1_000_000 / _FOUR_PER_SECOND,
-                        unit=" µs",
-                    ),
-                ]
+    report = Report(name="rpc", title="Calls over mutual TLS, µs a call", columns=("what", "median", "best", "worst"))
+    with new_root() as root:
+        host = CovirtHost(root, log_level="info")
+        host.start()
+        try:
+            files = TlsFiles.in_directory(host.pki)
+            for method in ("Host.ping2", "Host.getVMList"):
+                one = [statistics.median(_ask(host.port, files, method)) for _ in range(arguments.runs)]
+                report.add(f"{method}, 1 client", Series(tuple(one)))
+                four = [_ask_at_once(host.port, files, method) for _ in range(arguments.runs)]
+                report.add(f"{method}, {_CLIENTS} clients", Series(tuple(four)))
+        finally:
+            host.stop()
+    report.verdicts += [
+        _verdict(report, "Host.ping2, 1 client", _ONE_MICROSECONDS),
+        _verdict(report, f"Host.ping2, {_CLIENTS} clients", 1_000_000 / _FOUR_PER_SECOND),
+    ]
     return report
 
 
-@contextmanager
-def _served(files: TlsFiles, *, threaded: bool) -> Iterator[int]:
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(files, threaded, theirs))
-    process.start()
-    try:
-        yield int(ours.recv())
-    finally:
-        ours.send(None)
-        process.join()
+def _verdict(report: Report, what: str, limit: float) -> Verdict:
+    return Verdict(what=what, value=statistics.median(report.figures[what]), limit=limit, unit=" µs")
 
 
-def _serve(files: TlsFiles, threaded: bool, parent: Connection) -> None:
-    server = RpcServer(Ping(threaded=threaded), tls=server_context(files), listen="127.0.0.1", port=0)
-    server.start()
-    parent.send(server.port)
-    parent.recv()
-    server.stop()
+def _frame(method: str) -> bytes:
+    body = Request(method=method, params={}, id="1").encode()
+    return Frame(command="SEND", headers={"destination": REQUESTS, "reply-to": "mine"}, body=body).encode()
 
 
-def _ask(port: int, files: TlsFiles, calls: int = _CALLS) -> list[float]:
+def _ask(port: int, files: TlsFiles, method: str) -> list[float]:
     """Microseconds of each call."""
     with RawStomp(port, client_context(files)) as client:
-        return [_call(client.socket) for _ in range(calls)]
+        return [_call(client.socket, _frame(method)) for _ in range(_CALLS)]
 
 
-def _call(connection: socket.socket) -> float:
+def _call(connection: socket.socket, frame: bytes) -> float:
     began = time.perf_counter()
-    connection.sendall(_CALL)
+    connection.sendall(frame)
     while not connection.recv(4096).endswith(b"\0"):
         pass
     return (time.perf_counter() - began) * 1_000_000
 
 
-def _ask_at_once(port: int, files: TlsFiles) -> float:
+def _ask_at_once(port: int, files: TlsFiles, method: str) -> float:
     """Microseconds that a call takes of all clients' time together."""
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(_CLIENTS + 1)
-    processes = [context.Process(target=_ask_in_step, args=(port, files, barrier)) for _ in range(_CLIENTS)]
+    processes = [context.Process(target=_ask_in_step, args=(port, files, method, barrier)) for _ in range(_CLIENTS)]
     for process in processes:
         process.start()
     barrier.wait()
@@ -129,11 +89,11 @@ def _ask_at_once(port: int, files: TlsFiles) -> float:
     return took * 1_000_000 / (_CALLS * _CLIENTS)
 
 
-def _ask_in_step(port: int, files: TlsFiles, barrier: Barrier) -> None:
+def _ask_in_step(port: int, files: TlsFiles, method: str, barrier: Barrier) -> None:
     with RawStomp(port, client_context(files)) as client:
         barrier.wait()
         for _ in range(_CALLS):
-            _call(client.socket)
+            _call(client.socket, _frame(method))
         barrier.wait()
 
 

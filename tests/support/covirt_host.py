@@ -131,8 +131,9 @@ class CovirtHost:
 
     program = (_PROGRAMS / "covirt-host",)
 
-    def __init__(self, root: Root, *, configuration: str = "", port: int = PORT) -> None:
+    def __init__(self, root: Root, *, configuration: str = "", port: int = PORT, log_level: str = "debug") -> None:
         self.root = root
+        self._log_level = log_level
         self.port = port
         self.pki = root.path / "etc/pki/vdsm"
         self._log = root.path / "covirt-host.log"
@@ -156,7 +157,7 @@ class CovirtHost:
         seen = len(self.log)
         with self._log.open("ab") as stream:
             self._child = spawn(
-                [*self.program, "--root", self.root.path, "--log-level", "debug"],
+                [*self.program, "--root", self.root.path, "--log-level", self._log_level],
                 stdout=stream,
                 stderr=stream,
             )

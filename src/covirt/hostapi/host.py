@@ -9,7 +9,10 @@ from covirt.hostapi.verb import Verb
 VERBS: Final = (
     Verb(name="Host.ping", summary="Tells that the host answers.", inline=True),
     Verb(
-        name="Host.ping2", summary="Tells that the host answers, before it has recovered too.", quick=True, early=True
+        name="Host.ping2",
+        summary="Tells that the host answers, before it has recovered too.",
+        inline=True,
+        early=True,
     ),
     Verb(name="Host.getCapabilities", summary="What the host is and can do.", result=dict[str, Any]),
     Verb(name="Host.getStats", summary="How the host does.", result=dict[str, Any], quick=True),
