@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,12 @@ from uuid import uuid4
 import pytest
 
 from covirt.common.process import run
+from covirt.host.storage.directory import Directory
+from covirt.host.storage.image_volumes import Allocation
+from covirt.host.storage.operation import Control
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.storage_errors import VolumeExists
+from covirt.host.storage.volume_work import NewVolume
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.errors import CallRefused
 from tests.support.host_storage import BLANK, MIB, StorageAgent, make_server
@@ -271,3 +278,107 @@ def test_the_master_moves(agent: StorageAgent) -> None:
     assert check_domain(agent.root.path / "one" / first)["ROLE"] == "Regular"
     links = agent.root.path / "rhev/data-center" / pool
     assert sorted(link.name for link in links.iterdir()) == sorted([second, "mastersd"])
+
+
+def test_a_domain_that_vanishes_and_comes_back() -> None:
+    told: list[tuple[str, bool]] = []
+    with new_root() as root:
+        agent = StorageAgent(root, listener=lambda domain_id, well: told.append((domain_id, well)))
+        agent.start()
+        try:
+            disk = Disk(agent)
+            other = agent.new_domain(root.path / "other")
+            ids = {"storagedomainID": other, "storagepoolID": disk.pool_id}
+            agent.call("StorageDomain.attach", **ids)
+            agent.call("StorageDomain.activate", **ids)
+            wait_until(lambda: set(told) == {(disk.domain_id, True), (other, True)})
+            (root.path / "other").rename(root.path / "away")
+            wait_until(lambda: told[-1] == (other, False))
+            health = agent.call("Host.getStorageRepoStats")
+            assert (health[other]["valid"], health[other]["code"]) == (False, 364)
+            assert health[disk.domain_id]["valid"]
+            (root.path / "away").rename(root.path / "other")
+            wait_until(lambda: told[-1] == (other, True))
+        finally:
+            agent.stop()
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of ours runs after it."""
+
+
+@pytest.mark.parametrize("last", ["make", "create", "link", "first-link", "settle"])
+def test_a_half_made_volume_is_taken_back(agent: StorageAgent, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    work = agent.storage.work
+    new = NewVolume(
+        ref=disk.ref(str(uuid4())), capacity_bytes=MIB, format=ImageFormat.QCOW2, allocation=Allocation.SPARSE,
+        disk_type="DATA", description="", parent=disk.ref(base),
+    )  # fmt: skip
+    params = new.as_params()
+    with monkeypatch.context() as patch:
+        kill_after(patch, last)
+        with pytest.raises(Killed):
+            work.run_create(params, Control({}))
+    for _ in range(2):
+        work.undo_create(params)
+        assert agent.call("StorageDomain.getVolumes", storagedomainID=disk.domain_id) == [base]
+        check_domain(disk.directory)
+    work.run_create(params, Control({}))
+    check_domain(disk.directory)
+    # Another one's volume of the same name is not taken back.
+    again = {**params, "stage": "_covirt_new_other"}
+    with pytest.raises(VolumeExists):
+        work.run_create(again, Control({}))
+    work.undo_create(again)
+    assert new.ref.volume_id in agent.call("StorageDomain.getVolumes", storagedomainID=disk.domain_id)
+
+
+def kill_after(patch: pytest.MonkeyPatch, step: str) -> None:
+    """Let this step happen, and nothing after it."""
+    name, passing = {
+        "make": ("make", 0), "create": ("create", 1), "first-link": ("link", 0), "link": ("link", 1),
+        "settle": ("remove", -1),
+    }[step]  # fmt: skip
+    real = getattr(Directory, name)
+    calls = [0]
+
+    def stopping(self: Directory, *args: Any, **keywords: Any) -> Any:
+        if passing < 0:
+            raise Killed
+        result = real(self, *args, **keywords)
+        calls[0] += 1
+        if calls[0] > passing:
+            raise Killed
+        return result
+
+    patch.setattr(Directory, name, stopping)
+
+
+def test_a_deletion_that_was_cut_short_goes_on(agent: StorageAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    leaf = disk.create(volFormat=4, srcVolUUID=base)
+    params = {"ref": asdict(disk.ref(leaf)), "force": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, "replace", _kill_at_second(Directory.replace))
+        with pytest.raises(Killed):
+            agent.storage.work.run_delete(params, Control({}))
+    assert not disk.path(leaf).exists()
+    for _ in range(2):
+        agent.storage.work.run_delete(params, Control({}))
+        check_domain(disk.directory)
+        assert agent.call("StorageDomain.getVolumes", storagedomainID=disk.domain_id) == [base]
+
+
+def _kill_at_second(real: Any) -> Any:
+    calls = [0]
+
+    def stopping(self: Directory, *args: Any, **keywords: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise Killed
+        return real(self, *args, **keywords)
+
+    return stopping
