@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from covirt.common.root import Root
 from covirt.host.config import HostConfig
+from covirt.host.enrolment.enrol import Renewal
+from covirt.host.enrolment.identity import Identity
 from covirt.host.events import Events
 from covirt.host.guests import Guests
 from covirt.host.metrics import MetricSource
@@ -30,7 +32,7 @@ from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.table import VERBS
 from covirt.rpc.server import RpcServer
 from covirt.rpc.streams import STREAM_PREFIX, TicketStreams
-from covirt.rpc.tls import TlsFiles, server_context
+from covirt.rpc.tls import TlsFiles, load_identity, server_context
 
 
 class Agent:
@@ -39,7 +41,10 @@ class Agent:
     def __init__(self, root: Root, config: HostConfig) -> None:
         self.events = Events()
         pki = root.path / config.rpc.pki_dir
+        Identity(pki).finish()
         tls = TlsFiles.in_directory(pki)
+        context = server_context(tls)
+        self.renewal = Renewal(root, pki, on_renewed=lambda: load_identity(context, tls))
         self.images = Images.new(
             root=root,
             config=config.images,
@@ -55,13 +60,20 @@ class Agent:
         sources: tuple[FactSource, ...] = (self.networks, self.storage, *self.guests.sources)
         self.statistics = Statistics(sources)
         self.capabilities = Capabilities(sources, extensions=self._extensions)
-        self.parts: tuple[Part, ...] = (self.networks, self.statistics, self.storage, self.images, self.guests)
+        self.parts: tuple[Part, ...] = (
+            self.networks,
+            self.statistics,
+            self.storage,
+            self.images,
+            self.guests,
+            self.renewal,
+        )
         self._started: list[Part] = []
         self.metric_sources: tuple[MetricSource, ...] = (self.images, VmMetrics(self.guests.vms))
         self.dispatcher = Dispatcher(self._verbs(root, config))
         self.server = RpcServer(
             DispatchedCalls(self.dispatcher),
-            tls=server_context(tls),
+            tls=context,
             listen=config.rpc.listen,
             port=config.rpc.port,
             protocols={STREAM_PREFIX: self.streams},

@@ -9,11 +9,27 @@ import sys
 def main() -> None:
     """The command. Imports wait until the arguments are known to be good, so that --help is quick."""
     arguments = _arguments()
-    from covirt.host.daemon import run_daemon, show_config
+    if arguments.command == "enrol":
+        from covirt.host.commands import run_enrol
 
-    sys.exit(
-        show_config(arguments.root) if arguments.show_config else run_daemon(arguments.root, arguments.log_level)
-    )
+        status = run_enrol(
+            arguments.root,
+            engine=arguments.engine,
+            token=arguments.token,
+            token_file=arguments.token_file,
+            name=arguments.name,
+        )
+    elif arguments.command == "check":
+        from covirt.host.commands import run_check
+
+        status = run_check(arguments.root)
+    else:
+        from covirt.host.daemon import run_daemon, show_config
+
+        status = (
+            show_config(arguments.root) if arguments.show_config else run_daemon(arguments.root, arguments.log_level)
+        )
+    sys.exit(status)
 
 
 def _arguments() -> argparse.Namespace:
@@ -22,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="covirt-host",
         description="Runs virtual machines and containers for an engine, with Vdsm's verbs; stock vdsm-client works.",
+        epilog="Without a command it serves until it is told to end.",
     )
     parser.add_argument("--root", default="/", metavar="DIR", help="where state, sockets and configuration lie (/)")
     parser.add_argument(
@@ -31,4 +48,12 @@ def _arguments() -> argparse.Namespace:
         "--log-level", choices=("debug", "info", "warning", "error"), help="more or less talk than configured"
     )
     parser.add_argument("--version", action="version", version=f"covirt-host {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    enrol = commands.add_parser("enrol", help="get a certificate from an engine, with a token made there")
+    enrol.add_argument("--engine", required=True, metavar="URL", help="as in https://engine.example.com")
+    token = enrol.add_mutually_exclusive_group()
+    token.add_argument("--token", metavar="T", help="the token; other users of this machine may see it meanwhile")
+    token.add_argument("--token-file", metavar="FILE", help="the file it is in; without both, and with -, it is read")
+    enrol.add_argument("--name", help="how the engine reaches this host (its full name)")
+    commands.add_parser("check", help="tell what this machine has and lacks, and what mends it")
     return parser.parse_args()

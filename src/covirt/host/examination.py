@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a machine needs to be a host, looked at piece by piece: what is there, what is missing, and what mends it."""
+
+import grp
+import os
+import platform
+import pwd
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from covirt.common.root import Root
+from covirt.common.units import readable_size
+from covirt.host.config import HostConfig
+from covirt.host.enrolment.errors import BadCertificate, NotEnrolled
+from covirt.host.enrolment.identity import Identity
+from covirt.host.virt.kvm_probe import KvmProbe
+
+_STORAGE_OWNER: Final = 36
+_SOCKET_SECONDS: Final = 5.0
+_KVM_SECONDS: Final = 20.0
+_LEAST_FREE_BYTES: Final = 1 << 30
+_ENROL: Final = "covirt-host enrol --engine URL --token-file FILE"
+_QEMU: Final = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    NOTE = "note"  # a host does without it
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """``remedy``: a command, or a setting; empty when nothing is to be mended."""
+
+    what: str
+    fact: str
+    verdict: Verdict = Verdict.GOOD
+    remedy: str = ""
+
+
+def examine(root: Root, config: HostConfig) -> list[Finding]:
+    """Looks only; in some seconds, for KVM is tried by booting something."""
+    looks: tuple[Callable[[Root, HostConfig], Iterator[Finding]], ...] = (
+        _user, _storage_owner, _machines, _kvm, _containers, _disk_programs, _certificate, _port, _space,
+    )  # fmt: skip
+    return [finding for look in looks for finding in look(root, config)]
+
+
+def _missing(what: str, fact: str, remedy: str) -> Finding:
+    return Finding(what=what, fact=fact, verdict=Verdict.MISSING, remedy=remedy)
+
+
+def _user(_root: Root, _config: HostConfig) -> Iterator[Finding]:
+    if os.geteuid() == 0:
+        yield Finding(what="user", fact="root")
+    else:
+        yield _missing("user", "not root, and guests need it", f"sudo {Path(sys.argv[0]).name} check")
+
+
+def _storage_owner(_root: Root, _config: HostConfig) -> Iterator[Finding]:
+    try:
+        names = f"{pwd.getpwuid(_STORAGE_OWNER).pw_name}:{grp.getgrgid(_STORAGE_OWNER).gr_name}"
+    except KeyError:
+        yield _missing("owner of storage files", "no user and group have the id 36", "systemd-sysusers")
+        return
+    yield Finding(what="owner of storage files", fact=f"{names} (36:36)")
+
+
+def _machines(root: Root, config: HostConfig) -> Iterator[Finding]:
+    package = _QEMU.get(platform.machine(), "qemu-system")
+    program = shutil.which(f"qemu-system-{platform.machine()}")
+    if program:
+        yield Finding(what="QEMU", fact=program)
+    else:
+        yield _missing("QEMU", "not installed", f"apt-get install {package}")
+    if config.virt.qemu_uri:
+        yield Finding(what="libvirtd", fact=f"at {config.virt.qemu_uri} by configuration, not tried")
+        return
+    reason = _silence(root.libvirt_dir / "libvirt-sock")
+    if reason:
+        mend = "apt-get install libvirt-daemon-system && systemctl enable --now libvirtd.socket"
+        yield _missing("libvirtd", reason, mend)
+    else:
+        yield Finding(what="libvirtd", fact="it answers")
+
+
+def _kvm(root: Root, _config: HostConfig) -> Iterator[Finding]:
+    probe = KvmProbe(root.run_dir / "host")
+    probe.start()
+    try:
+        answer = probe.wait(timeout_seconds=_KVM_SECONDS)
+    finally:
+        probe.stop()
+    if answer.works:
+        yield Finding(what="KVM", fact="a machine boots with it")
+    else:
+        fact = f"{answer.reason}; virtual machines are emulated, which is slow"
+        yield Finding(what="KVM", fact=fact, verdict=Verdict.NOTE, remedy="switch virtualization on in the firmware")
+
+
+def _containers(root: Root, config: HostConfig) -> Iterator[Finding]:
+    reason = "" if config.virt.oci_uri else _silence(root.libvirt_dir / "virtocid-sock")
+    if not config.containers.enabled:
+        yield Finding(
+            what="containers",
+            fact="not enabled" + (f"; virtocid: {reason}" if reason else ""),
+            verdict=Verdict.NOTE,
+            remedy=f'write "[containers]" and "enabled = true" to {root.config_dir / "host.d/50-containers.toml"}',
+        )
+    elif reason:
+        yield _missing("containers", f"virtocid: {reason}", "systemctl enable --now virtocid")
+    else:
+        yield Finding(what="containers", fact="enabled, and virtocid answers")
+
+
+def _disk_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
+    programs = (
+        ("qemu-img", "apt-get install qemu-utils"),
+        ("qemu-nbd", "apt-get install qemu-utils"),
+        ("setpriv", "apt-get install util-linux"),
+        (config.images.imageio_program, "pip install ovirt-imageio, or set images.imageio_program"),
+    )
+    for program, remedy in programs:
+        places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
+        found = shutil.which(program, path=places)
+        yield Finding(what=program, fact=found) if found else _missing(program, "not installed", remedy)
+
+
+def _certificate(root: Root, config: HostConfig) -> Iterator[Finding]:
+    identity = Identity(root.path / config.rpc.pki_dir)
+    try:
+        identity.check()
+        due = identity.is_due()
+        mode = identity.files.key.stat().st_mode
+    except (NotEnrolled, BadCertificate, OSError) as error:
+        yield _missing("certificate", str(error), _ENROL)
+        return
+    if mode & 0o004:
+        yield _missing("certificate", "everybody can read its key", f"chmod o= {identity.files.key}")
+    elif due:
+        yield Finding(what="certificate", fact="good, but it ends soon", verdict=Verdict.NOTE, remedy=_ENROL)
+    else:
+        yield Finding(what="certificate", fact=str(identity.files.certificate))
+
+
+def _port(root: Root, config: HostConfig) -> Iterator[Finding]:
+    what = f"port {config.rpc.port}"
+    family = socket.AF_INET6 if ":" in config.rpc.listen else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((config.rpc.listen, config.rpc.port))
+    except OSError as error:
+        lock = root.run_dir / "covirt-host.lock"
+        if lock.exists():
+            yield Finding(what=what, fact="in use, by covirt-host as it seems")
+        else:
+            yield _missing(what, error.strerror or str(error), f"ss -ltnp sport = :{config.rpc.port}")
+        return
+    yield Finding(what=what, fact="free")
+
+
+def _space(root: Root, _config: HostConfig) -> Iterator[Finding]:
+    place = next(path for path in (root.state_dir, *root.state_dir.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    fact = f"{readable_size(free)} free for {root.state_dir}"
+    if free < _LEAST_FREE_BYTES:
+        yield _missing("space", fact, f"df -h {place}")
+    else:
+        yield Finding(what="space", fact=fact)
+
+
+def _silence(path: Path) -> str:
+    """Why nobody answers at a socket; empty when somebody does."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(_SOCKET_SECONDS)
+            client.connect(os.fspath(path))
+    except OSError as error:
+        return f"it does not answer at {path} ({error.strerror or error})"
+    return ""

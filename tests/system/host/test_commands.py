@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""covirt-host enrol and covirt-host check, as an administrator types them."""
+
+from pathlib import Path
+
+from covirt.common.process import Completed, run
+from covirt.common.root import Root
+from tests.support.covirt_host import SECONDS, CovirtHost, serve_covirt_host
+from tests.support.enrolling_engine import serve_enrolling_engine
+from tests.support.roots import new_directory
+
+
+def tell(root: Path, *words: str) -> Completed:
+    return run([*CovirtHost.program, "--root", root, *words], timeout_seconds=SECONDS, check=False)
+
+
+def test_from_nothing_to_a_host_that_answers(tmp_path: Path) -> None:
+    with new_directory() as root, serve_enrolling_engine(tmp_path) as engine:
+        before = tell(root, "check")
+        assert before.status == 1
+        assert b"MISSING  certificate" in before.stdout
+        assert b"-> covirt-host enrol --engine URL --token-file FILE" in before.stdout
+        token = tmp_path / "token"
+        token.write_text(engine.token)
+        enrolled = tell(root, "enrol", "--engine", engine.url, "--token-file", str(token), "--name", "localhost")
+        assert enrolled.status == 0, enrolled.stderr
+        assert b"ok       certificate" in tell(root, "check").stdout
+        with serve_covirt_host(Root(root), port=54381) as host, host.client() as client:
+            assert client.call("Host.ping2") is True
+
+
+def test_what_is_missing_is_told_with_what_mends_it() -> None:
+    with new_directory() as root:
+        lines = tell(root, "check").stdout.decode().splitlines()
+    assert any(line.startswith("MISSING  libvirtd: it does not answer at") for line in lines)
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        assert not line.startswith("MISSING") or following.startswith("         -> ")
+
+
+def test_a_token_that_is_none(tmp_path: Path) -> None:
+    refused = tell(tmp_path, "enrol", "--engine", "https://localhost:1", "--token", "nonsense")
+    assert refused.status == 1
+    assert refused.stderr.startswith(b"covirt-host: the token is not one of an engine's")
