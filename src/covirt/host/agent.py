@@ -54,6 +54,7 @@ class Agent:
         )
         self.storage = Storage(root=root, config=config.storage, describe=described)
         self.storage.add_work(self.images.tasks)
+        self.storage.add_health_listener(self.images.on_storage_health)
         self.networks = Networks(root, config.network)
         self.streams = TicketStreams()
         self.guests = Guests.new(root=root, config=config, events=self.events, volumes=self.storage.volumes)

@@ -74,7 +74,11 @@ class Images:
             yield family
         yield GaugeMetricFamily("covirt_host_tickets", "Tickets for transfers", value=self.transfers.count)
 
+    def on_storage_health(self, _domain_id: str, well: bool) -> None:  # noqa: FBT001 - a listener's form
+        """A storage domain is here, again or for the first time: what waited for it goes on."""
+        if well:
+            self.resume()
+
     def resume(self) -> None:
-        """Storage has become reachable: what waited for it goes on."""
         self.tasks.resume()
         self.jobs.resume()
