@@ -1,11 +1,17 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""One way to log: to stderr, a line a fact, "sentence key=value"."""
+"""One way to log: to stderr, a line a fact, "sentence key=value"; what belongs to a flow carries its id.
 
+A flow is what a client calls its doing, through all programs that take part (oVirt's correlation id).
+"""
+
+import contextvars
 import logging
 import os
 import sys
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, ParamSpec, TypeVar
 
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -13,6 +19,38 @@ _LEVELS: Final = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+
+_flow: contextvars.ContextVar[str] = contextvars.ContextVar("flow", default="")
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def in_flow(flow_id: str) -> Iterator[None]:
+    """Every line that this thread logs in the block carries the id."""
+    token = _flow.set(flow_id)
+    try:
+        yield
+    finally:
+        _flow.reset(token)
+
+
+def carrying_flow(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The same function, for another thread: what it logs there belongs to the flow of here and now."""
+    flow_id = _flow.get()
+
+    def carried(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with in_flow(flow_id):
+            return function(*args, **kwargs)
+
+    return carried
+
+
+def _add_flow(record: logging.LogRecord) -> bool:
+    flow_id = _flow.get()
+    record.flow = f" flow={flow_id}" if flow_id else ""
+    return True
 
 
 def configure(level: str = "info") -> None:
@@ -22,8 +60,10 @@ def configure(level: str = "info") -> None:
     logging.basicConfig(
         stream=sys.stderr,
         level=_LEVELS[level],
-        format=prefix + "%(levelname)-7s %(name)s [%(threadName)s] %(message)s",
+        format=prefix + "%(levelname)-7s %(name)s [%(threadName)s]%(flow)s %(message)s",
         force=True,
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_add_flow)
     # It tells every message of the kernel, ten lines a call: nothing of ours would be found among them.
     logging.getLogger("pyroute2").setLevel(max(_LEVELS[level], logging.INFO))

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from covirt.common.complaints import Complaints
+from covirt.common.log import in_flow
 from covirt.common.workers import WorkerPool
 from covirt.rpc.broker import Broker, Call
 from covirt.rpc.calls import Work
@@ -200,7 +201,8 @@ class RpcServer:
             log.info("Bad message client=%s flow_id=%s reason=%r", client, call.flow_id, str(request))
             return refusal(request).encode()
         try:
-            answer = self._service.answer(request, client=client, flow_id=call.flow_id)
+            with in_flow(call.flow_id):
+                answer = self._service.answer(request, client=client, flow_id=call.flow_id)
             return None if request.id is None else answer.encode()
         except Exception:  # an edge: whoever asked gets an answer, whatever happened
             log.exception("A call failed client=%s flow_id=%s method=%s", client, call.flow_id, request.method)

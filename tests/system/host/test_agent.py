@@ -49,6 +49,9 @@ def test_flow_ids_are_in_the_log(host: CovirtHost, client: HostClient) -> None:
     with pytest.raises(CallFailed):
         client.call("Task.getStatus", {"taskID": "9f6ce9e5-5b0e-4d6e-9a3f-111111111111"}, flow_id="flow-77")
     assert "flow_id=flow-77" in host.log
+    assert " flow=flow-77 " in host.log
+    assert client.call("Host.ping2") is True
+    assert " flow=" not in host.log.splitlines()[-1]
 
 
 def test_after_a_kill() -> None:

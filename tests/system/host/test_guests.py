@@ -120,8 +120,10 @@ def test_guests_outlive_a_killed_agent(
 
 def test_a_container_s_log_over_the_same_port(running: CovirtHost, client: HostClient) -> None:
     assert "vm-streams" in client.call("Host.getCapabilities")["covirtExtensions"]
-    vm_id = create(client, container_xml("told", "sh -c 'echo hello; sleep 1000'"))
+    xml = container_xml("told", "sh -c 'echo hello; sleep 1000'")
+    vm_id = client.call("VM.create", {"vmID": "", "vmParams": {"xml": xml}}, flow_id="flow-of-a-start")["vmId"]
     wait_for_status(client, vm_id, "Up")
+    wait_until(lambda: f"[vm-start-{vm_id[:8]}] flow=flow-of-a-start " in running.log)
     answer = client.call("VM.openLog", {"vmID": vm_id}, flow_id="flow-of-a-stream")
     with StreamClient(PORT, client_context(TlsFiles.in_directory(running.pki)), answer["ticket"]) as stream:
         assert stream.line() == "OK"

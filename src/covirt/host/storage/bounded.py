@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from covirt.common.log import carrying_flow
 from covirt.host.storage.storage_errors import NoSpaceLeft, StorageDomainSilent, StorageDomainUnusable
 
 Result = TypeVar("Result")
@@ -56,7 +57,7 @@ class BoundedCalls:
             self._count(where, -1)
             raise StorageDomainSilent(where=where, seconds=0)
         # A daemon: a thread that storage holds must not keep covirt-host from ending.
-        thread = threading.Thread(target=body, name=f"storage-call-{where}", daemon=True)
+        thread = threading.Thread(target=carrying_flow(body), name=f"storage-call-{where}", daemon=True)
         thread.start()
         thread.join(seconds)
         if failures:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from covirt.common.errors import Error, NotFound, Unavailable
 from covirt.common.files import BrokenFile, UnknownFileVersion, make_directory, read_json, write_json
+from covirt.common.log import carrying_flow
 from covirt.common.workers import WorkerPool
 from covirt.host.storage.operation import (
     Control,
@@ -202,7 +203,9 @@ class Operations:
             finally:
                 entry.taken = False
 
-        self._pool.submit(work, priority=False)  # refused only when stopping: the record waits for the next start
+        self._pool.submit(
+            carrying_flow(work), priority=False
+        )  # refused only when stopping: the record waits for the next start
 
     def _run(self, entry: _Entry) -> None:
         with entry.lock:

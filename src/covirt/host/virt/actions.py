@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import libvirt
 
+from covirt.common.log import carrying_flow
 from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, NothingToAsk, ResetFailed, VmIsDown
 from covirt.host.virt.libvirt_errors import is_gone, translated
 from covirt.host.virt.parts import VmParts
@@ -113,7 +114,9 @@ class Actions:
             if vm.vm_id in self._shutdowns:
                 return
             request = _Request(vm=vm, ways=ways, timeout_seconds=timeout_seconds, force=force, reboot=reboot)
-            thread = threading.Thread(target=self._ask, args=(request,), name=f"vm-shutdown-{vm.vm_id[:8]}")
+            thread = threading.Thread(
+                target=carrying_flow(self._ask), args=(request,), name=f"vm-shutdown-{vm.vm_id[:8]}"
+            )
             self._shutdowns[vm.vm_id] = thread
         vm.set_status(VmStatus.REBOOT_IN_PROGRESS if reboot else VmStatus.POWERING_DOWN)
         thread.start()

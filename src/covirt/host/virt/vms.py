@@ -13,6 +13,7 @@ import libvirt
 from lxml import etree
 
 from covirt.common.errors import Error
+from covirt.common.log import carrying_flow
 from covirt.common.root import Root, boot_id
 from covirt.host.virt.actions import Actions
 from covirt.host.virt.config import VirtConfig
@@ -143,7 +144,7 @@ class Vms:
         self._preparer.check(root, record.kind)
         self.connections[record.kind].get()
         vm = self._taken_on(record)
-        thread = threading.Thread(target=self._start, args=(vm,), name=f"vm-start-{vm.vm_id[:8]}")
+        thread = threading.Thread(target=carrying_flow(self._start), args=(vm,), name=f"vm-start-{vm.vm_id[:8]}")
         with self._lock:
             self._starts[vm.vm_id] = thread
         thread.start()
