@@ -16,13 +16,12 @@ from covirt.host.events import Events
 from covirt.host.verbs.dispatch import CallContext, Dispatcher
 from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.vm import VmVerbs
+from covirt.host.verbs.vm_devices import VmDeviceVerbs
+from covirt.host.virt.agent_poller import Periods
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.container_config import ContainersConfig
-from covirt.host.virt.container_support import ContainerSupport
-from covirt.host.virt.machine_xml import MachineHost
-from covirt.host.virt.preparation import Preparation
-from covirt.host.virt.vms import Vms
-from covirt.host.virt.watcher import ContainerWatcher
+from covirt.host.virt.kvm_probe import KvmProbe
+from covirt.host.virt.part import VirtPart
 from covirt.hostapi.errors import CallRefused
 from covirt.rpc.streams import TicketStreams
 from tests.support.fake_volumes import FakeVolumes
@@ -31,7 +30,6 @@ from tests.support.libvirtd import URI
 from tests.support.waiting import wait_until
 
 SECONDS: Final = 60.0  # for what takes milliseconds on an idle machine
-_HOST: Final = MachineHost(kvm_works=False, display_address="127.0.0.1", closed_password="closed")  # noqa: S106
 _NAMESPACE: Final = "http://ovirt.org/vm/1.0"
 _CONTEXT: Final = CallContext(client="test", flow_id="flow")
 
@@ -53,17 +51,20 @@ class HostVms:
         self._lock = threading.Lock()
         events = Events()
         events.join(self._keep)
-        self.support = ContainerSupport(ContainersConfig(enabled=True))
-        self.vms = Vms(
+        self.part = VirtPart(
             root,
             VirtConfig(qemu_uri=qemu_uri, oci_uri=oci_uri, sample_seconds=sample_seconds),
+            ContainersConfig(enabled=True),
             events=events,
             volumes=self.volumes,
-            preparer=Preparation(volumes=self.volumes, containers=self.support, machine_host=lambda: _HOST),
-            watchers=(ContainerWatcher(self.support),),
+            agent_periods=Periods(look=0.2, answered=0.5, young=0.5),
+            probe=KvmProbe(root.run_dir / "host", device=root.path / "no-kvm"),
         )
+        self.vms, self.support = self.part.vms, self.part.support
         self.streams = TicketStreams()
-        self._dispatcher = Dispatcher([VmVerbs(self.vms), StreamVerbs(self.vms, self.streams)])
+        self._dispatcher = Dispatcher(
+            [VmVerbs(self.vms), VmDeviceVerbs(self.vms, self.part.hotplug), StreamVerbs(self.vms, self.streams)]
+        )
         self._dispatcher.set_ready()
 
     def _keep(self, _destination: str, method: str, params: Mapping[str, Any]) -> None:
@@ -127,14 +128,14 @@ def serve_vms(
 ) -> Iterator[HostVms]:
     """Started; at the end its Vms are destroyed."""
     host = HostVms(root, oci_uri=oci_uri, qemu_uri=qemu_uri, volumes=volumes)
-    host.vms.start()
+    host.part.start()
     try:
         yield host
     finally:
         try:
             host.destroy_all()
         finally:
-            host.vms.stop()
+            host.part.stop()
             host.streams.stop()
 
 

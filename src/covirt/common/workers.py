@@ -31,6 +31,13 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
         self._stopping = False
 
+    def fill(self) -> None:
+        """Make every thread now: a daemon that serves guests in need should not find that it can have no more."""
+        with self._lock:
+            for reserved, limit in self._limits.items():
+                while self._count[reserved] < limit:
+                    self._add(reserved=reserved)
+
     def submit(self, job: Job, *, priority: bool) -> bool:
         """Queue a job; False when the pool is stopping. Jobs start in order, each kind by itself."""
         with self._lock:

@@ -57,7 +57,7 @@ class Agent:
         self.storage.add_health_listener(self.images.on_storage_health)
         self.networks = Networks(root, config.network)
         self.streams = TicketStreams()
-        self.guests = Guests.new(root=root, config=config, events=self.events, volumes=self.storage.volumes)
+        self.guests = Guests(root=root, config=config, events=self.events, volumes=self.storage.volumes)
         sources: tuple[FactSource, ...] = (self.networks, self.storage, *self.guests.sources)
         self.statistics = Statistics(sources)
         self.capabilities = Capabilities(sources, extensions=self._extensions)

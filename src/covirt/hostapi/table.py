@@ -6,11 +6,37 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from covirt.hostapi import container_image, host, image, nbd, network, sdm, storage, stream, task, transfer, vm
+from covirt.hostapi import (
+    container_image,
+    host,
+    image,
+    nbd,
+    network,
+    sdm,
+    storage,
+    stream,
+    task,
+    transfer,
+    vm,
+    vm_devices,
+)
 from covirt.hostapi.verb import Verb
 
 # A noun a module; each has VERBS.
-_MODULES: Final = (container_image, host, image, nbd, network, sdm, storage, stream, task, transfer, vm)
+_MODULES: Final = (
+    container_image,
+    host,
+    image,
+    nbd,
+    network,
+    sdm,
+    storage,
+    stream,
+    task,
+    transfer,
+    vm,
+    vm_devices,
+)
 
 
 def _by_name() -> Mapping[str, Verb]:

@@ -41,7 +41,9 @@ from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
 from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
 from covirt.host.storage.transfers import TicketAddressRefused
+from covirt.host.virt import device_errors as devices
 from covirt.host.virt import errors as virt
+from covirt.host.virt.container_errors import BadContainerProperty, NoContainerImage
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 
 # The first row that fits counts: precise classes come before the seven meanings.
@@ -137,6 +139,23 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (ForeignLink, Code.BRIDGE),
     (LinkKindUnsupported, Code.LINK_CHANGE),
     (LinkChangeFailed, Code.LINK_CHANGE),
+    (devices.GuestIsGone, Code.NO_SUCH_VM),
+    (devices.DiskNotPlugged, Code.HOT_PLUG_DISK),
+    (devices.DiskNotUnplugged, Code.HOT_UNPLUG_DISK),
+    (devices.NicNotPlugged, Code.HOT_PLUG_NIC),
+    (devices.NicNotUnplugged, Code.HOT_UNPLUG_NIC),
+    (devices.DeviceNotUpdated, Code.UPDATE_DEVICE),
+    (devices.NoSuchDevice, Code.UPDATE_DEVICE),
+    (devices.DiscNotChanged, Code.CHANGE_DISK),
+    (devices.DisplayNotOpened, Code.TICKET),
+    (devices.CpusNotSet, Code.SET_CPUS),
+    (devices.BalloonNotSet, Code.BALLOON),
+    (devices.PolicyNotSet, Code.UPDATE_POLICY),
+    (devices.NotFrozen, Code.FREEZE),
+    (devices.NotThawed, Code.THAW),
+    (devices.AgentSilent, Code.NON_RESPONSIVE_GUEST_AGENT),
+    (BadContainerProperty, Code.CANNOT_CREATE_VM),
+    (NoContainerImage, Code.CANNOT_CREATE_VM),
     (Unsupported, Code.UNSUPPORTED),
     (InvalidRequest, Code.INVALID_PARAMETER),
     (NotFound, Code.UNEXPECTED),

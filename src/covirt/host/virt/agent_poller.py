@@ -70,6 +70,7 @@ class AgentPoller:
         self._thread = threading.Thread(target=self._run, name="agent-poller", daemon=True)
 
     def start(self) -> None:
+        self._workers.fill()
         self._thread.start()
 
     def stop(self) -> None:

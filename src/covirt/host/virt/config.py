@@ -17,3 +17,6 @@ class VirtConfig:
     oci_uri: str = ""
     # Seconds between two samples of all guests' statistics; an engine asks about as often.
     sample_seconds: int = setting(15, check=Between(1, 300))
+    # Where displays of virtual machines listen. Whoever connects there needs the ticket of VM.setTicket; what follows
+    # with VNC is not encrypted, so choose an address that only engines' proxies reach.
+    display_address: str = "127.0.0.1"

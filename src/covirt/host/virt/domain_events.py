@@ -24,6 +24,7 @@ EVENTS: Final = (
     libvirt.VIR_DOMAIN_EVENT_ID_REBOOT,
     libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
     libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
 )
 _PAUSE_CODES: Final = {"enospc": PauseCode.NO_SPACE, "eio": PauseCode.IO_ERROR, "": PauseCode.OTHER}
 
@@ -31,12 +32,21 @@ Find = Callable[[str], Vm | None]
 
 
 class DomainEvents:
-    """One for each connection; ``find`` knows the Vms by their ids, ``on_reboot`` what a reboot is to lead to."""
+    """One for each connection; ``find`` knows the Vms by their ids, ``on_reboot`` what a reboot is to lead to, and
+    ``on_device_removed`` what becomes of what a device held."""
 
-    def __init__(self, kind: Kind, find: Find, *, on_reboot: Callable[[Vm], object]) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        find: Find,
+        *,
+        on_reboot: Callable[[Vm], object],
+        on_device_removed: Callable[[Vm], object] = lambda _vm: None,
+    ) -> None:
         self._kind = kind
         self._find = find
         self._on_reboot = on_reboot
+        self._on_device_removed = on_device_removed
         self._queue: queue.SimpleQueue[tuple[Any, int, tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"vm-events-{kind.name.lower()}", daemon=True)
 
@@ -70,6 +80,8 @@ class DomainEvents:
         elif number == libvirt.VIR_DOMAIN_EVENT_ID_REBOOT:
             vm.look_at(domain)  # a container's interfaces are new
             self._on_reboot(vm)
+        elif number == libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED:
+            self._on_device_removed(vm)
         elif number == libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON:
             _source, _alias, action, reason = arguments[:4]
             if action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:

@@ -25,7 +25,6 @@ from covirt.host.virt.device_errors import (
     DiskNotUnplugged,
     NicNotPlugged,
     NicNotUnplugged,
-    NoSuchDevice,
 )
 from covirt.host.virt.disk_references import disk_reference, point_at_file
 from covirt.host.virt.document import attribute_of, read_xml, write_xml
@@ -105,7 +104,7 @@ class HotPlug:
             ways = (find_disk(live, alias=alias), find_disk(live, ref=ref), find_disk(live, name=name))
             disk = next((found for found in ways if found is not None), None)
             if disk is None:
-                raise NoSuchDevice(what="disk", name=alias or str(ref or name))
+                raise DiskNotUnplugged(reason=f"the guest has no disk {alias or ref or name}")
             target = attribute_of(disk, "target", "dev")
             self._detach(guest, disk, lambda now: find_disk(now, name=target) is None, DiskNotUnplugged)
             self._settle(guest)
@@ -141,7 +140,7 @@ class HotPlug:
             nic = find_nic(live, alias=alias)
             nic = find_nic(live, mac=mac) if nic is None else nic
             if nic is None:
-                raise NoSuchDevice(what="interface", name=alias or mac)
+                raise NicNotUnplugged(reason=f"the guest has no interface {alias or mac}")
             found = attribute_of(nic, "mac", "address").lower()
             self._detach(guest, nic, lambda now: find_nic(now, mac=found) is None, NicNotUnplugged)
             edit_block(guest, partial(_forget_nic, mac=found))

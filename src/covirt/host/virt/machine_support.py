@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _QEMU_USERS: Final = ("libvirt-qemu", "qemu")
 # Files in storage domains belong to 36:36, and their group may write.
 _STORAGE_GROUP: Final = 36
+_PROBE_SECONDS: Final = 15.0
 _PASSWORD_LETTERS: Final = 8  # VNC compares no more
 
 
@@ -36,9 +37,9 @@ class MachineSupport:
         self._machine_types: tuple[str, ...] = ()
 
     def machine_host(self) -> MachineHost:
-        """Of this moment; a start waits for no probe."""
+        """The first start waits until the probe knows: what is emulated once is so until its end."""
         return MachineHost(
-            kvm_works=self._probe.answer.works,
+            kvm_works=self._probe.wait(timeout_seconds=_PROBE_SECONDS).works,
             display_address=self._display_address,
             closed_password=self._closed_password,
             storage_label=_storage_label(),

@@ -82,6 +82,7 @@ class StorageLoss:
 
     def start(self) -> None:
         make_directory(self._directory)
+        self._workers.fill()
 
     def stop(self) -> None:
         self._stopping.set()

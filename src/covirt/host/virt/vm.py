@@ -130,7 +130,9 @@ class Vm:
 
     def look_at(self, domain: Any) -> None:
         """Learn libvirt's names of its devices, after a start or a change. Raises libvirtError, BadXml."""
-        self.devices = see_devices(domain.XMLDesc(0), self.facts)
+        xml = domain.XMLDesc(0)
+        self.facts = read_vm_facts(read_xml(xml))
+        self.devices = see_devices(xml, self.facts)
 
     def save(self) -> None:
         self._parts.records.save(self._record)

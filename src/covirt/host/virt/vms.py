@@ -57,6 +57,7 @@ class Vms:
         preparer: Preparer,
         watchers: tuple[Watcher, ...] = (),
         guest_facts: GuestFacts = lambda _vm: {},
+        on_device_removed: Callable[[Vm], object] = lambda _vm: None,
     ) -> None:
         self._lock = threading.Lock()
         self._vms: dict[str, Vm] = {}
@@ -65,7 +66,10 @@ class Vms:
         self._preparer = preparer
         self._watchers = watchers
         self._guest_facts = guest_facts
-        self._domain_events = {kind: DomainEvents(kind, self._vms.get, on_reboot=self._rebooted) for kind in Kind}
+        self._domain_events = {
+            kind: DomainEvents(kind, self._vms.get, on_reboot=self._rebooted, on_device_removed=on_device_removed)
+            for kind in Kind
+        }
         self.connections = {kind: self._connection(kind, root, config) for kind in Kind}
         self.samplers = {
             kind: Sampler(

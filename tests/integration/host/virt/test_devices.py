@@ -20,6 +20,7 @@ from covirt.host.virt.device_errors import (
     DiskNotUnplugged,
     DisplayNotOpened,
     NicNotPlugged,
+    NicNotUnplugged,
     NoSuchDevice,
 )
 from covirt.host.virt.disk_references import BadVolumeReference
@@ -148,7 +149,7 @@ def test_a_disk_that_cannot_come(guest: PlainGuest, hotplug: HotPlug, volumes: F
 
 
 def test_a_disk_that_is_not_there(guest: PlainGuest, hotplug: HotPlug) -> None:
-    with pytest.raises(NoSuchDevice):
+    with pytest.raises(DiskNotUnplugged, match="no disk"):
         hotplug.unplug_disk(guest, disk_xml("vdc", ref(2)))
 
 
@@ -180,7 +181,7 @@ def test_an_interface_comes_changes_and_goes(guest: PlainGuest, hotplug: HotPlug
     hotplug.unplug_nic(guest, nic_xml(bridge.name, MAC))
     assert guest.attributes("devices/interface/mac", "address") == []
     assert MAC not in guest.domain().XMLDesc(0)
-    with pytest.raises(NoSuchDevice):
+    with pytest.raises(NicNotUnplugged, match="no interface"):
         hotplug.unplug_nic(guest, nic_xml(bridge.name, MAC))
 
 

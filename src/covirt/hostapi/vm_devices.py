@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of class VM that change a running guest: its devices, its display, and what it may use."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from covirt.hostapi.verb import Params, Verb
+from covirt.hostapi.vm import Text, VmParams
+
+# Engines send numbers and truth as texts, too.
+Number = Annotated[int, BeforeValidator(lambda value: int(value) if isinstance(value, str) else value)]
+
+
+class DeviceXml(Params):
+    """``xml``: <hotplug> with one device and its metadata."""
+
+    xml: str
+
+
+class HotPlugParams(VmParams):
+    device: DeviceXml = Field(alias="params")
+
+
+class TicketParams(VmParams):
+    """``ttl``: seconds; 0 and less are for ever."""
+
+    password: SecretStr
+    valid_seconds: Number = Field(alias="ttl")
+    connected: str | None = Field(alias="existingConnAction", default=None)
+    more: dict[str, Any] | None = Field(alias="params", default=None)
+
+
+class DeviceChange(Params):
+    """Of an interface (alias, linkActive, network, or xml) or of a display (graphicsType, password, ttl)."""
+
+    device_type: str = Field(alias="deviceType")
+    alias: str = ""
+    xml: str | None = None
+    link: bool | None = Field(alias="linkActive", default=None)
+    network: str | None = None
+    graphics_type: str | None = Field(alias="graphicsType", default=None)
+    password: SecretStr | None = None
+    valid_seconds: Number = Field(alias="ttl", default=0)
+    connected: str | None = Field(alias="existingConnAction", default=None)
+
+
+class UpdateDeviceParams(VmParams):
+    change: DeviceChange = Field(alias="params")
+
+
+class DiscSpec(Params):
+    """``drive_spec``: poolID, domainID, imageID and volumeID, or nothing; ``path``: the older way to say it."""
+
+    interface: str = Field(alias="iface")
+    index: Number
+    volume: dict[str, Text] | str | None = Field(alias="drive_spec", default=None)
+    path: str | None = None
+
+
+class ChangeDiscParams(VmParams):
+    spec: DiscSpec = Field(alias="driveSpec")
+
+
+class CpusParams(VmParams):
+    count: Number = Field(alias="numberOfCpus")
+    cpusets: list[str] | None = None
+
+
+class BalloonParams(VmParams):
+    target_kib: Number = Field(alias="target")
+
+
+class DiskTune(Params):
+    """A disk by its name or its four UUIDs; ``maximum`` by libvirt's names, a second, 0 for no limit."""
+
+    name: str = ""
+    pool_id: str = Field(alias="poolID", default="")
+    domain_id: str = Field(alias="domainID", default="")
+    image_id: str = Field(alias="imageID", default="")
+    volume_id: str = Field(alias="volumeID", default="")
+    maximum: dict[str, Number] = Field(default_factory=dict)
+
+
+class PolicyChange(Params):
+    vcpu_limit: Number | None = Field(alias="vcpuLimit", default=None)
+    disks: list[DiskTune] | None = Field(alias="ioTune", default=None)
+
+
+class PolicyParams(VmParams):
+    policy: PolicyChange = Field(alias="params")
+
+
+_VM_LIST: Final = dict[str, Any]
+
+VERBS: Final = (
+    Verb(name="VM.hotplugDisk", summary="Adds a disk to a running guest.", params=HotPlugParams, result=_VM_LIST,
+         changes=True),
+    Verb(name="VM.hotunplugDisk", summary="Takes a disk from a running guest, once it let go of it.",
+         params=HotPlugParams, result=_VM_LIST, changes=True),
+    Verb(name="VM.hotplugNic", summary="Adds an interface to a running guest.", params=HotPlugParams,
+         result=_VM_LIST, changes=True),
+    Verb(name="VM.hotunplugNic", summary="Takes an interface from a running guest, once it let go of it.",
+         params=HotPlugParams, result=_VM_LIST, changes=True),
+    Verb(name="VM.updateDevice", summary="Changes an interface's link or network, or opens a display.",
+         params=UpdateDeviceParams, result=_VM_LIST, changes=True),
+    Verb(name="VM.changeCD", summary="Puts a disc into a drive, or takes it out.", params=ChangeDiscParams,
+         result=_VM_LIST, changes=True),
+    Verb(name="VM.setTicket", summary="Opens a guest's display to a password, for a while.", params=TicketParams,
+         changes=True),
+    Verb(name="VM.setNumberOfCpus", summary="Changes how many CPUs a running guest has, and where they run.",
+         params=CpusParams, result=_VM_LIST, changes=True),
+    Verb(name="VM.setBalloonTarget", summary="Changes how much memory, in KiB, a running guest has.",
+         params=BalloonParams, changes=True),
+    Verb(name="VM.updateVmPolicy", summary="Changes the limits of CPU time and disks of a running guest.",
+         params=PolicyParams, changes=True),
+    Verb(name="VM.freeze", summary="Lets the guest's file systems stand still.", params=VmParams, changes=True),
+    Verb(name="VM.thaw", summary="Lets the guest's file systems go on.", params=VmParams, changes=True),
+)  # fmt: skip
