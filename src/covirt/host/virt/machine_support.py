@@ -3,7 +3,6 @@
 """What this host has for virtual machines: KVM if it works, and the machine types of its QEMU."""
 
 import functools
-import grp
 import logging
 import platform
 import pwd
@@ -78,11 +77,7 @@ def _machine_types(capabilities_xml: str) -> tuple[str, ...]:
 
 @functools.cache
 def _storage_label() -> str | None:
-    """QEMU's own user with the group of storage files; None where there is no such user or group."""
-    try:
-        grp.getgrgid(_STORAGE_GROUP)
-    except KeyError:
-        return None
+    """QEMU's own user with the group of storage files, which needs no name here; None where there is no such user."""
     for name in _QEMU_USERS:
         try:
             return f"+{pwd.getpwnam(name).pw_uid}:+{_STORAGE_GROUP}"
