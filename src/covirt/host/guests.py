@@ -18,6 +18,7 @@ class Guests:
 
     def __init__(self, *, root: Root, config: HostConfig, events: Events, volumes: Volumes) -> None:
         self.part = VirtPart(root, config.virt, config.containers, events=events, volumes=volumes)
+        self.vms = self.part.vms
 
     def start(self) -> None:
         self.part.start()
@@ -31,4 +32,4 @@ class Guests:
         return (self.part,)
 
     def verbs(self) -> tuple[VerbClass, ...]:
-        return (VmVerbs(self.part.vms), VmDeviceVerbs(self.part.vms, self.part.hotplug))
+        return (VmVerbs(self.vms), VmDeviceVerbs(self.vms, self.part.hotplug))
