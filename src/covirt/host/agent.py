@@ -58,6 +58,7 @@ class Agent:
         self.networks = Networks(root, config.network)
         self.streams = TicketStreams()
         self.guests = Guests(root=root, config=config, events=self.events, volumes=self.storage.volumes)
+        self.storage.add_health_listener(self.guests.part.storage_loss.domain_health)
         sources: tuple[FactSource, ...] = (self.networks, self.storage, *self.guests.sources)
         self.statistics = Statistics(sources)
         self.capabilities = Capabilities(sources, extensions=self._extensions)

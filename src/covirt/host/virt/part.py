@@ -118,6 +118,7 @@ class _Settler:
         for vm in self._part.vms.all():
             if vm.kind is kind:
                 self._part.settle(vm)
+        self._part.storage_loss.look_again()
 
     def disconnected(self, kind: Kind, reason: str) -> None:
         """What waits for it fails by itself."""

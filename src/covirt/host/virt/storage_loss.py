@@ -76,6 +76,7 @@ class StorageLoss:
         self._directory = directory
         self._lock = threading.Lock()
         self._lost: set[str] = set()
+        self._known: set[str] = set()  # domains that were told of
         self._busy: set[str] = set()
         self._stopping = threading.Event()
         self._workers = WorkerPool(workers=_WORKERS, priority_workers=0, name="storage-loss")
@@ -91,6 +92,7 @@ class StorageLoss:
     def domain_health(self, domain_id: str, ok: bool) -> None:  # noqa: FBT001 - the storage monitor's listener
         """Told at each change, and for each domain once after the agent's start."""
         with self._lock:
+            self._known.add(domain_id)
             if ok:
                 self._lost.discard(domain_id)
             else:
@@ -98,6 +100,15 @@ class StorageLoss:
         log.log(logging.INFO if ok else logging.WARNING, "A storage domain's health domain=%s ok=%s", domain_id, ok)
         for guest in self._guests():
             if any(ref.domain_id == domain_id for ref in guest.volumes):
+                self._submit(guest)
+
+    def look_again(self) -> None:
+        """Guests came that nobody knew of when their domains were told of: an agent has started, or a libvirt."""
+        for guest in self._guests():
+            domains = {ref.domain_id for ref in guest.volumes}
+            with self._lock:
+                known = bool(domains) and domains <= self._known
+            if known:
                 self._submit(guest)
 
     def _submit(self, guest: StoredGuest) -> None:

@@ -143,6 +143,20 @@ def test_another_agent_goes_on(host: Host) -> None:
     assert guest.calls == ["pause", "resume"]
 
 
+def test_guests_that_are_found_after_their_storage(host: Host) -> None:
+    guest = host.add(FakeGuest("a"))
+    host.tell(ok=False)
+    host.agent.stop()
+    host.guests.clear()
+    host.begin()
+    host.tell(ok=True)
+    host.guests.append(guest)
+    host.add(FakeGuest("b", domains=("never told of",), state="error"))
+    host.agent.look_again()
+    wait_until(lambda: guest.calls == ["pause", "resume"])
+    assert host.guests[1].calls == []
+
+
 def test_one_that_cannot_be_paused_is_tried_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("covirt.host.virt.storage_loss._TRY_SECONDS", 0.01)
     guest = host.add(FakeGuest("a", stuck=True))
