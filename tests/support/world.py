@@ -61,6 +61,7 @@ def enter_world(name: str) -> None:
     cgroups.mount_as_root(trees)
     _mount_directories(disk / name)
     _mount_resolver_files()
+    _make_checkout_passable()
     os.environ[VARIABLE] = f"in:{DISK_DIR}"
     run(["ip", "link", "set", "lo", "up"], timeout_seconds=10)
 
@@ -98,6 +99,22 @@ def _mount_resolver_files() -> None:
             usual.parent.mkdir(parents=True, exist_ok=True)
             usual.touch()
         mount(str(ours), usual, flags=MS_BIND)
+
+
+def _make_checkout_passable() -> None:
+    """Programs of the virtual environment also run as other users, and a checkout may lie in somebody's home."""
+    closed = [one for one in reversed(_REPOSITORY.parents) if not one.stat().st_mode & 0o001]
+    if not closed:
+        return
+    inside = Path.cwd().is_relative_to(_REPOSITORY)
+    directory = Path.cwd()
+    descriptor = os.open(_REPOSITORY, os.O_PATH | os.O_CLOEXEC)
+    mount("tmpfs", closed[0], "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    _REPOSITORY.mkdir(parents=True)
+    mount(f"/proc/self/fd/{descriptor}", _REPOSITORY, flags=MS_BIND | MS_REC)
+    os.close(descriptor)
+    if inside:
+        os.chdir(directory)
 
 
 def var_tmp_is_private() -> bool:
