@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import stomp
-import trustme
 from stomp.utils import Frame
 
 from covirt.common.process import Child, spawn
 from covirt.common.root import Root
+from tests.support.authority import TestAuthority
 from tests.support.waiting import wait_until
 
 SECONDS: Final = 30.0
@@ -36,19 +36,6 @@ class CallFailed(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code, self.message = code, message
-
-
-def make_pki(pki: Path, authority: trustme.CA | None = None) -> trustme.CA:
-    """Key and certificates under the names that Vdsm's programs look for."""
-    ca = authority or trustme.CA()
-    identity = ca.issue_cert("localhost", "127.0.0.1", common_name="localhost")
-    for name in ("keys", "certs"):
-        (pki / name).mkdir(parents=True, exist_ok=True)
-    identity.private_key_pem.write_to_path(pki / "keys/vdsmkey.pem")
-    (pki / "keys/vdsmkey.pem").chmod(0o600)
-    identity.cert_chain_pems[0].write_to_path(pki / "certs/vdsmcert.pem")
-    ca.cert_pem.write_to_path(pki / "certs/cacert.pem")
-    return ca
 
 
 @dataclass
@@ -139,7 +126,7 @@ class CovirtHost:
         self._log = root.path / "covirt-host.log"
         self._child: Child | None = None
         if not self.pki.exists():
-            make_pki(self.pki)
+            TestAuthority().issue(self.pki)
         drop_ins = root.config_dir / "host.d"
         drop_ins.mkdir(parents=True, exist_ok=True)
         (drop_ins / "test.toml").write_text(f'{configuration}\n[rpc]\nlisten = "127.0.0.1"\nport = {port}\n')
