@@ -105,7 +105,13 @@ class Agent:
             StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
             StorageDomainVerbs(self.storage),
             VolumeVerbs(storage=self.storage, tasks=self.images.tasks),
-            *image_verb_classes(self.images, root=root, config=config.images, volumes=self.storage.volumes),
+            *image_verb_classes(
+                self.images,
+                root=root,
+                config=config.images,
+                volumes=self.storage.volumes,
+                require_manager=self.storage.pools.require_manager,
+            ),
             *self.guests.verbs(),
             StreamVerbs(self.guests.vms, self.streams),
         )

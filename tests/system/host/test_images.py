@@ -206,8 +206,12 @@ def test_after_a_reboot_an_import_is_taken_back_when_its_storage_is_connected() 
             wait_until(lambda: "waits to be undone" in place.host.log)
             assert client.call("Host.getJobs")[job_id]["status"] == "running"
             assert stage.exists()
+            with pytest.raises(CallFailed) as caught:
+                client.call("Host.getAllTasksStatuses")
+            assert caught.value.code == 654
             connect_server(client, place.pool)
             connect_pool(client, place.pool)
+            assert client.call("Host.getAllTasksStatuses") == {}
             job = job_ended(client, job_id)
         assert job["status"] == "failed"
         assert "covirt-host ended" in job["error"]["message"]

@@ -16,7 +16,7 @@ from covirt.common.errors import Error
 from covirt.common.files import make_directory, remove_tree
 from covirt.common.undo import undo_on_failure
 from covirt.host.storage.bounded import BoundedCalls
-from covirt.host.storage.domain_format import DomainMetadata, DomainStatus, Role
+from covirt.host.storage.domain_format import BLANK_ID, DomainMetadata, DomainStatus, Role
 from covirt.host.storage.domains import Domains
 from covirt.host.storage.file_domain import needs_leases
 from covirt.host.storage.operation import Control, Kind, Params
@@ -41,6 +41,7 @@ from covirt.host.storage.storage_errors import (
     NoStorageLocks,
     NoSuchPool,
     NoSuchStorageDomain,
+    NotSpm,
     PoolExists,
 )
 from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, replace_link
@@ -126,6 +127,13 @@ class Pools:
         pool = self.get(pool_id)
         self._spm.require(pool)
         return pool
+
+    def require_manager(self) -> None:
+        """Raises NotSpm when this host manages no pool."""
+        pool = self._state.now.pool
+        if pool is None:
+            raise NotSpm(pool_id=BLANK_ID)
+        self._spm.require(pool)
 
     def require_outside(self, domain_id: str) -> None:
         """Raises DomainInConnectedPool."""

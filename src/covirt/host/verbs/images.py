@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verbs about what is in volumes, joined to the parts that do the work."""
 
+from collections.abc import Callable
+
 from covirt.common.root import Root
 from covirt.host.storage.container_images import ContainerImages
 from covirt.host.storage.container_import import ContainerImageProgram
@@ -20,15 +22,23 @@ from covirt.host.verbs.transfer import TicketVerbs
 
 
 def image_verb_classes(
-    parts: Images, *, root: Root, config: ImagesConfig, volumes: ImageVolumes
+    parts: Images,
+    *,
+    root: Root,
+    config: ImagesConfig,
+    volumes: ImageVolumes,
+    require_manager: Callable[[], object] = lambda: None,
 ) -> tuple[VerbClass, ...]:
-    """Call it before ``parts.start()``: the kinds of tasks and jobs are added here."""
+    """Call it before ``parts.start()``: the kinds of tasks and jobs are added here.
+
+    ``require_manager`` raises NotSpm on a host that manages no pool.
+    """
     disk_images = DiskImages(volumes)
     container_images = ContainerImages(volumes=volumes, program=ContainerImageProgram(root=root, config=config))
     parts.tasks.add_kinds(disk_images.kinds())
     parts.jobs.add_kinds([CopyData(volumes).kind(), *container_images.kinds()])
     return (
-        TaskVerbs(parts.tasks),
+        TaskVerbs(parts.tasks, require_manager=require_manager),
         JobVerbs(parts.jobs),
         TicketVerbs(parts.transfers),
         NbdVerbs(servers=parts.servers, volumes=volumes),

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks and jobs, told and ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from covirt.host.storage.jobs import Jobs
 from covirt.host.storage.operation import Record, State
@@ -14,10 +14,11 @@ from covirt.hostapi.verb import Params
 
 
 class TaskVerbs:
-    """Task.*, and Host's verbs about all tasks."""
+    """Task.*, and Host's verbs about all tasks, which only a pool's manager answers."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: Tasks, *, require_manager: Callable[[], object]) -> None:
         self._tasks = tasks
+        self._require_manager = require_manager
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -49,9 +50,11 @@ class TaskVerbs:
         return None
 
     def get_all_statuses(self, _params: Params, _context: CallContext) -> JsonValue:
+        self._require_manager()
         return {record.id: _status(record) for record in self._tasks.list()}
 
     def get_all_info(self, _params: Params, _context: CallContext) -> JsonValue:
+        self._require_manager()
         return {record.id: _info(record) for record in self._tasks.list()}
 
 

@@ -41,7 +41,9 @@ class Agent:
         kinds = [Kind(name="wait", run=self._wait), Kind(name="fail", run=self._fail)]
         self.images.tasks.add_kinds(kinds)
         self.images.jobs.add_kinds(kinds)
-        self._dispatcher = Dispatcher([TaskVerbs(self.images.tasks), JobVerbs(self.images.jobs)])
+        self._dispatcher = Dispatcher(
+            [TaskVerbs(self.images.tasks, require_manager=lambda: None), JobVerbs(self.images.jobs)]
+        )
         self._dispatcher.set_ready()
 
     def call(self, method: str, **params: JsonValue) -> Any:
