@@ -14,6 +14,7 @@ from typing import Final
 from covirt.common.process import run
 from tools.checks import links, sources
 from tools.checks.files import REPOSITORY, python_files, repository_files, shell_files
+from tools.configuration.page import HOST_PAGE as HOST_CONFIGURATION
 from tools.configuration.page import PAGE as CONFIGURATION
 from tools.conformance.page import PAGE as CONFORMANCE
 from tools.host_api.page import PAGE as HOST_API
@@ -41,7 +42,7 @@ def main() -> int:
         "shell files (shellcheck)": lambda: _program("shellcheck", *map(str, shell_files())),
         "file length": lambda: "\n".join(sources.too_long(python_files())),
         "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
-        **{f"docs/{page.name}": page.stale for page in (CONFORMANCE, CONFIGURATION, HOST_API)},
+        **{f"docs/{page.name}": page.stale for page in (CONFORMANCE, CONFIGURATION, HOST_CONFIGURATION, HOST_API)},
         "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }
     start = time.monotonic()

@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tools.configuration``: write docs/configuration.md anew; with ``--check``, only tell if it is true."""
+"""``python -m tools.configuration``: write docs/configuration.md and
+docs/host-configuration.md anew; with ``--check``, only tell if they are true."""
 
 import sys
 
-from tools.configuration.page import PAGE
+from tools.configuration.page import HOST_PAGE, PAGE
 
 if __name__ == "__main__":
-    sys.exit(PAGE.main())
+    sys.exit(PAGE.main() or HOST_PAGE.main())

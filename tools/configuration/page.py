@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from covirt.common.config import Between
+from covirt.host import config as host_config
+from covirt.host.config import HostConfig
 from tools.configuration.settings import Setting, Table, tables
 from tools.pages import Page
 
@@ -40,9 +42,35 @@ with `--show-config` first. Changes take effect with `systemctl restart virtocid
 """
 
 
+_HOST_PREFACE: Final = f"""\
+# The settings of covirt-host
+
+This page is made by `python -m {_MODULE}` out of `src/covirt/host/config.py` and the files that it names.
+
+Settings stand in `/etc/covirt/host.d/*.toml`, those of packages in `/usr/lib/covirt/host.d/*.toml`, and are read as
+[virtocid's](configuration.md) are: in the order of their names, later ones win, and a mistake keeps the agent from
+starting. `covirt-host --show-config` prints what all files together say. Changes take effect with `systemctl restart
+covirt-host`, under which guests go on.
+
+```toml
+# /etc/covirt/host.d/50-local.toml
+[containers]
+enabled = true
+
+[metrics]
+listen = "127.0.0.1:9178"
+```
+"""
+
+
 def page() -> str:
-    """The whole page. Raises CannotTell."""
+    """All of virtocid's. Raises CannotTell."""
     return "\n".join((_PREFACE, *map(_section, tables())))
+
+
+def host_page() -> str:
+    """All of covirt-host's. Raises CannotTell."""
+    return "\n".join((_HOST_PREFACE, *map(_section, tables(HostConfig, host_config))))
 
 
 def _section(table: Table) -> str:
@@ -80,3 +108,4 @@ def _text(comment: str) -> str:
 
 
 PAGE: Final = Page(name="configuration.md", module=_MODULE, text=page)
+HOST_PAGE: Final = Page(name="host-configuration.md", module=_MODULE, text=host_page)

@@ -39,8 +39,15 @@ class Table:
 
 
 def tables(kind: type[Any] = VirtocidConfig, module: ModuleType = config) -> tuple[Table, ...]:
-    """All tables, in the order of their fields. Raises CannotTell for a setting that no comment explains."""
-    return tuple(_tables(kind, "", "", _comments(inspect.getsource(module))))
+    """All tables, in the order of their fields. Raises CannotTell for a setting that no comment explains.
+
+    ``module`` and those where its tables come from hold the comments.
+    """
+    modules = {module, *(inspect.getmodule(one) for one in vars(module).values() if dataclasses.is_dataclass(one))}
+    comments: dict[tuple[str, str], str] = {}
+    for one in filter(None, modules):
+        comments.update(_comments(inspect.getsource(one)))
+    return tuple(_tables(kind, "", "", comments))
 
 
 def _tables(kind: type[Any], name: str, meaning: str, comments: Mapping[tuple[str, str], str]) -> Iterator[Table]:

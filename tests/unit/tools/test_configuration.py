@@ -11,13 +11,14 @@ import pytest
 
 from covirt.common.config import config_json, load_config
 from covirt.virtocid.config import VirtocidConfig
-from tools.configuration.page import PAGE
+from tools.configuration.page import HOST_PAGE, PAGE
 from tools.configuration.settings import tables
 from tools.pages import CannotTell, Page
 
 
 def test_the_page_is_true() -> None:
     assert PAGE.stale() == ""
+    assert HOST_PAGE.stale() == ""
 
 
 @pytest.mark.parametrize("text", [None, "# Before the last change\n"])
