@@ -36,7 +36,7 @@ def measure(arguments: argparse.Namespace) -> Report:
     report = Report(name="host", title="covirt-host, ms", columns=("what", "median", "best", "worst"))
     with new_host() as host:
         agent = HostVms(host.daemon.root, oci_uri=host.daemon.uri, qemu_uri="test:///default", sample_seconds=15)
-        agent.vms.start()
+        agent.part.start()
         try:
             wait_until(lambda: agent.support.obstacle == "")
             _measure_starts(report, agent, host, arguments.starts)
@@ -46,7 +46,7 @@ def measure(arguments: argparse.Namespace) -> Report:
                 report.add(_calls(size), _statistics(agent, arguments.runs))
             memory = _rss_mib()
         finally:
-            agent.vms.stop()
+            agent.part.stop()
     _judge(report, sorted(arguments.guests), memory)
     return report
 

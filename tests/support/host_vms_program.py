@@ -40,7 +40,7 @@ def main() -> None:
     root, oci_uri, kill_at = sys.argv[1:]
     kill_after(int(kill_at))
     host = HostVms(Root(root), oci_uri=oci_uri)
-    host.vms.start()
+    host.part.start()
     for line in sys.stdin:
         method, params = json.loads(line)
         try:
@@ -49,7 +49,7 @@ def main() -> None:
             answer = {"refused": refused.message}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
-    host.vms.stop()
+    host.part.stop()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tools.configuration.page import HOST_PAGE as HOST_CONFIGURATION
 from tools.configuration.page import PAGE as CONFIGURATION
 from tools.conformance.page import PAGE as CONFORMANCE
 from tools.host_api.page import PAGE as HOST_API
+from tools.vm_verbs.page import PAGE as VM_VERBS
 
 _TIMEOUT_SECONDS: Final = 300
 _BIN: Final = Path(sys.executable).parent
@@ -42,7 +43,10 @@ def main() -> int:
         "shell files (shellcheck)": lambda: _program("shellcheck", *map(str, shell_files())),
         "file length": lambda: "\n".join(sources.too_long(python_files())),
         "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
-        **{f"docs/{page.name}": page.stale for page in (CONFORMANCE, CONFIGURATION, HOST_CONFIGURATION, HOST_API)},
+        **{
+            f"docs/{page.name}": page.stale
+            for page in (CONFIGURATION, CONFORMANCE, HOST_API, HOST_CONFIGURATION, VM_VERBS)
+        },
         "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }
     start = time.monotonic()

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every verb on a Vm, on each kind: docs/host-vm-verbs.md line by line, on guests that run."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from covirt.host.virt.kinds import Kind
+from covirt.hostapi.errors import CallRefused, Code
+from covirt.hostapi.table import VERBS
+from tests.support.guest import TinyGuest
+from tests.support.host_vms import HostVms, container_xml, machine_xml, serve_vms
+from tests.support.libvirtd import Libvirtd
+from tests.support.roots import new_root
+from tests.support.virtocid import Virtocid
+from tools.vm_verbs.page import PAGE, rows
+
+pytestmark = [pytest.mark.qemu, pytest.mark.runc]
+
+# What ends a guest comes after everything else; a Vm is created to begin with.
+LAST = ("VM.reset", "VM.shutdown", "VM.destroy")
+NEVER_ANSWERED = (Code.NO_SUCH_METHOD, Code.INTERNAL_ERROR, Code.INVALID_PARAMS, Code.UNSUPPORTED)
+
+
+# Where any text will not do.
+GIVEN: dict[str, dict[str, Any]] = {"VM.updateDevice": {"deviceType": "interface"}}
+
+
+def smallest(model: type[BaseModel], vm_id: str) -> dict[str, Any]:
+    """Parameters with no more than what is required."""
+    values: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if name == "vm_id":
+            values[field.alias or name] = vm_id
+        elif field.is_required():
+            values[field.alias or name] = _value(field.annotation, vm_id)
+    return values
+
+
+def _value(kind: Any, vm_id: str) -> Any:
+    kinds = [one for one in get_args(kind) or (kind,) if one is not type(None)]
+    if isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel):
+        return smallest(kinds[0], vm_id)
+    return {int: 1, bool: False, dict: {}, list: []}.get(kinds[0], "text")
+
+
+def answered(host: HostVms, verb: str, vm_id: str) -> int:
+    """The code of a call's answer."""
+    try:
+        parameters = smallest(VERBS[verb].params, vm_id)
+        host.call(verb, **{**parameters, "params": {**parameters.get("params", {}), **GIVEN.get(verb, {})}})
+    except CallRefused as refused:
+        return refused.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def host(libvirtd: Libvirtd, virtocid_daemon: Virtocid) -> Iterator[HostVms]:
+    with new_root() as root, serve_vms(root, oci_uri=virtocid_daemon.uri, qemu_uri=libvirtd.uri) as running:
+        yield running
+
+
+def test_the_page_is_true() -> None:
+    assert PAGE.stale() == ""
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_verb(host: HostVms, tiny_guest: TinyGuest, kind: Kind) -> None:
+    xml = machine_xml(tiny_guest, "verbs") if kind is Kind.MACHINE else container_xml("verbs", "sleep 1000")
+    vm_id = host.run(xml)
+    before = host.vms.get(vm_id).domain().XMLDesc(0)
+    refused = [row for row in rows() if kind in row.refused]
+    allowed = [row.verb for row in rows() if kind not in row.refused and row.verb != "VM.create"]
+    for row in refused:
+        answer = host.refusal(row.verb, **smallest(VERBS[row.verb].params, vm_id))
+        assert answer.code == Code.UNSUPPORTED, row.verb
+        assert row.refused[kind] in answer.message
+    assert host.vms.get(vm_id).domain().XMLDesc(0) == before
+    assert len(host.statuses(vm_id)) == 1
+    for verb in sorted(allowed, key=lambda verb: (verb in LAST, LAST.index(verb) if verb in LAST else 0)):
+        assert answered(host, verb, vm_id) not in NEVER_ANSWERED, verb
+    assert host.status(vm_id) is None
