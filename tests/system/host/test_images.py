@@ -14,6 +14,7 @@ import pytest
 
 from covirt.common.files import remove_tree, write_json
 from covirt.common.root import Root
+from covirt.host.storage.socket_program import SocketProgram
 from tests.support.covirt_host import CallFailed, CovirtHost, HostClient, serve_covirt_host
 from tests.support.host_pool import (
     PoolOnHost,
@@ -58,10 +59,14 @@ def new_place(**settings: str) -> Iterator[Place]:
         export = directory / "export"
         export.mkdir()
         configuration = f"[images]\nimageio_port = {port}\n{text}\n"
-        with serve_covirt_host(Root(directory), configuration=configuration, port=free_port()) as host:
-            with host.client() as client:
-                pool = new_pool(client, export)
-            yield Place(host=host, pool=pool, imageio_port=port)
+        imageio = SocketProgram(Root(directory).run_dir / "host/imageio/sock")
+        try:
+            with serve_covirt_host(Root(directory), configuration=configuration, port=free_port()) as host:
+                with host.client() as client:
+                    pool = new_pool(client, export)
+                yield Place(host=host, pool=pool, imageio_port=port)
+        finally:
+            imageio.end(grace_seconds=5)  # a test that failed may have left a ticket, which keeps it
 
 
 @pytest.fixture(scope="module", name="place")
