@@ -167,6 +167,7 @@ class Actions:
             if request.force and not self._stopping.is_set():
                 log.info("A guest did not end and is ended vm=%s", vm.vm_id)
                 self._destroy(vm, 0)
+                vm.stopped.wait(_STOPPED_SECONDS)  # libvirt tells of it: it must not look up again until then
         except (DestroyFailed, HypervisorUnavailable) as error:
             log.warning("A guest could not be ended vm=%s reason=%s", vm.vm_id, error)
         finally:

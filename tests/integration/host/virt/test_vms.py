@@ -15,7 +15,7 @@ from covirt.host.virt.kinds import Kind
 from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.errors import Code
 from tests.support.guest import TinyGuest
-from tests.support.host_vms import HostVms, container_xml, machine_xml, serve_vms
+from tests.support.host_vms import SECONDS, HostVms, container_xml, machine_xml, serve_vms
 from tests.support.libvirtd import Libvirtd
 from tests.support.roots import new_root
 from tests.support.virtocid import Virtocid
@@ -95,6 +95,14 @@ def test_a_machine_that_is_asked_ends(host: HostVms, tiny_guest: TinyGuest, open
     assert (stats["exitCode"], stats["exitReason"]) == (0, 7)
     assert stats["exitMessage"] == "User shut down from within the guest"
     host.call("VM.destroy", vmID=vm_id)
+
+
+def test_one_that_does_not_end_is_ended(host: HostVms) -> None:
+    """And is never told to be up again in between."""
+    vm_id = host.run(container_xml("deaf", "sh -c \"trap '' TERM; while :; do sleep 1; done\""))
+    host.call("VM.shutdown", vmID=vm_id, delay=0, message="bye", timeout=1, force=True)
+    wait_until(lambda: host.status(vm_id) == "Down", timeout_seconds=SECONDS, what="its end")
+    assert host.statuses(vm_id)[-2:] == ["Powering down", "Down"]
 
 
 @pytest.mark.parametrize(
