@@ -32,17 +32,27 @@ def test_the_machine_runs_the_commands_of_the_page() -> None:
     assert "systemctl enable --now virtocid" in _INSTALL
 
 
-def test_every_file_of_packaging_is_installed_and_removed_again() -> None:
-    installing, _, removing = PAGE.read_text().partition("## Uninstall")
-    for path in (path for path in (_REPOSITORY / "packaging").rglob("*") if path.is_file()):
+def test_every_unit_and_its_like_is_installed_and_removed_again() -> None:
+    pages = (PAGE.read_text(), (DOCS / "covirt-host.md").read_text())
+    for path in (
+        path
+        for place in ("systemd", "sysusers", "tmpfiles")
+        for path in (_REPOSITORY / "packaging" / place).iterdir()
+    ):
+        [(installing, removing)] = [
+            (page.partition("## Uninstall")[0], page.partition("## Uninstall")[2])
+            for page in pages
+            if f" {path.relative_to(_REPOSITORY)} " in page
+        ]
         assert f" {path.relative_to(_REPOSITORY)} " in installing
         assert path.name in removing
 
 
 def test_every_program_gets_into_the_path() -> None:
     scripts = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
-    assert all(name.startswith("virtocid") for name in scripts)
+    assert {name for name in scripts if not name.startswith("virtocid")} == {"covirt-host"}
     assert "ln -sf /opt/covirt/bin/virtocid* /usr/bin/" in documented("service")
+    assert "ln -sf /opt/covirt/bin/covirt-host /usr/bin/" in (DOCS / "covirt-host.md").read_text()
 
 
 def test_a_block_that_is_gone_is_missed() -> None:

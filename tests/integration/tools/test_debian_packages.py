@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""packaging/deb/build makes packages that dpkg reads, whose programs find their libraries, and needs no network for it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.pages import DOCS
+from tools.vm.installation import packages
+
+_REPOSITORY = DOCS.parent
+_RECIPE = _REPOSITORY / "packaging/deb"
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _output(*argv: str | Path) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=100).stdout
+
+
+@pytest.fixture(scope="module")
+def debs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A world has no way out, so what would be fetched would fail."""
+    out = tmp_path_factory.mktemp("debs")
+    _output(_RECIPE / "build", out)
+    return {path.name.partition("_")[0]: path for path in out.glob("*.deb")}
+
+
+def _files(deb: Path) -> dict[str, tuple[str, str]]:
+    """Path → (mode, owner) of what is no directory."""
+    rows = (line.split(None, 5) for line in _output("dpkg-deb", "--contents", deb).splitlines())
+    return {row[5].removeprefix("."): (row[0], row[1]) for row in rows if not row[0].startswith("d")}
+
+
+def _field(deb: Path, name: str) -> str:
+    return _output("dpkg-deb", "--field", deb, name).strip()
+
+
+def test_there_are_three(debs: dict[str, Path]) -> None:
+    assert sorted(debs) == ["covirt", "covirt-host", "covirt-virtocid"]
+
+
+def test_files_of_the_daemons(debs: dict[str, Path]) -> None:
+    script, data = "lrwxrwxrwx", "-rw-r--r--"
+    modes = {
+        path: mode for name in ("covirt-host", "covirt-virtocid") for path, (mode, _) in _files(debs[name]).items()
+    }
+    programs = ("covirt-host", "virtocid", "virtocid-exec", "virtocid-image", "virtocid-logs")
+    assert modes == {
+        **{f"/usr/bin/{name} -> ../lib/covirt/bin/{name}": script for name in programs},
+        **{f"/usr/lib/systemd/system/{name}.service": data for name in ("covirt-host", "virtocid")},
+        **{f"/usr/lib/sysusers.d/{name}.conf": data for name in ("covirt", "covirt-host")},
+        "/usr/lib/tmpfiles.d/covirt-host.conf": data,
+        "/usr/share/doc/covirt-host/copyright": data,
+        "/usr/share/doc/covirt-virtocid/copyright": data,
+    }
+
+
+def test_everything_is_roots_and_writable_by_nobody_else(debs: dict[str, Path]) -> None:
+    for deb in debs.values():
+        for path, (mode, owner) in _files(deb).items():
+            assert owner == "root/root"
+            assert mode[0] == "l" or mode in {"-rw-r--r--", "-rwxr-xr-x"}, path
+
+
+def test_what_they_depend_on(debs: dict[str, Path]) -> None:
+    version = _field(debs["covirt"], "Version")
+    assert f"python3 (>= {_PYTHON[6:]}), python3 (<< " in _field(debs["covirt"], "Depends")
+    for name in ("covirt-virtocid", "covirt-host"):
+        assert f"covirt (= {version})" in _field(debs[name], "Depends")
+    wanted = {
+        word for field in ("Depends", "Recommends") for word in re.findall(r"[a-z][a-z0-9.+-]+", _field(debs["covirt-virtocid"], field))
+    }  # fmt: skip
+    assert set(packages()) - {"python3", "python3-venv"} <= wanted
+
+
+@pytest.mark.parametrize("program", ["virtocid", "covirt-host"])
+def test_programs_run_on_the_packaged_libraries_alone(debs: dict[str, Path], tmp_path: Path, program: str) -> None:
+    _output("dpkg-deb", "--extract", debs["covirt"], tmp_path)
+    environment = tmp_path / "usr/lib/covirt"
+    launcher = environment / "bin" / program
+    assert launcher.read_text().startswith("#!/usr/lib/covirt/bin/python3\n")
+    assert _output(environment / "bin/python3", "-I", launcher, "--root", tmp_path / "root", "--show-config")
+    # Compiled once, at the build: nothing is written beside a module, on a host or here.
+    place = environment / "lib" / _PYTHON / "site-packages/covirt"
+    assert list(place.rglob("*.pyc"))
+    where = "import covirt, sys; print(sys.prefix, [p for p in sys.path if 'packages' in p])"
+    assert _output(environment / "bin/python3", "-I", "-c", where).split() == [
+        str(environment), f"['{place.parent}']",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["configure", "remove", "purge"])
+@pytest.mark.parametrize("name", ["covirt-virtocid", "covirt-host"])
+def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str) -> None:
+    """Each ends well twice over, doing the same; the programs are stand-ins that tell what they were asked."""
+    told = tmp_path / "told"
+    for program in ("systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-helper", "deb-systemd-invoke"):
+        stand_in = tmp_path / program
+        stand_in.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{told}\n')
+        stand_in.chmod(0o755)
+    scripts = ("postinst",) if action == "configure" else ("prerm", "postrm")
+    runs = []
+    for _ in range(2):
+        told.write_text("")
+        for script in scripts:
+            subprocess.run(
+                [_RECIPE / name / script, action], env={"PATH": f"{tmp_path}:/bin"}, check=True, timeout=10
+            )
+        runs.append(told.read_text())
+    assert runs[0] == runs[1]
+    if action == "configure":
+        assert (
+            f"systemd-sysusers /usr/lib/sysusers.d/{'covirt' if name == 'covirt-virtocid' else name}.conf" in runs[0]
+        )

@@ -1,0 +1,17 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A package holds what the programs need, and nothing of what only developers do."""
+
+import importlib.metadata
+
+from tools.libraries import needed
+
+
+def test_what_is_needed_needs_more() -> None:
+    found = needed(importlib.metadata.distribution("covirt"))
+    assert {"lxml", "pydantic", "pydantic-core", "cffi", "libvirt-python"} <= found
+
+
+def test_developers_tools_are_not_needed() -> None:
+    """Nor is ovirt-imageio: another project's program under another licence, which a package of ours must not carry."""
+    assert not needed(importlib.metadata.distribution("covirt")) & {"pytest", "mypy", "hatchling", "ovirt-imageio"}
