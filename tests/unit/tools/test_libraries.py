@@ -13,5 +13,5 @@ def test_what_is_needed_needs_more() -> None:
 
 
 def test_developers_tools_are_not_needed() -> None:
-    """Nor is ovirt-imageio: another project's program under another licence, which a package of ours must not carry."""
+    """Nor is ovirt-imageio: another project's program, under a licence of its own."""
     assert not needed(importlib.metadata.distribution("covirt")) & {"pytest", "mypy", "hatchling", "ovirt-imageio"}
