@@ -16,6 +16,7 @@ from covirt_vdsm import dialect, domain_xml, properties, settings
 _XML_FILE: Final = "_hook_domxml"
 _JSON_FILE: Final = "_hook_json"
 _REFUSED: Final = 2
+_FAILED: Final = 1  # Vdsm writes it down and goes on
 # Below the time that Vdsm's callers wait for capabilities, and much more than virtocid takes.
 _ANSWER_SECONDS: Final = 5.0
 # As covirt-host calls it, so that an engine need not know what the host runs.
@@ -35,6 +36,9 @@ def run(hook: Callable[[], None]) -> NoReturn:
     except (Refused, properties.BadProperty, settings.BadSettings) as error:
         sys.stderr.write(f"covirt: {error}\n")
         status = _REFUSED
+    except Exception as error:  # noqa: BLE001  # a bug of ours stops no machine, and starts no container as one
+        sys.stderr.write(f"covirt: the hook failed: {type(error).__name__}: {error}\n")
+        status = _REFUSED if os.environ.get(dialect.TYPE_PROPERTY, "").strip() else _FAILED
     sys.stderr.flush()
     os._exit(status)
 
