@@ -126,7 +126,10 @@ def _disk_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
         ("qemu-img", "apt-get install qemu-utils"),
         ("qemu-nbd", "apt-get install qemu-utils"),
         ("setpriv", "apt-get install util-linux"),
-        (config.images.imageio_program, "pip install ovirt-imageio, or set images.imageio_program"),
+        (
+            config.images.imageio_program,
+            "pip install ovirt-imageio in a virtual environment, and set images.imageio_program",
+        ),
     )
     for program, remedy in programs:
         places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
