@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real covirt-host on a root of its own, and an independent client (stomp.py) that speaks to it over mutual TLS."""
 
+import contextlib
 import json
 import queue
 import signal
+import socket
 import ssl
 import sys
 import threading
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import stomp
+from stomp.exception import NotConnectedException
 from stomp.utils import Frame
 
 from covirt.common.process import Child, spawn
@@ -28,6 +31,7 @@ PORT: Final = 54321
 _PROGRAMS: Final = Path(sys.executable).parent
 _REQUESTS: Final = "jms.topic.vdsm_requests"
 _EVENTS: Final = "jms.queue.events"
+_READ_BYTES: Final = 16384
 
 
 class CallFailed(Exception):
@@ -54,7 +58,10 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         self._gone = threading.Event()
 
     def open(self) -> "HostClient":
-        self._connection = stomp.StompConnection12([(self.address, self.port)], reconnect_attempts_max=1)
+        self._connection = stomp.StompConnection12(
+            [(self.address, self.port)], reconnect_attempts_max=1, timeout=SECONDS
+        )
+        self._connection.transport.receive = self._receive
         self._connection.set_ssl(
             for_hosts=[(self.address, self.port)],
             key_file=str(self.pki / "keys/vdsmkey.pem"),
@@ -69,9 +76,12 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         return self
 
     def close(self) -> None:
-        """Return once the host has said good-bye: stomp.py's thread waits for that, even of a killed host."""
-        self._connection.disconnect()
-        self._gone.wait(SECONDS)
+        """Return once the host has said good-bye, or is gone."""
+        with contextlib.suppress(NotConnectedException, OSError, AttributeError):  # gone at this very moment
+            self._connection.disconnect()
+        if not self._gone.wait(SECONDS):
+            self._connection.transport.socket.shutdown(socket.SHUT_RDWR)  # else stomp.py's thread waits for ever
+            raise AssertionError("covirt-host did not say good-bye")
 
     def call(self, method: str, params: object = None, *, flow_id: str = "", seconds: float = SECONDS) -> Any:
         """The result. Raises CallFailed."""
@@ -101,6 +111,19 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         return params
 
     # What stomp.py calls, in its thread.
+
+    def _receive(self) -> bytes:
+        """As stomp.py's own, which reads the end of a TLS connection again and again, at full speed."""
+        transport = self._connection.transport
+        try:
+            data: bytes = transport.socket.recv(_READ_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:  # reset
+            data = b""
+        if not data:
+            transport.running = False
+        return data
 
     def on_disconnected(self) -> None:
         self._gone.set()
