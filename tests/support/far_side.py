@@ -2,17 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A NIC for tests: one end of a veth pair here, the other in a network namespace that is the rest of the world."""
 
-import contextlib
 import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from covirt.common.process import run
-from tests.support.syscalls import unmount
 
 _numbers = itertools.count(70)
 
@@ -54,15 +51,6 @@ def new_far_side() -> Iterator[FarSide]:
     finally:
         run(["ip", "link", "delete", side.nic], timeout_seconds=10, check=False)
         run(["ip", "netns", "delete", side.namespace], timeout_seconds=10)
-        _forget_namespaces()
-
-
-def _forget_namespaces() -> None:
-    """iproute2 makes the directory a mount of its own with the first namespace, and leaves it."""
-    directory = Path("/run/netns")
-    if not any(directory.iterdir()):
-        with contextlib.suppress(OSError):
-            unmount(str(directory))
 
 
 def ip_json(*words: str) -> Any:

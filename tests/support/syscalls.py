@@ -19,6 +19,7 @@ MS_NOSUID: Final = 2
 MS_BIND: Final = 0x1000
 MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
+MS_SHARED: Final = 0x100000
 
 _MNT_DETACH: Final = 2
 _PR_SET_PDEATHSIG: Final = 1

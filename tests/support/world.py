@@ -27,6 +27,7 @@ from tests.support.syscalls import (
     MS_NOSUID,
     MS_PRIVATE,
     MS_REC,
+    MS_SHARED,
     mount,
     unmount,
     unshare,
@@ -73,6 +74,9 @@ def _mount_directories(disk: Path) -> None:
     for directory, mode in (("/run/lock", 0o1777), ("/run/netns", 0o755), (DISK_DIR, 0o711), (WORLD_DIR, 0o711)):
         Path(directory).mkdir()
         Path(directory).chmod(mode)
+    # As iproute2 makes it with the first namespace, and never unmakes it: so it is nobody's leak.
+    mount("/run/netns", Path("/run/netns"), flags=MS_BIND)
+    mount("none", Path("/run/netns"), flags=MS_SHARED | MS_REC)
     mount(f"/proc/self/fd/{descriptor}", DISK_DIR, flags=MS_BIND)
     os.close(descriptor)
     mount("tmpfs", WORLD_DIR, "tmpfs", options="mode=711")
