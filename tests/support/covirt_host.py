@@ -55,7 +55,7 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._reply_to = str(uuid.uuid4())
         self._connection: Any = None
-        self._gone = threading.Event()
+        self._welcome, self._gone = threading.Event(), threading.Event()
 
     def open(self) -> "HostClient":
         self._connection = stomp.StompConnection12(
@@ -70,7 +70,9 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
             ssl_version=ssl.PROTOCOL_TLS_CLIENT,
         )
         self._connection.set_listener("host", self)
-        self._connection.connect(wait=True)
+        # stomp.py's own wait has no limit, and hears of some failures only by chance.
+        self._connection.connect(wait=False)
+        assert self._welcome.wait(SECONDS), f"{self.address} has not answered CONNECT"
         for number, destination in enumerate((self._reply_to, _EVENTS)):
             self._connection.subscribe(destination, id=str(number))
         return self
@@ -124,6 +126,9 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         if not data:
             transport.running = False
         return data
+
+    def on_connected(self, _frame: Frame) -> None:
+        self._welcome.set()
 
     def on_disconnected(self) -> None:
         self._gone.set()
