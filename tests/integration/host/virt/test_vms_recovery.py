@@ -111,6 +111,7 @@ def test_all_vms_are_found_again(
         assert host.call("Host.getVMList") == []
 
 
+@pytest.mark.timeout(300)  # it starts a QEMU for each record
 @pytest.mark.parametrize("kind", ["machine", "container"])
 def test_a_kill_at_every_record(
     root_dir: Root, libvirtd: Libvirtd, virtocid: Virtocid, tiny_guest: TinyGuest, kind: str
