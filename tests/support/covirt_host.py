@@ -146,7 +146,15 @@ class CovirtHost:
 
     program = (_PROGRAMS / "covirt-host",)
 
-    def __init__(self, root: Root, *, configuration: str = "", port: int = PORT, log_level: str = "debug") -> None:
+    def __init__(
+        self,
+        root: Root,
+        *,
+        configuration: str = "",
+        port: int = PORT,
+        listen: str = "127.0.0.1",
+        log_level: str = "debug",
+    ) -> None:
         self.root = root
         self._log_level = log_level
         self.port = port
@@ -157,7 +165,7 @@ class CovirtHost:
             TestAuthority().issue(self.pki)
         drop_ins = root.config_dir / "host.d"
         drop_ins.mkdir(parents=True, exist_ok=True)
-        (drop_ins / "test.toml").write_text(f'{configuration}\n[rpc]\nlisten = "127.0.0.1"\nport = {port}\n')
+        (drop_ins / "test.toml").write_text(f'{configuration}\n[rpc]\nlisten = "{listen}"\nport = {port}\n')
 
     @property
     def log(self) -> str:

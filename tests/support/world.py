@@ -47,13 +47,13 @@ FILE_SYSTEMS: Final = ".file-systems"
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 
-def enter_world(name: str) -> None:
+def enter_world(name: str, *, keep_network: bool = False) -> None:
     """Give this process its own world; ``name`` names its cgroup and its directory on disk. Needs root."""
     disk = Path(os.environ[VARIABLE].removeprefix("in:"))
     trees = cgroups.hierarchies()
     for tree in trees:
         cgroups.join(tree.make_child(name))
-    unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+    unshare(CLONE_NEWNS | (0 if keep_network else CLONE_NEWNET) | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     socket.sethostname(HOST_NAME)
     with contextlib.suppress(OSError):  # not a mount point in a bare container
