@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import stomp
-from stomp.exception import NotConnectedException
+from stomp.exception import ConnectFailedException, NotConnectedException
 from stomp.utils import Frame
 
 from covirt.common.process import Child, spawn
@@ -55,7 +55,8 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._reply_to = str(uuid.uuid4())
         self._connection: Any = None
-        self._welcome, self._gone = threading.Event(), threading.Event()
+        self._welcome = False
+        self._answered, self._gone = threading.Event(), threading.Event()
 
     def open(self) -> "HostClient":
         self._connection = stomp.StompConnection12(
@@ -72,7 +73,9 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         self._connection.set_listener("host", self)
         # stomp.py's own wait has no limit, and hears of some failures only by chance.
         self._connection.connect(wait=False)
-        assert self._welcome.wait(SECONDS), f"{self.address} has not answered CONNECT"
+        self._answered.wait(SECONDS)
+        if not self._welcome:
+            raise ConnectFailedException(f"{self.address} has not answered CONNECT")
         for number, destination in enumerate((self._reply_to, _EVENTS)):
             self._connection.subscribe(destination, id=str(number))
         return self
@@ -128,10 +131,12 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
         return data
 
     def on_connected(self, _frame: Frame) -> None:
-        self._welcome.set()
+        self._welcome = True
+        self._answered.set()
 
     def on_disconnected(self) -> None:
         self._gone.set()
+        self._answered.set()
 
     def on_message(self, frame: Frame) -> None:
         message = json.loads(frame.body)
