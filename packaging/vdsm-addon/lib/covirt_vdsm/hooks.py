@@ -16,7 +16,8 @@ from covirt_vdsm import dialect, domain_xml, properties, settings
 _XML_FILE: Final = "_hook_domxml"
 _JSON_FILE: Final = "_hook_json"
 _REFUSED: Final = 2
-_FAILED: Final = 1  # Vdsm writes it down and goes on
+# With anything else Vdsm refuses the start or the migration. What is on stderr goes to its log in any case.
+_GO_ON: Final = 0
 # Below the time that Vdsm's callers wait for capabilities, and much more than virtocid takes.
 _ANSWER_SECONDS: Final = 5.0
 # As covirt-host calls it, so that an engine need not know what the host runs.
@@ -30,17 +31,27 @@ class Refused(Exception):
 
 def run(hook: Callable[[], None]) -> NoReturn:
     """Ends the process at once: a thread that is stuck in a stuck daemon does not keep Vdsm waiting."""
-    status = 0
+    status = _GO_ON
     try:
         hook()
-    except (Refused, properties.BadProperty, settings.BadSettings) as error:
+    except (Refused, properties.BadProperty) as error:
         sys.stderr.write(f"covirt: {error}\n")
         status = _REFUSED
     except Exception as error:  # noqa: BLE001  # a bug of ours stops no machine, and starts no container as one
         sys.stderr.write(f"covirt: the hook failed: {type(error).__name__}: {error}\n")
-        status = _REFUSED if os.environ.get(dialect.TYPE_PROPERTY, "").strip() else _FAILED
+        status = _REFUSED if _may_be_container() else _GO_ON
     sys.stderr.flush()
     os._exit(status)
+
+
+def _may_be_container() -> bool:
+    """Asked when nothing is certain any more."""
+    if os.environ.get(dialect.TYPE_PROPERTY, "").strip():
+        return True
+    try:
+        return dialect.CONTAINER_NAMESPACE.encode() in Path(os.environ[_XML_FILE]).read_bytes()
+    except (KeyError, OSError):
+        return False
 
 
 def before_vm_start() -> None:
@@ -83,8 +94,11 @@ def after_get_caps() -> None:
 
 def why_off() -> str:
     """Why containers are off on this host; empty when they are on."""
-    if not settings.load().enabled:
-        return "containers are not enabled in /etc/covirt/vdsm-addon.conf"
+    try:
+        if not settings.load().enabled:
+            return "containers are not enabled in /etc/covirt/vdsm-addon.conf"
+    except settings.BadSettings as error:
+        return str(error)
     if settings.ACTIVE not in os.environ:
         return "the add-on is not part of the running Vdsm (restart vdsmd, then see its journal)"
     return ""
