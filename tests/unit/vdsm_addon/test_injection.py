@@ -4,6 +4,7 @@
 
 import ast
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -96,6 +97,25 @@ def test_other_programs_are_left_alone(said: list[str], monkeypatch: pytest.Monk
     assert said == []
 
 
+def test_half_an_installation_leaves_vdsm_its_module(tmp_path: Path) -> None:
+    """An installation that was killed may have written what looks at the module, and not what is to take part."""
+    package, module = tmp_path / "covirt_vdsm", tmp_path / "vdsm/common/libvirtconnection.py"
+    package.mkdir()
+    module.parent.mkdir(parents=True)
+    module.write_text(OPEN + GET)
+    for name in ("__init__.py", "finder.py"):
+        (package / name).write_text((ADDON / "lib/covirt_vdsm" / name).read_text())
+    program = (
+        "from covirt_vdsm import finder; finder.wait_for_vdsm(); "
+        "from vdsm.common import libvirtconnection; print(libvirtconnection.get())"
+    )
+    told = run(
+        [sys.executable, "-c", program], timeout_seconds=30, environment={"PYTHONPATH": str(tmp_path)}, check=False
+    )
+    assert told.stdout == b"qemu:///system\n", told
+    assert b"not whole, install it again" in told.stderr
+
+
 @pytest.mark.parametrize("path", sorted((ADDON / "lib").rglob("*.py")), ids=lambda path: path.name)
 def test_the_first_python_of_vdsm_can_read_it(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 9))
@@ -130,6 +150,37 @@ def test_the_installer_leaves_nothing_behind(tmp_path: Path) -> None:
     }  # fmt: skip
     run([ADDON / "install", "--uninstall", "--purge"], timeout_seconds=30, environment=environment)
     assert listed() == {"usr/libexec/vdsm/hooks/before_vm_start/10_other"}
+
+
+def test_an_update_leaves_no_file_of_an_older_one(tmp_path: Path) -> None:
+    environment = {"DESTDIR": str(tmp_path)}
+    lib = tmp_path / "usr/share/covirt-vdsm-addon"
+    for name in ("covirt_vdsm/gone.py", "../covirt-vdsm-addon.new/half.py"):  # the second was killed
+        (lib / name).parent.mkdir(parents=True, exist_ok=True)
+        (lib / name).touch()
+    run([ADDON / "install"], timeout_seconds=30, environment=environment)
+    assert not (lib / "covirt_vdsm/gone.py").exists()
+    assert not (lib / "half.py").exists()
+    assert [path.name for path in lib.parent.iterdir()] == [lib.name]
+
+
+def test_words_that_mean_nothing_change_nothing(tmp_path: Path) -> None:
+    """Purging alone would have installed, and removed the configuration then."""
+    for words in (["--purge"], ["--uninstal"], ["now"]):
+        told = run(
+            [ADDON / "install", *words], timeout_seconds=30, environment={"DESTDIR": str(tmp_path)}, check=False
+        )
+        assert (told.status, b"--uninstall --purge" in told.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.root
+def test_a_host_without_vdsm_gets_nothing(open_dir: Path) -> None:
+    """Asked as a user that could not install anything."""
+    program = shutil.copytree(ADDON, open_dir / "vdsm-addon") / "install"
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    told = run([*nobody, program], timeout_seconds=30, check=False)
+    assert (told.status, b"there is no Vdsm on this host" in told.stderr) == (1, True), told
 
 
 def test_the_package_has_every_file_that_is_installed(tmp_path: Path) -> None:

@@ -25,8 +25,11 @@ class _Loader:
 
     def exec_module(self, module: "ModuleType") -> None:
         self._loader.exec_module(module)
-        from covirt_vdsm import injection
-
+        try:
+            from covirt_vdsm import injection
+        except Exception as error:  # noqa: BLE001  # half installed: Vdsm has to start
+            sys.stderr.write(f"covirt: the add-on is not whole, install it again: {error}\n")
+            return
         injection.take_part(module)
 
 
