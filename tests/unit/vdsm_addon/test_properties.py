@@ -3,6 +3,7 @@
 """Custom properties, and the definition they end up in."""
 
 import contextlib
+import json
 import re
 import xml.etree.ElementTree as ET
 from typing import Final
@@ -95,6 +96,12 @@ def test_commands_are_words_or_a_list() -> None:
         ("containerEnvironment", '{"A b": "1"}', "not the name of a variable"),
         ("containerRestart", "often", "none of never"),
         ("containerDiscard", "cache", "not a path"),
+        ("containerCommand", r'["a\u0000"]', r"has the character '\\x00'"),
+        ("containerCommand", "a\x01b", r"has the character '\\x01'"),
+        ("containerEnvironment", r'{"A": "\ud800"}', r"has the character '\\ud800'"),
+        ("containerEnvironment", "A=\udcff", r"has the character '\\udcff'"),
+        ("volumeMap", "vda:/a\x1b", r"has the character '\\x1b'"),
+        ("containerDiscard", "/a\r/b", r"has the character '\\r'"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, text: str, message: str) -> None:
@@ -103,10 +110,31 @@ def test_what_cannot_be_used_is_named(name: str, text: str, message: str) -> Non
     assert str(caught.value).startswith(name)
 
 
+def test_a_value_of_the_environment_is_not_told() -> None:
+    """The engine shows the reason to everybody who sees the machine."""
+    with pytest.raises(BadProperty, match="word 2 is not NAME=VALUE") as caught:
+        properties(containerEnvironment="PASSWORD=very secret")
+    assert "secret" not in str(caught.value)
+
+
 @given(st.dictionaries(st.sampled_from(sorted(("volumeMap", "containerCommand", "containerEnvironment"))), st.text()))
 def test_nothing_else_is_ever_raised(custom: dict[str, str]) -> None:
     with contextlib.suppress(BadProperty):
         properties(**custom)
+
+
+@given(st.lists(st.text()), st.dictionaries(st.from_regex("[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), st.text()))
+def test_every_text_is_refused_or_arrives_as_it_is(words: list[str], variables: dict[str, str]) -> None:
+    try:
+        root = container(
+            containerImage="web", containerCommand=json.dumps(words), containerEnvironment=json.dumps(variables)
+        )
+    except BadProperty as error:
+        assert "has the character" in str(error)  # noqa: PT017
+        return
+    read_again = ET.fromstring(ET.tostring(root, encoding="unicode").encode())
+    assert [word.text or "" for word in read_again.iterfind("os/initarg")] == words
+    assert {str(each.get("name")): each.text or "" for each in read_again.iterfind("os/initenv")} == variables
 
 
 def test_everything_is_written_where_virtocid_reads_it() -> None:

@@ -19,6 +19,8 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _DRIVE: Final = re.compile(r"(?:vd|sd|hd)[a-z]{1,2}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What XML cannot have, or not without becoming something else.
+_NO_TEXT: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -46,7 +48,7 @@ def read(custom: Mapping[str, str], drives: frozenset[str]) -> Optional[Properti
     """None without containerType. ``drives`` are those the machine has. Raises BadProperty."""
 
     def value(name: str) -> str:
-        return custom.get(name, "").strip()
+        return _text(custom.get(name, ""), name).strip()
 
     runtime = value(TYPE_PROPERTY)
     if not runtime:
@@ -63,6 +65,13 @@ def read(custom: Mapping[str, str], drives: frozenset[str]) -> Optional[Properti
         root_drive=_root(value("containerRoot"), drives),
         discarded=_discarded(value("containerDiscard")),
     )
+
+
+def _text(text: str, name: str) -> str:
+    found = _NO_TEXT.search(text)
+    if found:
+        raise BadProperty(f"{name}: it has the character {found[0]!r}, which a definition cannot have")
+    return text
 
 
 def is_disk_id(image: str) -> bool:
@@ -113,7 +122,7 @@ def _command(text: str) -> tuple[str, ...]:
         words = _json(text, "containerCommand")
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise BadProperty("containerCommand: it is not a list of texts")
-        return tuple(words)
+        return tuple(_text(word, "containerCommand") for word in words)
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
@@ -130,7 +139,7 @@ def _environment(text: str) -> tuple[tuple[str, str], ...]:
     for name in table:
         if not _VARIABLE.fullmatch(name):
             raise BadProperty(f"containerEnvironment: {name!r} is not the name of a variable")
-    return tuple(table.items())
+    return tuple((name, _text(value, "containerEnvironment")) for name, value in table.items())
 
 
 def _assignments(text: str) -> dict[str, str]:
@@ -138,9 +147,9 @@ def _assignments(text: str) -> dict[str, str]:
         words = shlex.split(text)
     except ValueError as error:
         raise BadProperty(f"containerEnvironment: {error}") from error
-    for word in words:
-        if "=" not in word:
-            raise BadProperty(f"containerEnvironment: {word!r} is not NAME=VALUE")
+    for number, word in enumerate(words, 1):
+        if "=" not in word:  # not shown: it may be half of a secret
+            raise BadProperty(f"containerEnvironment: word {number} is not NAME=VALUE; quote a value with spaces")
     return {name: value for name, _equals, value in (word.partition("=") for word in words)}
 
 
