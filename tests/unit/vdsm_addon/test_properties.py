@@ -62,7 +62,7 @@ def test_the_environment_is_words_or_an_object() -> None:
 def test_the_root_is_on_a_drive_or_ends_with_the_run() -> None:
     disk = "<disk device='disk'><target dev='vda'/></disk>"
     for custom, expected in (
-        ({}, {"layer": "discarded"}),
+        ({"volumeMap": "data:vda"}, {"layer": "discarded"}),
         ({"containerRoot": "vda"}, {"layer": "kept", "disk": "vda"}),
     ):
         root = container(disk, containerImage="web", **custom).find("metadata/cov:container/cov:root", NAMES)
@@ -132,7 +132,7 @@ def test_every_text_is_refused_or_arrives_as_it_is(words: list[str], variables: 
     except BadProperty as error:
         assert "has the character" in str(error)  # noqa: PT017
         return
-    read_again = ET.fromstring(ET.tostring(root, encoding="unicode").encode())
+    read_again = dialect.read(ET.tostring(root, encoding="unicode"))
     assert [word.text or "" for word in read_again.iterfind("os/initarg")] == words
     assert {str(each.get("name")): each.text or "" for each in read_again.iterfind("os/initenv")} == variables
 
@@ -192,8 +192,24 @@ def test_an_image_that_is_not_there_is_named(disks: str, image: str, message: st
         container(disks, containerImage=image)
 
 
+@pytest.mark.parametrize(
+    "custom",
+    [{"volumeMap": "data:vda"}, {"volumeMap": "vda:/srv"}, {"containerRoot": "vda"}, {"containerImage": "vda"}],
+)
+def test_every_disk_needs_a_place(custom: dict[str, str]) -> None:
+    disks = [f"<disk><source file='/x'/><target dev='{dev}'/></disk>" for dev in ("vda", "vdb")]
+    container(disks[0], **{"containerImage": "web", **custom})
+    with pytest.raises(BadProperty, match="volumeMap: it does not say where the disk vdb"):
+        container("".join(disks), **{"containerImage": "web", **custom})
+
+
+def test_a_place_in_the_definition_counts() -> None:
+    place = f"<volume xmlns='{dialect.COVIRT_NAMESPACE}' target='/srv'/>"
+    container(f"<disk><source file='/x'/><target dev='vda'/>{place}</disk>", containerImage="web")
+
+
 def test_an_image_may_be_called_like_a_drive_that_is_not_there() -> None:
-    root = container("<disk device='disk'><target dev='vda'/></disk>", containerImage="sdk")
+    root = container("<disk device='disk'><target dev='vda'/></disk>", containerImage="sdk", volumeMap="data:vda")
     assert root.findtext("metadata/cnt:container/cnt:image", namespaces=NAMES) == "sdk"
 
 
