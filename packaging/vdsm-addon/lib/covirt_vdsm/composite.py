@@ -8,7 +8,6 @@ both, virtocid's part is waited for only so long.
 
 import contextlib
 import logging
-import threading
 import time
 from typing import Any, Final, Optional
 
@@ -128,26 +127,14 @@ class Composite:
 
     def listAllDomains(self, flags: int = 0) -> list[Any]:  # noqa: N802
         self._link.wait_until_tried()
-        too_late = threading.Event()
-
-        def everything(live: Any) -> list[Any]:
-            found: list[Any] = live.listAllDomains(flags)
-            if too_late.is_set():
-                self._link.events.found_late(found)
-            return found
-
-        try:
-            pending = self._link.begin_list(everything)
-        except libvirt.libvirtError:
-            return list(self._machines.listAllDomains(flags))
+        pending: Optional[Pending[list[Any]]] = None
+        with contextlib.suppress(libvirt.libvirtError):
+            pending = self._link.begin(lambda live: live.listAllDomains(flags))
         machines = self._machines.listAllDomains(flags)
-        found = self._part(pending)
-        if found is None:
-            too_late.set()
-            self._link.end_list()
-            return list(machines)
-        containers = [self._link.adopt(domain) for domain in found]
-        self._link.end_list()
+        found = None if pending is None else self._part(pending)
+        containers = [self._link.adopt(domain) for domain in found or ()]
+        if not flags:
+            self._link.listed(all_shown=found is not None)
         # A Vdsm that was killed between its two definitions left the first on libvirt's side.
         hidden = {domain.UUIDString() for domain in containers}
         return [domain for domain in machines if domain.UUIDString() not in hidden] + containers
@@ -171,9 +158,7 @@ class Composite:
         pending = None
         if containers:
             with contextlib.suppress(libvirt.libvirtError):
-                pending = self._link.begin(
-                    lambda live: live.domainListGetStats([domain.live() for domain in containers], stats, flags)
-                )
+                pending = self._link.begin(lambda live: _stats_of(live, containers, stats, flags))
         answer = list(self._machines.domainListGetStats(machines, stats=stats, flags=flags)) if machines else []
         found = None if pending is None else self._part(pending)
         return answer + [(self._link.adopt(domain), numbers) for domain, numbers in found or ()]
@@ -217,3 +202,24 @@ class Composite:
             self._link.events.unsubscribe(number)
         self._subscriptions.clear()
         return self._machines.close()
+
+
+def _stats_of(live: Any, containers: list[ContainerDomain], stats: int, flags: int) -> list[Any]:
+    """In one call; and as with libvirt, what is not there any more is left away."""
+    try:
+        return list(live.domainListGetStats([domain.live() for domain in containers], stats, flags))
+    except libvirt.libvirtError as error:
+        if not errors.means_absent(error):
+            raise
+    present = [domain for domain in containers if _is_there(live, domain)]
+    return list(live.domainListGetStats([domain.live() for domain in present], stats, flags)) if present else []
+
+
+def _is_there(live: Any, domain: ContainerDomain) -> bool:
+    try:
+        live.lookupByUUIDString(domain.UUIDString())
+    except libvirt.libvirtError as error:
+        if errors.means_absent(error):
+            return False
+        raise
+    return True

@@ -6,7 +6,6 @@ What happened while virtocid was away is found by comparing states, and told as 
 after which virtocid starts the container again is told as a reboot: Vdsm would clear away what is about to run.
 """
 
-import functools
 import logging
 import queue
 import threading
@@ -81,6 +80,7 @@ class Events:
         self._thread = threading.Thread(target=self._run, name="covirt-events", daemon=True)
         # The rest belongs to the thread alone.
         self._states: dict[str, int] = {}
+        self._fresh: set[str] = set()  # of which an event of the present connection has told the state
         self._ending: dict[str, tuple[Any, ...]] = {}  # SHUTDOWN events that wait for their STOPPED
 
     def start(self) -> None:
@@ -105,19 +105,13 @@ class Events:
 
     def register(self, connection: Any) -> None:
         """On a new connection: whatever Vdsm may want to hear, for it subscribes while this goes on."""
+        self._queue.put(self._fresh.clear)
         for event in _HEARD:
             self._hear(connection, event)
 
     def connected(self, states: Mapping[str, tuple[str, State]]) -> None:
-        """What there is on a new connection: name, state and reason by UUID."""
+        """What there is on a new connection, asked after ``register``: name, state and reason by UUID."""
         self._queue.put(lambda: self._compare(states))
-
-    def found_late(self, found: list[Any]) -> None:
-        """Vdsm listed everything without these, for they came too late."""
-        for each in found:
-            domain = self._link.domain(each.UUIDString(), each.name())
-            if each.isActive():
-                self._queue.put(functools.partial(self._changed, domain, _UNKNOWN, libvirt.VIR_DOMAIN_RUNNING, 0))
 
     def _hear(self, connection: Any, event: int) -> None:
         try:
@@ -150,6 +144,7 @@ class Events:
         uuid, kind = domain.UUIDString(), arguments[0]
         if kind in _STATE_AFTER:
             self._states[uuid] = _STATE_AFTER[kind]
+            self._fresh.add(uuid)
         if kind == libvirt.VIR_DOMAIN_EVENT_SHUTDOWN:
             self._ending[uuid] = arguments
             return
@@ -174,28 +169,30 @@ class Events:
             return False
 
     def _compare(self, states: Mapping[str, tuple[str, State]]) -> None:
-        for uuid in self._states.keys() - states.keys():
+        """An event that was heard meanwhile counts more: the list may be from before it."""
+        for uuid in self._states.keys() - states.keys() - self._fresh:
             known = self._link.known(uuid)
             if known is not None and self._states[uuid] in _UP:
                 self._missed(known, libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED)
             self._states.pop(uuid)
             self._link.forget(uuid)
-        for uuid, (name, (state, reason)) in states.items():
+        for uuid in states.keys() - self._fresh:
+            name, (state, reason) = states[uuid]
             before = self._states.get(uuid, _UNKNOWN)
             self._states[uuid] = state
-            if state != before:
+            if state != before or self._link.is_news(uuid):
                 self._changed(self._link.domain(uuid, name), before, state, reason)
 
     def _changed(self, domain: ContainerDomain, before: int, state: int, reason: int) -> None:
         if state in _DOWN:
             if before in _UP:
                 self._stopped(domain, reason)
+        elif self._link.is_news(domain.UUIDString()):  # Vdsm looks for what it hears of and does not know
+            self._missed(domain, libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
         elif state == libvirt.VIR_DOMAIN_PAUSED and before == libvirt.VIR_DOMAIN_RUNNING:
             self._missed(domain, libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
         elif before == libvirt.VIR_DOMAIN_PAUSED:
             self._missed(domain, libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_UNPAUSED)
-        elif self._link.is_news(domain.UUIDString()):  # Vdsm looks for what it hears of and does not know
-            self._missed(domain, libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED)
 
     def _stopped(self, domain: ContainerDomain, reason: int) -> None:
         if reason == libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN:

@@ -58,8 +58,9 @@ class Link:
         self.events.stop()
 
     def wait_until_tried(self) -> None:
-        """Until the first attempt has come to an end, for a short time at most: Vdsm lists its domains once."""
+        """Until the first attempt has come to an end; for a short time at most, and once: Vdsm lists once."""
         self._tried.wait(self.settings.answer_seconds)
+        self._tried.set()
 
     def current(self) -> tuple[Any, int]:
         """The connection, and a number that is another one after each loss. Raises errors.away()."""
@@ -94,17 +95,17 @@ class Link:
             self._shown.add(domain.UUIDString())
         return domain
 
-    def begin_list(self, call: Callable[[Any], Answer]) -> Pending[Answer]:
-        """Like ``begin``, for Vdsm's look at everything; without a connection it has seen nothing."""
-        with self._lock:
-            if self._connection is None:
-                self._listed = True
-        return self.begin(call)
+    def listed(self, *, all_shown: bool) -> None:
+        """Vdsm has looked at everything. What it was not given is news from here on.
 
-    def end_list(self) -> None:
-        """What Vdsm was not given so far is news from here on."""
+        Without the containers, a new connection tells of them: as soon as virtocid answers, and not before.
+        """
         with self._lock:
             self._listed = True
+            if not all_shown:
+                self._shown.clear()
+                if self._connection is not None:
+                    self._wake.set()
 
     def is_news(self, uuid: str) -> bool:
         with self._lock:
