@@ -24,6 +24,10 @@ class ImageInUse(Conflict):
     template = "image {image_id} is used by {users}; stop them first"
 
 
+class ImageIsTemplate(Conflict):
+    template = "image {image_id} is a template, and images {images} build on it; delete those first"
+
+
 class UploadRefused(InvalidRequest):
     template = "what was uploaded into volume {ref} is not usable: {reason}; upload it again"
 
@@ -46,21 +50,31 @@ class DiskImages:
             raise NoSuchImage(image_id=image_id, domain_id=domain_id)
         return found
 
-    def check_unused(self, domain_id: str, image_id: str) -> None:
-        """Raises NoSuchImage and ImageInUse."""
-        users = {user for volume in self.volumes_of(domain_id, image_id) for user in self._volumes.users(volume.ref)}
+    def check_removable(self, domain_id: str, image_id: str) -> None:
+        """Raises NoSuchImage, ImageInUse and ImageIsTemplate."""
+        volumes = self.volumes_of(domain_id, image_id)
+        users = {user for volume in volumes for user in self._volumes.users(volume.ref)}
         if users:
             raise ImageInUse(image_id=image_id, users=", ".join(sorted(users)))
+        own = {volume.ref.volume_id for volume in volumes if volume.is_own}
+        others = {
+            other.ref.image_id
+            for other in self._volumes.volumes(domain_id)
+            if other.ref.image_id != image_id and other.ref.volume_id in own
+        }
+        if others:
+            raise ImageIsTemplate(image_id=image_id, images=", ".join(sorted(others)))
 
     def run_delete(self, params: Params, control: Control) -> None:
         domain_id, image_id = params["domain_id"], params["image_id"]
         try:
-            self.check_unused(domain_id, image_id)
+            self.check_removable(domain_id, image_id)
         except NoSuchImage:  # an earlier life of the agent came as far as this, or further
             self._volumes.remove_image(domain_id, image_id)
             return
         if params["zero"]:
-            for volume in self.volumes_of(domain_id, image_id):
+            # A template's volume that is linked in here is the data of other images, too.
+            for volume in (found for found in self.volumes_of(domain_id, image_id) if found.is_own):
                 _zero(volume.path, control)
         self._volumes.remove_image(domain_id, image_id)
 

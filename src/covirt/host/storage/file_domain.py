@@ -233,6 +233,7 @@ class FileDomain:
                 is_legal=metadata.legality is not Legality.ILLEGAL,
                 generation=metadata.generation,
                 parent=below,
+                is_own=metadata.image_id == ref.image_id,
             )
         assert below is not None  # noqa: S101 - a chain holds the volume itself
         return below

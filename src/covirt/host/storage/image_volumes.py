@@ -37,7 +37,10 @@ class Allocation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeFacts:
-    """One volume, as its metadata and its file say. ``parent`` is the volume below it in its chain."""
+    """One volume, as its metadata and its file say. ``parent`` is the volume below it in its chain.
+
+    ``is_own``: made in this image; False for a template's that is linked into an image that builds on it.
+    """
 
     ref: VolumeRef
     path: Path
@@ -50,6 +53,7 @@ class VolumeFacts:
     is_legal: bool
     generation: int
     parent: "VolumeFacts | None" = None
+    is_own: bool = True
 
 
 class ImageVolumes(Protocol):

@@ -33,7 +33,7 @@ from covirt.host.network.errors import (
 from covirt.host.storage import storage_errors as storage
 from covirt.host.storage.container_images import ContainerImageExists, NotAContainerImage
 from covirt.host.storage.copy_data import NoBitmapsInRaw
-from covirt.host.storage.disk_images import NoSuchImage, UploadRefused
+from covirt.host.storage.disk_images import ImageIsTemplate, NoSuchImage, UploadRefused
 from covirt.host.storage.image_volumes import VolumeIsIllegal, VolumeIsShared
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
@@ -65,6 +65,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (VolumeIsShared, Code.SHARED_VOLUME),
     (VolumeIsIllegal, Code.VOLUME_ILLEGAL),
     (NoSuchImage, Code.NO_SUCH_IMAGE),
+    (ImageIsTemplate, Code.SHARED_VOLUME_KEPT),
     (UploadRefused, Code.IMAGE_VERIFICATION),
     (NotAContainerImage, Code.IMAGE_PATH),
     (ContainerImageExists, Code.IMAGE_PATH),

@@ -61,7 +61,7 @@ class ImageVerbs:
 
     def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:
         domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
-        self._images.check_unused(domain_id, image_id)
+        self._images.check_removable(domain_id, image_id)
         zero = str(params.post_zero).lower() == "true"
         return self._tasks.submit(DELETE_IMAGE, delete_params(domain_id=domain_id, image_id=image_id, zero=zero))
 

@@ -382,3 +382,26 @@ def _kill_at_second(real: Any) -> Any:
         return real(self, *args, **keywords)
 
     return stopping
+
+
+def test_zeroing_a_disk_leaves_the_template_it_builds_on(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    template_image, template_volume = str(uuid4()), str(uuid4())
+    agent.done(
+        "Volume.copy", **disk.ids(base), dstSdUUID=BLANK, dstImgUUID=template_image, dstVolUUID=template_volume,
+        desc="template", volType=6, volFormat=5, preallocate=2,
+    )  # fmt: skip
+    template = disk.directory / "images" / template_image / template_volume
+    template.write_bytes(b"golden" * 1000)
+    images = [disk.image_id, str(uuid4())]
+    for image_id in images:
+        disk.create(volFormat=4, srcImgUUID=template_image, srcVolUUID=template_volume, imageID=image_id)
+    ids = {"storagepoolID": disk.pool_id, "storagedomainID": disk.domain_id, "force": False}
+    refused(agent, 223, "Image.delete", imageID=template_image, postZero=False, **ids)
+    for image_id in images:
+        agent.done("Image.delete", imageID=image_id, postZero=True, **ids)
+        assert template.read_bytes().startswith(b"golden"), "the template's data is gone"
+    agent.done("Image.delete", imageID=template_image, postZero=True, **ids)
+    assert not template.exists()
+    check_domain(disk.directory)
