@@ -81,8 +81,9 @@ class VolumeMetadata:
     def parse(cls, data: bytes, *, volume_id: str) -> "VolumeMetadata":
         """Raises BrokenVolumeMetadata."""
         try:
-            text, end, _ = data.decode().partition("EOF\n")
-            values = {key: value for key, _, value in (line.partition("=") for line in text.splitlines())}
+            # By line ends alone: a description may hold what Python takes for one, and end in the word EOF.
+            text, end, _ = f"\n{data.decode()}".partition("\nEOF\n")
+            values = {key: value for key, _, value in (line.partition("=") for line in text.split("\n"))}
             if not end:
                 raise BrokenVolumeMetadata(volume_id=volume_id, reason="it has no end")
             return cls(

@@ -141,3 +141,11 @@ def test_exports() -> None:
     for bad in ("nas", "-oevil:/a", ":/a", "nas:a", "nas:/a,suid", "nas:/a\n"):
         with pytest.raises(BadRemotePath):
             checked_export(bad)
+
+
+@pytest.mark.parametrize("description", ["the EOF", "EOF", "a\u2028CAP=1", "a\x0bPUUID=x", "a\x85EOF"])
+def test_a_description_is_no_part_of_the_format(description: str) -> None:
+    """Also one that Vdsm wrote, which leaves such signs in."""
+    data = _VOLUME.replace('{"DiskAlias":"one"}', description).encode()
+    found = VolumeMetadata.parse(data, volume_id=_ID)
+    assert (found.description, found.capacity_bytes, found.parent_id) == (description, 1 << 20, _BLANK)
