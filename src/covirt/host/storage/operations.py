@@ -35,10 +35,13 @@ from covirt.host.storage.operation import (
     UnknownOperationKind,
     checked_id,
 )
+from covirt.host.storage.storage_errors import NoSuchStorageDomain, StorageDomainSilent, StorageDomainUnusable
 
 log = logging.getLogger(__name__)
 
 _VERSION: Final = 1
+# After a reboot nothing is connected before an engine says so.
+_STORAGE_AWAY: Final = (NoSuchStorageDomain, StorageDomainSilent, StorageDomainUnusable)
 _STOP_SECONDS: Final = 5.0  # a thread that storage holds longer is left behind
 
 Describe = Callable[[BaseException], tuple[int, str]]
@@ -158,7 +161,7 @@ class Operations:
                 raise OperationNotActive(id=record.id, state=record.state)
             if record.state is State.PENDING:
                 ended = self._change(entry, state=State.ABORTED, stop_asked=True, ended_at=time.time())
-            elif record.state is State.UNDOING and not entry.taken:
+            elif not entry.taken:
                 ended = self._change(entry, state=State.ABORTED, stop_asked=True, undone=False, ended_at=time.time())
             else:
                 state = State.ABORTING if record.state is State.RUNNING else record.state
@@ -201,7 +204,11 @@ class Operations:
             try:
                 step(entry)
             finally:
-                entry.taken = False
+                with entry.lock:
+                    entry.taken = False
+                    given_up = entry.record.state is State.ABORTING  # asked for as it began to wait
+                if given_up:
+                    self._end(entry, State.ABORTED, undone=False)
 
         self._pool.submit(
             carrying_flow(work), priority=False
@@ -214,7 +221,8 @@ class Operations:
             self._change(entry, state=State.RUNNING)
         self._do(entry)
 
-    def _do(self, entry: _Entry) -> None:
+    def _do(self, entry: _Entry, *, waits: bool = False) -> None:
+        """``waits``: where its storage is not here, resume() tries again."""
         record = entry.record
         try:
             entry.control.check()
@@ -222,6 +230,9 @@ class Operations:
             # Not done unless it is written: a killed agent's successor would undo it.
             self._end(entry, State.DONE, must_write=True)
         except Exception as error:  # noqa: BLE001 - the top of a thread; the cause is told with the operation
+            if waits and isinstance(error, _STORAGE_AWAY) and not entry.record.stop_asked:
+                log.warning("Operation waits to be finished book=%s id=%s: %s", self._name, record.id, error)
+                return
             self._failed(entry, self._cause(entry.record, error))
 
     def _cause(self, record: Record, error: Exception) -> Exception:
@@ -264,10 +275,12 @@ class Operations:
 
     def _resume(self, entry: _Entry) -> None:
         record = entry.record
+        if record.state.is_final:  # given up in the meantime
+            return
         if record.state is State.PENDING:  # nothing was done
             self._failed(entry, OperationCutShort())
         elif record.state is State.RUNNING and self._finishes_again(record):
-            self._do(entry)
+            self._do(entry, waits=True)
         elif record.state is State.UNDOING:
             self._undo(entry)
         else:

@@ -25,6 +25,7 @@ from covirt.host.storage.operation import (
     State,
 )
 from covirt.host.storage.operations import Operations
+from covirt.host.storage.storage_errors import NoSuchStorageDomain
 from tests.support.waiting import wait_until
 
 
@@ -42,6 +43,7 @@ class Work:
         self.undone: list[str] = []
         self.ended: list[Record] = []
         self.undo_error: Exception | None = None
+        self.do_error: Exception | None = None
 
     def kinds(self) -> list[Kind]:
         return [
@@ -52,6 +54,8 @@ class Work:
 
     def do(self, params: Params, control: Control) -> None:
         control.progress(42.7)
+        if self.do_error is not None:
+            raise self.do_error
         self.done.append(params["name"])
 
     def wait_and_do(self, params: Params, control: Control) -> None:
@@ -223,6 +227,36 @@ def test_after_a_kill_a_removal_is_finished(tmp_path: Path, work: Work) -> None:
     with book(tmp_path, work) as operations:
         wait_for(operations, operation_id, State.DONE)
     assert work.done == ["half"]
+
+
+def test_after_a_kill_a_removal_waits_for_its_storage(tmp_path: Path, work: Work) -> None:
+    """After a reboot no storage is connected yet: half a removal is finished when it is."""
+    finished, given_up = (write_record(tmp_path, kind="remove", params={"name": name}) for name in ("one", "two"))
+    work.do_error = NoSuchStorageDomain(domain_id="gone")
+    with book(tmp_path, work) as operations:
+
+        def aborted() -> bool:
+            if operations.get(given_up).state is State.RUNNING:
+                operations.abort(given_up)
+            return operations.get(given_up).state is State.ABORTED
+
+        def resumed() -> bool:
+            operations.resume()
+            return operations.get(finished).state.is_final
+
+        wait_until(aborted)
+        assert operations.get(finished).state is State.RUNNING
+        work.do_error = None
+        wait_until(resumed)
+        assert operations.get(finished).state is State.DONE
+    assert work.done == ["one"]
+
+
+def test_after_a_kill_a_removal_that_is_refused_fails(tmp_path: Path, work: Work) -> None:
+    operation_id = write_record(tmp_path, kind="remove")
+    work.do_error = StorageGone()
+    with book(tmp_path, work) as operations:
+        wait_for(operations, operation_id, State.FAILED)
 
 
 def test_after_a_kill_what_never_began_does_not_begin(tmp_path: Path, work: Work) -> None:
