@@ -95,6 +95,9 @@ class DiskImages:
             reason = "it keeps its data in another file"
         elif found.backing_file != (None if volume.parent is None else volume.parent.path.name):
             reason = "it builds on another file"
+        elif volume.parent is not None and found.backing_format != volume.parent.format:
+            # A raw volume read as qcow2 is whatever its guest wrote into its first block.
+            reason = f"it takes what it builds on for {found.backing_format}, and that is {volume.parent.format}"
         else:
             return
         raise UploadRefused(ref=volume.ref, reason=reason)

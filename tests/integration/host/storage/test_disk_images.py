@@ -122,6 +122,29 @@ def test_good_uploads_pass(agent: Agent) -> None:
         assert agent.call("Volume.verify_untrusted", volume) is True
 
 
+@pytest.mark.parametrize(("words", "passes"), [("-F raw", True), ("-F qcow2", False), ("", False)])
+def test_what_lies_below_is_what_the_domain_says(agent: Agent, words: str, passes: bool) -> None:
+    """A raw volume's guest could write a header into it that names any file; read as qcow2, that file is shown."""
+    below, volume = agent.raw(), agent.qcow2()
+    os.link(below.path, volume.path.with_name(below.path.name))
+    volume = replace(volume, parent=below)
+    agent.volumes.known[volume.ref] = volume
+    make, name = ["qemu-img", "create", "-q", "-f", "qcow2"], below.path.name
+    if words:
+        run([*make, "-u", "-b", name, *words.split(), str(volume.path), "1M"], timeout_seconds=30)
+    else:
+        run([*make, "-o", "compat=1.1", str(volume.path), "1M"], timeout_seconds=30)
+        with volume.path.open("r+b") as stream:  # as qemu-img once made them: a name and no format
+            stream.seek(8)
+            stream.write((512).to_bytes(8, "big") + len(name).to_bytes(4, "big"))
+            stream.seek(512)
+            stream.write(name.encode())
+    if passes:
+        assert agent.call("Volume.verify_untrusted", volume) is True
+    else:
+        assert agent.code("Volume.verify_untrusted", volume) == 484
+
+
 def test_hostile_uploads_are_refused(agent: Agent) -> None:
     disguised = agent.raw()
     disguised.path.write_bytes(agent.qcow2().path.read_bytes())
