@@ -77,6 +77,12 @@ class PlainVolumes:
     def teardown(self, ref: VolumeRef, *, user: str) -> None:
         self.held.discard((ref, user))
 
+    def give_back(self, domain_id: str, image_id: str, *, user: str, volume_id: str | None = None) -> None:
+        for ref, held_by in list(self.held):
+            wanted = (ref.domain_id, ref.image_id) == (domain_id, image_id) and volume_id in (None, ref.volume_id)
+            if wanted and held_by == user:
+                self.teardown(ref, user=user)
+
     def release(self, user: str) -> None:
         self.held = {(ref, held_by) for ref, held_by in self.held if held_by != user}
 

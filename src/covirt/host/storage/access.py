@@ -67,6 +67,13 @@ class StoredVolumes:
         self._unlink(ref)
         self._changed()
 
+    def give_back(self, domain_id: str, image_id: str, *, user: str, volume_id: str | None = None) -> None:
+        """Whatever pool was named when it was prepared."""
+        for ref, users in self._state.now.held.items():
+            wanted = (ref.domain_id, ref.image_id) == (domain_id, image_id) and volume_id in (None, ref.volume_id)
+            if wanted and user in users:
+                self.teardown(ref, user=user)
+
     def release(self, user: str) -> None:
         for ref, users in self._state.now.held.items():
             if user in users:

@@ -75,6 +75,10 @@ class ImageVolumes(Protocol):
         """Give it back; one that is not held is fine."""
         ...
 
+    def give_back(self, domain_id: str, image_id: str, *, user: str, volume_id: str | None = None) -> None:
+        """What ``user`` holds of an image, or of one of its volumes. Never asks storage, which may be gone."""
+        ...
+
     def release(self, user: str) -> None:
         """Give back everything that ``user`` holds, in an earlier life of the agent too."""
         ...

@@ -3,7 +3,6 @@
 """Disk images, and what is in volumes."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from covirt.host.storage import qemu_img
@@ -53,10 +52,9 @@ class ImageVerbs:
         return {"path": self._volumes.prepare(ref, user=ENGINE)}
 
     def teardown(self, params: TeardownImageParams, _context: CallContext) -> JsonValue:
-        domain_id, image_id, pool_id = map(checked_id, (params.domain_id, params.image_id, params.pool_id))
-        for volume in self._images.volumes_of(domain_id, image_id):
-            if params.volume_id in (None, volume.ref.volume_id):
-                self._volumes.teardown(replace(volume.ref, pool_id=pool_id), user=ENGINE)
+        domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
+        volume_id = checked_id(params.volume_id) if params.volume_id else None
+        self._volumes.give_back(domain_id, image_id, volume_id=volume_id, user=ENGINE)
         return None
 
     def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:

@@ -405,3 +405,20 @@ def test_zeroing_a_disk_leaves_the_template_it_builds_on(agent: StorageAgent) ->
     agent.done("Image.delete", imageID=template_image, postZero=True, **ids)
     assert not template.exists()
     check_domain(disk.directory)
+
+
+def test_what_was_prepared_is_given_back_while_storage_is_away(agent: StorageAgent) -> None:
+    """Otherwise the domain would be in use for ever."""
+    disk = Disk(agent)
+    base = disk.create()
+    leaf = disk.create(volFormat=4, srcVolUUID=base)
+    for volume_id in (base, leaf):
+        agent.call("Image.prepare", **disk.ids(volume_id), allowIllegal=False)
+    away = disk.server.with_name("away")
+    disk.server.rename(away)
+    agent.call("Image.teardown", **disk.ids(leaf))
+    assert agent.storage.volumes.users(disk.ref(leaf)) == frozenset()
+    assert agent.storage.volumes.users(disk.ref(base)) == {"engine"}
+    agent.call("Image.teardown", **disk.ids(), volumeID=None)
+    assert agent.storage.volumes.domain_users(disk.domain_id) == frozenset()
+    away.rename(disk.server)
