@@ -259,6 +259,12 @@ class Pools:
             pool = self.require_managed(pool_id)
             self._write(pool.master_id, self._master(pool).changed(POOL_DESCRIPTION=" ".join(name.splitlines())))
 
+    def rename_domain(self, domain_id: str, name: str) -> None:
+        """In a pool or not. Here, because its pool's facts are in the same file."""
+        with self._changes:
+            domain = self._domains.get(domain_id)
+            self._write(domain.id, self._domains.metadata(domain.id).changed(DESCRIPTION=" ".join(name.splitlines())))
+
     # managing it
 
     def _run_spm_start(self, params: Params, _control: Control) -> None:

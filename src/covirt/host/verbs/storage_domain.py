@@ -134,9 +134,7 @@ class StorageDomainVerbs:
         return self._storage.calls.call(domain.id, read)
 
     def set_description(self, params: DescribeDomainParams, _context: CallContext) -> JsonValue:
-        domain = self._domains.get(params.domain_id)
-        changed = self._domains.metadata(domain.id).changed(DESCRIPTION=" ".join(params.description.splitlines()))
-        self._storage.calls.call(domain.id, lambda: domain.write_metadata(changed))
+        self._pools.rename_domain(params.domain_id, params.description)
         return None
 
     def validate(self, params: DomainParams, _context: CallContext) -> JsonValue:

@@ -3,6 +3,7 @@
 """Storage domains, pools and volumes through their verbs; what is on disk is judged by the format's description."""
 
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from covirt.common.process import run
 from covirt.host.storage.directory import Directory
+from covirt.host.storage.domain_format import DomainMetadata
 from covirt.host.storage.image_volumes import Allocation
 from covirt.host.storage.operation import Control
 from covirt.host.storage.qemu_img import ImageFormat
@@ -422,3 +424,29 @@ def test_what_was_prepared_is_given_back_while_storage_is_away(agent: StorageAge
     agent.call("Image.teardown", **disk.ids(), volumeID=None)
     assert agent.storage.volumes.domain_users(disk.domain_id) == frozenset()
     away.rename(disk.server)
+
+
+def test_a_domain_is_renamed_beside_no_other_change(agent: StorageAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads metadata to write it again loses what another wrote in between."""
+    disk = Disk(agent)
+    other = agent.new_domain(agent.root.path / "two")
+    began, renamed = threading.Event(), threading.Event()
+    read = agent.storage.domains.metadata
+
+    def slow(domain_id: str) -> DomainMetadata:
+        metadata = read(domain_id)
+        if threading.current_thread().name == "rename":
+            began.set()
+            renamed.wait(0.3)  # as long as the other change could take if nothing held it back
+        return metadata
+
+    monkeypatch.setattr(agent.storage.domains, "metadata", slow)
+    names = {"storagedomainID": other, "description": "another name"}
+    thread = threading.Thread(target=lambda: agent.call("StorageDomain.setDescription", **names), name="rename")
+    thread.start()
+    assert began.wait(30)
+    agent.call("StorageDomain.attach", storagedomainID=other, storagepoolID=disk.pool_id)
+    renamed.set()
+    thread.join(30)
+    found = check_domain(agent.root.path / "two" / other)
+    assert (found["DESCRIPTION"], found["POOL_UUID"]) == ("another name", disk.pool_id)
