@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 from tests.support.world import DISK_DIR, VARIABLE, WORLD_DIR, enter_world
 
 NIC: Final = "eth0"
-_KEPT: Final = Path("/srv")
+_KEPT: Final = Path("/media")  # where no checkout lies
 _SECONDS: Final = 90.0
 
 
