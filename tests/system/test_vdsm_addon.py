@@ -271,6 +271,14 @@ def test_a_killed_vdsm_finds_everything_again(
         assert killed.tell("recover").keys() == {machine}
 
 
+def test_an_absent_container_costs_the_others_no_statistics(
+    driver: VdsmDriver, machine: str, container: str, linux_bridge: LinuxBridge
+) -> None:
+    other = new_container(driver, linux_bridge, "other")
+    driver.tell("destroy", other)
+    assert driver.tell("sample_of", [machine, container, other]).keys() == {machine, container}
+
+
 def test_a_vdsm_that_starts_before_virtocid_hears_of_its_containers(
     driver: VdsmDriver, container: str, virtocid: Virtocid, open_dir: Path
 ) -> None:
