@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from covirt.common.errors import InvalidRequest
-from covirt.common.xml_guard import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, has_doctype
+from covirt.common.xml_guard import PARSER_OPTIONS, UnsafeXml, bounded, guarded
 
 
 class BadXml(InvalidRequest):
@@ -17,53 +17,16 @@ class BadXml(InvalidRequest):
 
 def read_xml(text: str) -> etree._Element:
     """The root element; comments and processing instructions are left away. Raises BadXml."""
-    data = _encoded(text)
-    if has_doctype(data):
-        raise BadXml(reason="a DOCTYPE is not allowed")
-    parser = etree.XMLParser(
-        encoding="utf-8",  # the text was decoded already, whatever its XML declaration says
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        recover=False,
-        remove_pis=True,
-        remove_comments=True,
-        collect_ids=False,
-    )
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(guarded(text), etree.XMLParser(**PARSER_OPTIONS, remove_comments=True))
+        for element in bounded(root):
+            if not isinstance(element.tag, str):
+                raise BadXml(reason=f"an entity is not allowed (line {element.sourceline})")
     except etree.XMLSyntaxError as error:
         raise BadXml(reason=error.msg or "it is empty") from error
-    except ValueError as error:
+    except (UnsafeXml, ValueError) as error:
         raise BadXml(reason=str(error)) from error
-    _check_size(root)
     return root
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        data = text.encode()
-    except UnicodeEncodeError as error:
-        raise BadXml(reason="it is not UTF-8 text") from error
-    if len(data) > MAX_BYTES:
-        raise BadXml(reason=f"it has {len(data)} bytes, and the limit is {MAX_BYTES}")
-    return data
-
-
-def _check_size(root: etree._Element) -> None:
-    pending, count = [(root, 1)], 0
-    while pending:
-        element, depth = pending.pop()
-        count += 1
-        if depth > MAX_DEPTH:
-            raise BadXml(reason=f"elements are nested deeper than {MAX_DEPTH} (line {element.sourceline})")
-        if count > MAX_ELEMENTS:
-            raise BadXml(reason=f"it has more than {MAX_ELEMENTS} elements")
-        if not isinstance(element.tag, str):
-            raise BadXml(reason=f"an entity is not allowed (line {element.sourceline})")
-        pending.extend((child, depth + 1) for child in element)
 
 
 def write_xml(element: etree._Element) -> str:

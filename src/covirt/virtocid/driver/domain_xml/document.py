@@ -8,7 +8,7 @@ from typing import Final
 from lxml import etree
 
 from covirt.common.dialect import COVIRT_NAMESPACE, OVIRT_CONTAINER_NAMESPACE, OVIRT_DRIVE_MAP_NAMESPACE
-from covirt.common.xml_guard import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, has_doctype
+from covirt.common.xml_guard import PARSER_OPTIONS, UnsafeXml, bounded, guarded
 from covirt.virtocid.driver.domain_xml.errors import XmlError
 
 _TAG: Final = re.compile(r"<[^<>]+>")
@@ -29,25 +29,11 @@ def read_document(xml: str) -> etree._Element:
     Comments stay only where another program's words are kept as they are: inside the elements of <metadata>, and
     when the root is such an element. Raises XmlError.
     """
-    data = _encode(xml)
-    if has_doctype(data):
-        raise XmlError(reason="a DOCTYPE is not allowed")
-    parser = etree.XMLParser(
-        encoding="utf-8",  # the text was decoded already, so what the XML declaration says is not true any more
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        recover=False,
-        remove_pis=True,
-        collect_ids=False,
-    )
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(guarded(xml), etree.XMLParser(**PARSER_OPTIONS))
     except etree.XMLSyntaxError as error:
         raise XmlError(reason=error.msg or "it is empty") from error
-    except ValueError as error:
+    except (UnsafeXml, ValueError) as error:
         raise XmlError(reason=str(error)) from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise XmlError(reason="a DOCTYPE is not allowed")
@@ -83,33 +69,17 @@ def _remove(comment: etree._Element) -> None:
     parent.remove(comment)
 
 
-def _encode(xml: str) -> bytes:
-    try:
-        data = xml.encode()
-    except UnicodeEncodeError as error:
-        raise XmlError(reason="it is not UTF-8 text") from error
-    if len(data) > MAX_BYTES:
-        raise XmlError(reason=f"it has {len(data)} bytes, and the limit is {MAX_BYTES}")
-    return data
-
-
 def _tidy(root: etree._Element) -> None:
-    """Drop white space that only indents, and check depth and size on the way (iterative: depth is not ours yet)."""
-    count = 0
-    pending = [(root, 1)]
-    while pending:
-        element, depth = pending.pop()
-        count += 1
-        if depth > MAX_DEPTH:
-            raise XmlError(reason=f"elements are nested deeper than {MAX_DEPTH} (line {element.sourceline})")
-        if count > MAX_ELEMENTS:
-            raise XmlError(reason=f"it has more than {MAX_ELEMENTS} elements")
-        if isinstance(element, etree._Comment):
-            continue
-        if not isinstance(element.tag, str):
-            raise XmlError(reason=f"an entity is not allowed (line {element.sourceline})")
-        pending.extend((child, depth + 1) for child in element)
-        _drop_indentation(element)
+    """Drop white space that only indents, and check depth and size on the way."""
+    try:
+        for element in bounded(root):
+            if isinstance(element, etree._Comment):
+                continue
+            if not isinstance(element.tag, str):
+                raise XmlError(reason=f"an entity is not allowed (line {element.sourceline})")
+            _drop_indentation(element)
+    except UnsafeXml as error:
+        raise XmlError(reason=str(error)) from error
 
 
 def _drop_indentation(element: etree._Element) -> None:
