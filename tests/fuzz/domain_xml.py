@@ -6,13 +6,8 @@ Documents of real clients are damaged, as trees and as bytes. What is refused mu
 what is accepted must survive the way through XML unchanged. Anything else ends the run with a traceback.
 """
 
-import argparse
-import importlib.util
-import os
 import random
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +15,7 @@ from lxml import etree
 
 from covirt.common.errors import InvalidRequest
 from covirt.virtocid.driver.domain_xml import LiveState, format_domain, parse_domain
+from tests.fuzz._command import has_atheris, new_parser, run_atheris, tell
 
 _SEEDS: Final = sorted((Path(__file__).resolve().parents[1] / "unit/virtocid/data").glob("*.in.xml"))
 _MAX_INPUT_BYTES: Final = 16384
@@ -104,31 +100,23 @@ def run_random(*, seconds: float, seed: int) -> int:
     return count
 
 
-def run_atheris(*, seconds: float, seed: int) -> None:
-    """Coverage-led; atheris ends the process itself. Its preparation alone takes about half a minute."""
-    import atheris
-
-    instrument: Callable[[Callable[[bytes], None]], Callable[[bytes], None]] = atheris.instrument_func
-    atheris.instrument_all()
-    inputs = ",".join(str(path) for path in _SEEDS)
-    limits = [f"-max_total_time={int(seconds)}", f"-max_len={_MAX_INPUT_BYTES}"]
-    atheris.Setup([sys.argv[0], *limits, f"-seed={seed}", f"-seed_inputs={inputs}"], instrument(one_input))
-    atheris.Fuzz()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big") >> 1)
+    parser = new_parser(__doc__)
     parser.add_argument(
         "--atheris", action="store_true", help="led by coverage instead of by the shape of the documents"
     )
-    arguments = parser.parse_args()
-    if arguments.atheris and importlib.util.find_spec("atheris") is not None:
-        run_atheris(seconds=arguments.seconds, seed=arguments.seed)
+    given = parser.parse_args()
+    if given.atheris and has_atheris():
+        inputs = f"-seed_inputs={','.join(str(path) for path in _SEEDS)}"
+        run_atheris(
+            one_input,
+            seconds=given.seconds,
+            seed=given.seed,
+            max_input_bytes=_MAX_INPUT_BYTES,
+            options=[inputs],
+        )
     else:
-        count = run_random(seconds=arguments.seconds, seed=arguments.seed)
-        print(f"domain_xml: {count} inputs, nothing found, seed {arguments.seed}")  # noqa: T201
+        tell("domain_xml", run_random(seconds=given.seconds, seed=given.seed), given.seed)
 
 
 if __name__ == "__main__":

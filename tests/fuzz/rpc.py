@@ -6,19 +6,15 @@ An input is fed to the frame decoder in pieces, its frames to the broker, and th
 Anything but the errors that they promise is a finding, and ends the run with a traceback.
 """
 
-import argparse
-import importlib.util
-import os
 import random
-import sys
 import time
-from collections.abc import Callable
 from typing import Final
 
 from covirt.rpc.broker import Broker, Client
 from covirt.rpc.errors import BadFrame, BadMessage
 from covirt.rpc.jsonrpc import Answer, Request, parse, refusal
 from covirt.rpc.stomp import Decoder, Frame, Limits
+from tests.fuzz._command import main
 
 _MAX_INPUT_BYTES: Final = 4096
 _LIMITS: Final = Limits(header_bytes=256, headers=8, body_bytes=1024)
@@ -111,29 +107,5 @@ def run_random(*, seconds: float, seed: int) -> int:
     return count
 
 
-def run_atheris(*, seconds: float, seed: int) -> None:
-    """Coverage-led; atheris ends the process itself."""
-    import atheris
-
-    instrument: Callable[[Callable[[bytes], None]], Callable[[bytes], None]] = atheris.instrument_func
-    arguments = [sys.argv[0], f"-max_total_time={int(seconds)}", f"-seed={seed}", f"-max_len={_MAX_INPUT_BYTES}"]
-    atheris.instrument_all()
-    atheris.Setup(arguments, instrument(one_input))
-    atheris.Fuzz()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big") >> 1)
-    parser.add_argument("--random", action="store_true", help="random damage, also when atheris is installed")
-    arguments = parser.parse_args()
-    if not arguments.random and importlib.util.find_spec("atheris") is not None:
-        run_atheris(seconds=arguments.seconds, seed=arguments.seed)
-    else:
-        count = run_random(seconds=arguments.seconds, seed=arguments.seed)
-        print(f"rpc: {count} inputs, nothing found, seed {arguments.seed}")  # noqa: T201
-
-
 if __name__ == "__main__":
-    main()
+    main("rpc", __doc__, one_input=one_input, run_random=run_random, max_input_bytes=_MAX_INPUT_BYTES)
