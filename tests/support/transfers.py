@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trustme
 
-from covirt.host.storage.imageio import TlsFiles
+from covirt.rpc.tls import TlsFiles
 
 _SECONDS = 30.0
 
@@ -27,11 +27,11 @@ class Authority:
 def new_authority(directory: Path) -> Authority:
     authority = trustme.CA()
     host = authority.issue_cert("localhost")
-    files = TlsFiles(key=directory / "key.pem", certificate=directory / "cert.pem", authority=directory / "ca.pem")
+    files = TlsFiles(key=directory / "key.pem", certificate=directory / "cert.pem", ca=directory / "ca.pem")
     for path, blob in (
         (files.key, host.private_key_pem),
         (files.certificate, host.cert_chain_pems[0]),
-        (files.authority, authority.cert_pem),
+        (files.ca, authority.cert_pem),
     ):
         blob.write_to_path(path)
         path.chmod(0o600)

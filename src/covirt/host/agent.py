@@ -16,7 +16,6 @@ from covirt.host.rpc_service import DispatchedCalls
 from covirt.host.services import FactSource, Part
 from covirt.host.stats.capabilities import Capabilities
 from covirt.host.stats.statistics import Statistics
-from covirt.host.storage.imageio import TlsFiles as ImageioTls
 from covirt.host.storage.images import Images
 from covirt.host.storage.storage import Storage
 from covirt.host.verbs.dispatch import Dispatcher, VerbClass
@@ -50,7 +49,7 @@ class Agent:
             config=config.images,
             events=self.events,
             describe=described,
-            tls=ImageioTls(key=tls.key, certificate=tls.certificate, authority=tls.ca),
+            tls=tls,
         )
         self.storage = Storage(root=root, config=config.storage, describe=described)
         self.storage.add_work(self.images.tasks)

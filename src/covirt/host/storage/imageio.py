@@ -14,7 +14,6 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -29,6 +28,7 @@ from covirt.host.storage.socket_program import (
     find_program,
     make_runtime_directory,
 )
+from covirt.rpc.tls import TlsFiles
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +56,6 @@ class ImageDaemonRefused(CommandFailed):
 
 class BadTicketId(InvalidRequest):
     template = "the ticket's uuid {id!r} is not a UUID"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
-    """The host's key and certificates."""
-
-    key: Path
-    certificate: Path
-    authority: Path
 
 
 class ImageioControl:
@@ -195,12 +186,12 @@ class ImageioDaemon:
         descriptors: list[int] = []
         paths: list[Path] = []
         try:
-            for source in (self._tls.key, self._tls.certificate, self._tls.authority):
+            for source in (self._tls.key, self._tls.certificate, self._tls.ca):
                 descriptor = os.memfd_create(source.name, os.MFD_CLOEXEC)
                 descriptors.append(descriptor)
                 os.write(descriptor, source.read_bytes())
                 paths.append(Path(f"/proc/self/fd/{descriptor}"))
-            yield TlsFiles(key=paths[0], certificate=paths[1], authority=paths[2]), descriptors
+            yield TlsFiles(key=paths[0], certificate=paths[1], ca=paths[2]), descriptors
         except FileNotFoundError as error:
             raise NoImageDaemon(reason=f"{error.filename} is missing") from error
         finally:
@@ -226,7 +217,7 @@ def _configuration(directory: Path, port: int, tls: TlsFiles | None) -> str:
     }
     if tls is not None:
         sections["tls"] = {
-            "enable": "true", "key_file": tls.key, "cert_file": tls.certificate, "ca_file": tls.authority,
+            "enable": "true", "key_file": tls.key, "cert_file": tls.certificate, "ca_file": tls.ca,
         }  # fmt: skip
     lines: list[str] = []
     for name, values in sections.items():

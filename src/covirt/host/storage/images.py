@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final, Self
 from covirt.common.root import Root
 from covirt.host.events import Events
 from covirt.host.storage.image_config import ImagesConfig
-from covirt.host.storage.imageio import ImageioDaemon, TlsFiles
+from covirt.host.storage.imageio import ImageioDaemon
 from covirt.host.storage.jobs import Jobs, job_info, job_status, job_topic
 from covirt.host.storage.nbd import NbdServers
 from covirt.host.storage.operations import Describe, Operations
 from covirt.host.storage.tasks import Tasks, task_state
 from covirt.host.storage.transfers import Transfers
+from covirt.rpc.tls import TlsFiles
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
