@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from covirt.common.errors import NotFound, Unavailable
+from covirt.common.errors import Unavailable
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -26,10 +26,6 @@ DIRECTORY_MODE: Final = 0o755
 
 class NotARegularFile(Unavailable):
     template = "{name} is no plain file; storage domains hold no links and no devices"
-
-
-class NoSuchEntry(NotFound):
-    template = "there is no {name}"
 
 
 class Directory:
@@ -126,10 +122,6 @@ class Directory:
         if end_bytes > start_bytes:
             with self._opened(name, os.O_RDWR) as descriptor:
                 os.posix_fallocate(descriptor, start_bytes, end_bytes - start_bytes)
-
-    def write_at(self, name: str, data: bytes, *, offset_bytes: int) -> None:
-        with self._opened(name, os.O_RDWR) as descriptor:
-            os.pwrite(descriptor, data, offset_bytes)
 
     def link(self, name: str, target: "Directory", target_name: str) -> None:
         """A second name for a file. Raises FileExistsError."""

@@ -21,10 +21,6 @@ class VmIsDown(Conflict):
     template = "{name} is not running"
 
 
-class VmIsStarting(Conflict):
-    template = "{name} is still starting: ask again when it is up"
-
-
 class NotForThisKind(Unsupported):
     template = "{verb} is not for {name}, which is a {kind}: {reason}"
 

@@ -65,11 +65,6 @@ class Sampler:
     def samples(self) -> Samples:
         return self._samples
 
-    @property
-    def is_fresh(self) -> bool:
-        """Whether the last call has come back in time."""
-        return time.monotonic() - self._samples.last.taken < 2.5 * self._period_seconds
-
     def start(self) -> None:
         self._thread.start()
 
