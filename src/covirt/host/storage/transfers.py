@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from covirt.common.errors import CommandFailed, Denied, Unavailable
 from covirt.common.files import BrokenFile, UnknownFileVersion, read_json, write_json
@@ -22,6 +21,7 @@ from covirt.common.root import Root
 from covirt.host.storage.imageio import ImageioControl, ImageioDaemon, NoImageDaemon
 from covirt.host.storage.nbd import NbdServers
 from covirt.host.storage.operation import checked_id
+from covirt.host.storage.storage_paths import is_uuid
 
 log = logging.getLogger(__name__)
 
@@ -143,15 +143,8 @@ def _is_volume(parts: tuple[str, ...]) -> bool:
     if ".." in parts or parts[-3:-2] != ("images",):
         return False
     if len(parts) == 6:
-        return parts[0] == _MOUNTS and all(_is_uuid(part) for part in (parts[2], *parts[4:]))
-    return len(parts) == 5 and all(_is_uuid(part) for part in (*parts[:2], *parts[3:]))
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
+        return parts[0] == _MOUNTS and all(is_uuid(part) for part in (parts[2], *parts[4:]))
+    return len(parts) == 5 and all(is_uuid(part) for part in (*parts[:2], *parts[3:]))
 
 
 def _is_alive(control: ImageioControl, ticket_id: str) -> bool:

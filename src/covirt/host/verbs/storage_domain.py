@@ -4,7 +4,7 @@
 
 from collections.abc import Mapping
 
-from covirt.host.storage.domain_format import BLANK_ID, DomainClass, Role
+from covirt.host.storage.domain_format import BLANK_ID, DomainClass, DomainMetadata, Role
 from covirt.host.storage.domains import NewDomain
 from covirt.host.storage.file_domain import FileDomain
 from covirt.host.storage.storage import Storage
@@ -65,18 +65,7 @@ class StorageDomainVerbs:
     def get_info(self, params: DomainParams, _context: CallContext) -> JsonValue:
         domain = self._domains.get(params.domain_id)
         metadata = self._domains.metadata(domain.id)
-        info: dict[str, JsonValue] = {
-            "uuid": domain.id,
-            "type": metadata.storage_type.name,
-            "class": metadata.domain_class,
-            "name": metadata.name,
-            "role": metadata.role,
-            "pool": list(metadata.pools),
-            "version": str(metadata.version),
-            "block_size": metadata.block_size,
-            "alignment": metadata.alignment,
-            "remotePath": domain.real_path(),
-        }
+        info = {**_facts(domain.id, metadata), "remotePath": domain.real_path()}
         if metadata.role is Role.MASTER:
             info |= {
                 "master_ver": metadata.master_version,
@@ -145,18 +134,22 @@ class StorageDomainVerbs:
         domain = self._domains.get(params.domain_id)
         metadata = self._domains.metadata(domain.id)
         volumes = self._storage.calls.call(domain.id, lambda: _dump_volumes(domain))
-        shown: dict[str, JsonValue] = {
-            "uuid": domain.id,
-            "type": metadata.storage_type.name,
-            "class": metadata.domain_class,
-            "name": metadata.name,
-            "role": metadata.role,
-            "pool": list(metadata.pools),
-            "version": str(metadata.version),
-            "block_size": metadata.block_size,
-            "alignment": metadata.alignment,
-        }
-        return {"metadata": shown, "volumes": volumes}
+        return {"metadata": _facts(domain.id, metadata), "volumes": volumes}
+
+
+def _facts(domain_id: str, metadata: DomainMetadata) -> dict[str, JsonValue]:
+    """What getInfo and dump tell alike."""
+    return {
+        "uuid": domain_id,
+        "type": metadata.storage_type.name,
+        "class": metadata.domain_class,
+        "name": metadata.name,
+        "role": metadata.role,
+        "pool": list(metadata.pools),
+        "version": str(metadata.version),
+        "block_size": metadata.block_size,
+        "alignment": metadata.alignment,
+    }
 
 
 def _dump_volumes(domain: FileDomain) -> dict[str, JsonValue]:

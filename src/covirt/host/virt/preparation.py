@@ -17,30 +17,29 @@ from covirt.common.undo import UndoStack
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.container_xml import apply_properties, chosen_runtime
 from covirt.host.virt.disk_references import find_references, point_at_file, prepare_references
+from covirt.host.virt.kinds import Kind
 from covirt.host.virt.machine_xml import MachineHost, adapt_machine
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.vm_block import block_of, reference_device
 from covirt.host.virt.volumes import VolumeRef, Volumes
 
-# The value of kinds.Kind that means one.
-_CONTAINER: Final = "container"
 _SOME_PATH: Final = "/not/prepared/yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """One for all guests; it keeps nothing of any. ``kind``: "container", or anything else for a machine."""
+    """One for all guests; it keeps nothing of any."""
 
     volumes: Volumes
     containers: ContainerSupport
     machine_host: Callable[[], MachineHost]
 
-    def check(self, root: etree._Element, kind: str) -> None:
+    def check(self, root: etree._Element, kind: Kind) -> None:
         """Raises BadVolumeReference, and for a container what it is refused with. The <domain> stays as it is."""
         facts, changed = read_vm_facts(root), copy.deepcopy(root)
         for reference in find_references(changed, facts):
             point_at_file(reference.disk, _SOME_PATH)
-        if kind == _CONTAINER:
+        if kind is Kind.CONTAINER:
             apply_properties(changed, facts.custom)
             self.containers.check(chosen_runtime(changed))
 
@@ -48,7 +47,7 @@ class Preparation:
         """What prepare() takes hold of."""
         return tuple(dict.fromkeys(reference.ref for reference in find_references(root, read_vm_facts(root))))
 
-    def prepare(self, root: etree._Element, kind: str, *, vm_id: str, undo: UndoStack) -> tuple[VolumeRef, ...]:
+    def prepare(self, root: etree._Element, kind: Kind, *, vm_id: str, undo: UndoStack) -> tuple[VolumeRef, ...]:
         """Make the <domain> fit; its volumes are prepared for ``vm_id``, and given back by ``undo``."""
         self.check(root, kind)
         facts = read_vm_facts(root)
@@ -57,7 +56,7 @@ class Preparation:
         for reference in found:
             if facts.device(devtype="disk", name=reference.name) is None:
                 block_of(root).append(reference_device(name=reference.name, ref=reference.ref))
-        if kind == _CONTAINER:
+        if kind is Kind.CONTAINER:
             apply_properties(root, facts.custom)
         else:
             adapt_machine(root, self.machine_host())

@@ -19,6 +19,7 @@ from covirt.host.virt.display import set_ticket
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.guest_agent import ask, freeze, thaw
 from covirt.host.virt.hotplug import HotPlug
+from covirt.host.virt.kinds import Kind
 from covirt.host.virt.limits import DiskLimits, Policy, set_balloon, set_cpus, set_policy
 from covirt.host.virt.machine_xml import MachineHost
 from covirt.host.virt.preparation import Preparation
@@ -63,7 +64,7 @@ def running(virtocid: Virtocid, preparation: Preparation, xml: str) -> Iterator[
     with virtocid.connect() as connection, undo_on_failure() as undo:
         preparation.containers.set_present(connection.getCapabilities())
         root = read_xml(xml)
-        held = preparation.prepare(root, "container", vm_id=UUID, undo=undo)
+        held = preparation.prepare(root, Kind.CONTAINER, vm_id=UUID, undo=undo)
         domain = connection.defineXML(write_xml(root))
         guest = PlainGuest(domain, is_container=True, volumes=held)
         domain.create()

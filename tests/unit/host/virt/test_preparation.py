@@ -9,6 +9,7 @@ from covirt.host.virt.container_config import ContainersConfig
 from covirt.host.virt.container_errors import ContainersUnavailable
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.document import read_xml, write_xml
+from covirt.host.virt.kinds import Kind
 from covirt.host.virt.machine_xml import MachineHost
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.preparation import Preparation
@@ -34,8 +35,8 @@ def machine_xml(disk: str, *, known: str = "") -> str:
 
 
 @pytest.mark.parametrize("xml", [machine_xml(DISK, known=KNOWN), machine_xml(DISK.replace("/x", PATH))])
-@pytest.mark.parametrize("kind", ["virtual machine", "container"])
-def test_volumes_are_held(xml: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", list(Kind))
+def test_volumes_are_held(xml: str, kind: Kind) -> None:
     volumes = FakeVolumes({REF: "/mnt/volume"})
     part = preparation(volumes)
     root = read_xml(xml.replace("<ovirt-vm:custom>", f"<ovirt-vm:custom>{IMAGE_PROPERTY}"))
@@ -47,7 +48,7 @@ def test_volumes_are_held(xml: str, kind: str) -> None:
     source = root.find("devices/disk/source")
     assert source is not None
     assert source.get("file") == "/mnt/volume"
-    assert root.get("type") == ("oci" if kind == "container" else "qemu")
+    assert root.get("type") == ("oci" if kind is Kind.CONTAINER else "qemu")
     assert volumes.users == {REF: {"vm"}}
     known = read_vm_facts(root).device(devtype="disk", name="vda")
     assert known is not None
@@ -58,5 +59,5 @@ def test_a_container_is_refused_where_there_are_none() -> None:
     part = preparation(FakeVolumes({}), enabled=False)
     root = read_xml(engine_xml(containerType="docker", containerImage="web"))
     with pytest.raises(ContainersUnavailable):
-        part.check(root, "container")
-    part.check(read_xml(engine_xml()), "virtual machine")
+        part.check(root, Kind.CONTAINER)
+    part.check(read_xml(engine_xml()), Kind.MACHINE)
