@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs: long work whose id the engine chooses; its end is an event, and it is forgotten by itself after a while."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
 from covirt.common.errors import Conflict, NotFound
 from covirt.host.storage.operation import (
-    Kind,
     NoSuchOperation,
     OperationExists,
     OperationNotActive,
@@ -17,7 +16,7 @@ from covirt.host.storage.operation import (
     Record,
     State,
 )
-from covirt.host.storage.operations import Operations
+from covirt.host.storage.operations import Book
 from covirt.hostapi.json import JsonObject, JsonValue
 
 JOB_TYPE: Final = "storage"
@@ -84,24 +83,8 @@ def job_info(record: Record, progress_percent: int | None) -> JsonObject:
     return info
 
 
-class Jobs:
+class Jobs(Book):
     """The book of jobs. A job's kind is its description."""
-
-    def __init__(self, book: Operations) -> None:
-        self._book = book
-
-    def add_kinds(self, kinds: Sequence[Kind]) -> None:
-        self._book.add_kinds(kinds)
-
-    def start(self) -> None:
-        self._book.start()
-
-    def stop(self) -> None:
-        self._book.stop()
-
-    def resume(self) -> None:
-        """Storage has become reachable: undo what waited for it."""
-        self._book.resume()
 
     def submit(self, kind: str, params: Params, *, job_id: str, secrets: Params | None = None) -> None:
         """Raises JobExists."""
@@ -117,9 +100,6 @@ class Jobs:
         wanted = {job_id.lower() for job_id in job_ids}
         found = [record for record in self._book.list() if not wanted or record.id in wanted]
         return {record.id: job_info(record, self._book.progress_of(record.id)) for record in found}
-
-    def list(self) -> Sequence[Record]:
-        return self._book.list()
 
     def abort(self, job_id: str) -> None:
         """Ask it to stop. Raises NoSuchJob and JobNotActive."""

@@ -343,3 +343,26 @@ class Operations:
         except (BrokenFile, UnknownFileVersion, TypeError, KeyError, ValueError) as error:
             log.error("Operation's record is not readable path=%s: %s", path, error)
             return None
+
+
+class Book:
+    """What tasks and jobs are alike in: each is a book of operations under words of its own."""
+
+    def __init__(self, book: Operations) -> None:
+        self._book = book
+
+    def add_kinds(self, kinds: Sequence[Kind]) -> None:
+        self._book.add_kinds(kinds)
+
+    def start(self) -> None:
+        self._book.start()
+
+    def stop(self) -> None:
+        self._book.stop()
+
+    def resume(self) -> None:
+        """Storage has become reachable: undo what waited for it."""
+        self._book.resume()
+
+    def list(self) -> Sequence[Record]:
+        return self._book.list()

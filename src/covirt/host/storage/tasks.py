@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks: the long verbs of the storage pool, kept until the engine clears them, in Vdsm's words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 from uuid import uuid4
 
 from covirt.common.errors import Conflict, NotFound
 from covirt.host.storage.operation import (
-    Kind,
     NoSuchOperation,
     OperationNotActive,
     OperationNotDone,
@@ -17,7 +16,7 @@ from covirt.host.storage.operation import (
     Record,
     State,
 )
-from covirt.host.storage.operations import Operations
+from covirt.host.storage.operations import Book
 
 
 class NoSuchTask(NotFound):
@@ -70,24 +69,8 @@ def task_result(record: Record) -> TaskResult:
     return TaskResult.NOT_UNDONE if record.undone is False else TaskResult.UNDONE
 
 
-class Tasks:
+class Tasks(Book):
     """The book of tasks. A task's kind is the name that getInfo tells."""
-
-    def __init__(self, book: Operations) -> None:
-        self._book = book
-
-    def add_kinds(self, kinds: Sequence[Kind]) -> None:
-        self._book.add_kinds(kinds)
-
-    def start(self) -> None:
-        self._book.start()
-
-    def stop(self) -> None:
-        self._book.stop()
-
-    def resume(self) -> None:
-        """Storage has become reachable: undo what waited for it."""
-        self._book.resume()
 
     def submit(self, kind: str, params: Params) -> str:
         """Queue a task; gives its id."""
@@ -99,9 +82,6 @@ class Tasks:
             return self._book.get(task_id)
         except NoSuchOperation:
             raise NoSuchTask(id=task_id) from None
-
-    def list(self) -> Sequence[Record]:
-        return self._book.list()
 
     def abort(self, task_id: str) -> None:
         """One that has ended is fine."""
