@@ -24,15 +24,16 @@ SECRET = "once-and-never-again"  # noqa: S105 - of a test
 class EnrollingEngine:
     """``lifetime`` of the certificates that it signs, which may begin in the past."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, name: str = "An engine's authority") -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An engine's authority")])
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.begins, self.ends = datetime.timedelta(minutes=-5), datetime.timedelta(days=398)
         self.certificate = self._sign(self.name, self.key.public_key(), is_authority=True)
         self.secrets = {SECRET}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.signed = 0
         self.url = ""
+        self.told_authority = self.authority_pem  # what it says its authority is
         own = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
         self.server_files = directory / "engine.pem"
@@ -104,7 +105,7 @@ def serve_enrolling_engine(directory: Path) -> Iterator[EnrollingEngine]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             engine.asked.append((self.path, {}))
-            self._send(200, engine.authority_pem)
+            self._send(200, engine.told_authority)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

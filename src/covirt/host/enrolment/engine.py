@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from covirt.common.process import Secret
 from covirt.host.enrolment.errors import BadEngineUrl, EngineUnreachable, TokenRefused, WrongAuthority
-from covirt.host.enrolment.identity import fingerprint
+from covirt.host.enrolment.identity import Authority
 from covirt.rpc.tls import TlsFiles, client_context
 
 _VERSION: Final = 1
@@ -45,9 +45,10 @@ class Engine:
         status, body = self._exchange(nobody, "GET", _AUTHORITY)
         if status != http.client.OK:
             raise EngineUnreachable(url=self.url, reason=f"it has no {_AUTHORITY} (status {status})")
-        if fingerprint(body) != expected_fingerprint:
+        authority = Authority.first_of(body)
+        if authority.fingerprint != expected_fingerprint:
             raise WrongAuthority(url=self.url)
-        return body
+        return authority.pem
 
     def enrol(self, *, authority_pem: bytes, secret: Secret, name: str, request_pem: bytes) -> bytes:
         """The host's certificate. Raises TokenRefused."""

@@ -50,9 +50,21 @@ class KeyPair:
         )
 
 
-def fingerprint(authority_pem: bytes) -> str:
-    """SHA-256 of a certificate, as tokens have it. Raises BadCertificate."""
-    return _parsed(authority_pem, "of the authority").fingerprint(hashes.SHA256()).hex()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """One certificate, and its SHA-256 as tokens have it."""
+
+    pem: bytes
+    fingerprint: str
+
+    @classmethod
+    def first_of(cls, pem: bytes) -> Self:
+        """Whatever follows the first certificate is left out: nobody has vouched for it. Raises BadCertificate."""
+        certificate = _parsed(pem, "of the authority")
+        return cls(
+            pem=certificate.public_bytes(serialization.Encoding.PEM),
+            fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        )
 
 
 def check_certificate(*, key_pem: bytes, certificate_pem: bytes, authority_pem: bytes) -> None:

@@ -57,6 +57,20 @@ def test_nothing_is_told_to_a_stranger(root: Root, engine: EnrollingEngine) -> N
     assert [path for path, _ in engine.asked] == ["/covirt/enrolment/authority"]
 
 
+def test_a_stranger_that_shows_the_engine_s_authority_before_its_own(root: Root, tmp_path: Path) -> None:
+    """An authority's certificate is no secret: only what the token's fingerprint is of may be believed."""
+    (tmp_path / "real").mkdir()
+    real = EnrollingEngine(tmp_path / "real", name="Another authority")
+    with serve_enrolling_engine(tmp_path) as stranger:
+        stranger.told_authority = real.authority_pem + stranger.authority_pem
+        with pytest.raises(EngineUnreachable, match="certificate verify failed"):
+            enrol(root, root.path / "pki", engine=Engine(stranger.url), token=Token.parse(real.token), name=NAME)
+        assert [path for path, _ in stranger.asked] == ["/covirt/enrolment/authority"]
+    with serve_enrolling_engine(tmp_path) as engine:
+        engine.told_authority = engine.authority_pem + real.authority_pem
+        assert enrolled(root, engine).files.ca.read_bytes() == engine.authority_pem
+
+
 def test_an_engine_that_is_not_there(root: Root, engine: EnrollingEngine) -> None:
     token = Token.parse(engine.token)
     with pytest.raises(EngineUnreachable):
