@@ -58,8 +58,12 @@ def write_json(
     path: Path, value: Mapping[str, object], *, version: int, mode: int = 0o600, durable: bool = True
 ) -> None:
     """Write ``value`` with its format ``version`` beside the keys."""
-    text = json.dumps({"version": version, **value}, indent=1, sort_keys=True)
-    write_atomic(path, text.encode() + b"\n", mode=mode, durable=durable)
+    write_atomic(path, json_bytes(value, version=version), mode=mode, durable=durable)
+
+
+def json_bytes(value: Mapping[str, object], *, version: int) -> bytes:
+    """What write_json writes."""
+    return json.dumps({"version": version, **value}, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def read_json(path: Path, *, versions: range) -> dict[str, Any]:

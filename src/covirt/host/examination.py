@@ -138,7 +138,7 @@ def _disk_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
 
 
 def _certificate(root: Root, config: HostConfig) -> Iterator[Finding]:
-    identity = Identity(root.path / config.rpc.pki_dir)
+    identity = Identity(root, root.path / config.rpc.pki_dir)
     try:
         identity.check()
         due = identity.is_due()

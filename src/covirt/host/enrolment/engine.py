@@ -96,7 +96,7 @@ class Engine:
             connection.request(method, self._path + path, body, {**kinds, **(headers or {})})
             response = connection.getresponse()
             answer = response.read(_LONGEST_ANSWER + 1)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise EngineUnreachable(url=self.url, reason=error) from error
         finally:
             connection.close()

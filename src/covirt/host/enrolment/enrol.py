@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from covirt.common.errors import Error
-from covirt.common.files import make_directory, read_json, write_json
+from covirt.common.files import json_bytes, read_json
 from covirt.common.process import Secret
 from covirt.common.root import Root
 from covirt.host.enrolment.engine import Engine
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 _VERSION: Final = 1
 _FINGERPRINT_LETTERS: Final = 64
 _LOOK_SECONDS: Final = 3600.0
-_STOP_SECONDS: Final = 60.0  # more than one exchange with an engine takes
+# An engine may hold up a renewal for longer: then it is left alone, and is over like after a kill when the agent is.
+_STOP_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,24 +44,22 @@ class Token:
         return cls(secret=Secret(secret), fingerprint=print_)
 
 
-def record_path(root: Root) -> Path:
-    """Which engine a host belongs to."""
-    return root.state_dir / "host/enrolment.json"
-
-
 def enrol(root: Root, pki: Path, *, engine: Engine, token: Token, name: str) -> None:
     """Afterwards the host has a certificate of the engine's; before, whatever fails, what it had.
 
-    Raises WrongAuthority, TokenRefused, EngineUnreachable, BadCertificate.
+    Raises BadHostName, WrongAuthority, TokenRefused, EngineUnreachable, BadCertificate, OSError.
     """
-    identity = Identity(pki)
-    identity.finish()
-    authority = engine.authority(token.fingerprint)
+    identity = Identity(root, pki)
+    identity.prepare()
     pair = KeyPair.new(name)
+    authority = engine.authority(token.fingerprint)
     certificate = engine.enrol(authority_pem=authority, secret=token.secret, name=name, request_pem=pair.request_pem)
-    identity.install(key_pem=pair.key_pem, certificate_pem=certificate, authority_pem=authority)
-    make_directory(record_path(root).parent, mode=0o700)
-    write_json(record_path(root), {"engine": engine.url, "name": name}, version=_VERSION)
+    identity.install(
+        key_pem=pair.key_pem,
+        certificate_pem=certificate,
+        authority_pem=authority,
+        record=json_bytes({"engine": engine.url, "name": name}, version=_VERSION),
+    )
 
 
 class Renewal:
@@ -72,8 +71,7 @@ class Renewal:
     def __init__(
         self, root: Root, pki: Path, *, on_renewed: Callable[[], object], look_seconds: float = _LOOK_SECONDS
     ) -> None:
-        self._record = record_path(root)
-        self._identity = Identity(pki)
+        self._identity = Identity(root, pki)
         self._on_renewed = on_renewed
         self._look_seconds = look_seconds
         self._stopping = threading.Event()
@@ -89,7 +87,7 @@ class Renewal:
     def renew_when_due(self) -> bool:
         """Whether there is a new one. Raises what an engine's refusal or silence is."""
         try:
-            record = read_json(self._record, versions=range(_VERSION, _VERSION + 1))
+            record = read_json(self._identity.record, versions=range(_VERSION, _VERSION + 1))
         except FileNotFoundError:
             return False
         if not self._identity.is_due():

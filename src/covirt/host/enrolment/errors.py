@@ -13,6 +13,10 @@ class BadEngineUrl(InvalidRequest):
     template = "{url!r} is no engine's address; give one like https://engine.example.com"
 
 
+class BadHostName(InvalidRequest):
+    template = "{name!r} is no name for a certificate; give the host's name in ASCII, or its address, with --name"
+
+
 class WrongAuthority(Denied):
     template = (
         "what answers at {url} is not the engine that made the token (its certificate authority is another one); "

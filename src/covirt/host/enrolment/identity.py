@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host's key and certificate: made, judged, and put in their places so that they always fit each other."""
 
+import contextlib
 import datetime
+import fcntl
+import ipaddress
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -15,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from covirt.common.files import make_directory, remove_tree, sync_directory, write_atomic
-from covirt.host.enrolment.errors import BadCertificate, NotEnrolled
+from covirt.common.root import Root
+from covirt.host.enrolment.errors import BadCertificate, BadHostName, NotEnrolled
 from covirt.rpc.tls import TlsFiles
 
 _RENEW_SHARE: Final = 3  # a certificate is renewed in the last third of its life
 _NAME_LENGTH: Final = 64  # of a common name, X.520
 _COMPLETE: Final = "complete"
+_RECORD: Final = "record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +38,17 @@ class KeyPair:
 
     @classmethod
     def new(cls, name: str) -> Self:
-        """``name``: how engines reach the host."""
+        """``name``: how engines reach the host, a name or an address. Raises BadHostName."""
         key = ec.generate_private_key(ec.SECP256R1())
-        request = (
-            x509.CertificateSigningRequestBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_NAME_LENGTH])]))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
+        try:
+            request = (
+                x509.CertificateSigningRequestBuilder()
+                .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_NAME_LENGTH])]))
+                .add_extension(x509.SubjectAlternativeName([_general_name(name)]), critical=False)
+                .sign(key, hashes.SHA256())
+            )
+        except ValueError as error:
+            raise BadHostName(name=name) from error
         return cls(
             key_pem=key.private_bytes(
                 serialization.Encoding.PEM,
@@ -92,10 +101,11 @@ def check_certificate(*, key_pem: bytes, certificate_pem: bytes, authority_pem: 
 
 
 class Identity:
-    """What lies in the PKI directory."""
+    """What lies in the PKI directory, and the record of which engine it is from."""
 
-    def __init__(self, pki: Path) -> None:
+    def __init__(self, root: Root, pki: Path) -> None:
         self.files = TlsFiles.in_directory(pki)
+        self.record = root.state_dir / "host/enrolment.json"
         self._pki = pki
         self._next = pki / "next"
 
@@ -116,20 +126,45 @@ class Identity:
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         return datetime.datetime.now(datetime.UTC) >= end - (end - begin) / _RENEW_SHARE
 
-    def install(self, *, key_pem: bytes, certificate_pem: bytes, authority_pem: bytes) -> None:
-        """Replace all three, or with a kill in between none, or the rest by finish(). Raises BadCertificate."""
-        check_certificate(key_pem=key_pem, certificate_pem=certificate_pem, authority_pem=authority_pem)
-        remove_tree(self._next)
+    def prepare(self) -> None:
+        """What cannot be written is found out before a token is spent. Raises OSError."""
         make_directory(self._pki, mode=0o755)
-        make_directory(self._next, mode=0o700)
-        for name, data in {"key": key_pem, "certificate": certificate_pem, "authority": authority_pem}.items():
-            write_atomic(self._next / name, data, mode=0o600 if name == "key" else 0o644)
-        write_atomic(self._next / _COMPLETE, b"")
-        self.finish()
+        make_directory(self.record.parent, mode=0o700)
+        with self._alone():
+            self._finish()
+            make_directory(self._next, mode=0o700)
+            remove_tree(self._next)
+
+    def install(
+        self, *, key_pem: bytes, certificate_pem: bytes, authority_pem: bytes, record: bytes | None = None
+    ) -> None:
+        """Replace all of them, or with a kill in between none, or the rest by finish(); without ``record`` it stays
+        as it is. Raises BadCertificate."""
+        check_certificate(key_pem=key_pem, certificate_pem=certificate_pem, authority_pem=authority_pem)
+        parts = {"key": key_pem, "certificate": certificate_pem, "authority": authority_pem}
+        if record is not None:
+            parts[_RECORD] = record
+        make_directory(self._pki, mode=0o755)
+        with self._alone():
+            remove_tree(self._next)
+            make_directory(self._next, mode=0o700)
+            for name, data in parts.items():
+                write_atomic(self._next / name, data, mode=0o600 if name in ("key", _RECORD) else 0o644)
+            write_atomic(self._next / _COMPLETE, b"")
+            self._finish()
 
     def finish(self) -> None:
         """What a killed install() left: put it in its places when it was complete, else remove it."""
+        if self._next.exists():
+            with self._alone():
+                self._finish()
+
+    def _finish(self) -> None:
         if (self._next / _COMPLETE).exists():
+            record = self._next / _RECORD
+            if record.exists():  # perhaps of another file system than where it belongs
+                make_directory(self.record.parent, mode=0o700)
+                write_atomic(self.record, record.read_bytes())
             for name, target in self._targets().items():
                 if (self._next / name).exists():
                     make_directory(target.parent, mode=0o755)
@@ -137,8 +172,28 @@ class Identity:
                     sync_directory(target.parent)
         remove_tree(self._next)
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The agent that renews and an administrator who enrols again take turns."""
+        descriptor = os.open(self._pki, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def _targets(self) -> dict[str, Path]:
         return {"key": self.files.key, "certificate": self.files.certificate, "authority": self.files.ca}
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    """Raises ValueError."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        if not name.isprintable() or " " in name:
+            raise
+        return x509.DNSName(name)
 
 
 def _parsed(pem: bytes, source: str) -> x509.Certificate:

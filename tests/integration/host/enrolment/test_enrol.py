@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Root:
 def enrolled(root: Root, engine: EnrollingEngine) -> Identity:
     pki = root.path / "pki"
     enrol(root, pki, engine=Engine(engine.url), token=Token.parse(engine.token), name=NAME)
-    return Identity(pki)
+    return Identity(root, pki)
 
 
 def test_a_certificate(root: Root, engine: EnrollingEngine) -> None:
@@ -46,7 +46,7 @@ def test_a_token_is_good_once(root: Root, engine: EnrollingEngine) -> None:
     before = enrolled(root, engine).files.certificate.read_bytes()
     with pytest.raises(TokenRefused, match="used already"):
         enrolled(root, engine)
-    assert Identity(root.path / "pki").files.certificate.read_bytes() == before
+    assert Identity(root, root.path / "pki").files.certificate.read_bytes() == before
 
 
 def test_nothing_is_told_to_a_stranger(root: Root, engine: EnrollingEngine) -> None:
@@ -71,10 +71,21 @@ def test_a_stranger_that_shows_the_engine_s_authority_before_its_own(root: Root,
         assert enrolled(root, engine).files.ca.read_bytes() == engine.authority_pem
 
 
+def test_a_token_is_not_spent_for_what_cannot_be_kept(root: Root, engine: EnrollingEngine) -> None:
+    """The state's directory is a file here; as for who is not root, it is found out before anything is asked."""
+    root.state_dir.parent.mkdir(parents=True)
+    root.state_dir.write_text("in the way")
+    with pytest.raises(OSError, match="host"):
+        enrolled(root, engine)
+    assert engine.asked == []
+
+
 def test_an_engine_that_is_not_there(root: Root, engine: EnrollingEngine) -> None:
     token = Token.parse(engine.token)
     with pytest.raises(EngineUnreachable):
         enrol(root, root.path / "pki", engine=Engine("https://localhost:1"), token=token, name=NAME)
+    with pytest.raises(EngineUnreachable):
+        Engine(f"https://{'a' * 70}.example").authority(token.fingerprint)
     for url in ("http://localhost", "localhost", "https://", "https://user@localhost", "https://localhost:x"):
         with pytest.raises(BadEngineUrl):
             Engine(url)

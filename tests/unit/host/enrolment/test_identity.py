@@ -3,13 +3,16 @@
 """Key and certificate fit each other at every moment, and what does not fit is refused before it is put anywhere."""
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from covirt.common.process import Secret
+from covirt.common.root import Root
 from covirt.host.enrolment.enrol import Token
-from covirt.host.enrolment.errors import BadCertificate, BadToken, NotEnrolled
+from covirt.host.enrolment.errors import BadCertificate, BadHostName, BadToken, NotEnrolled
 from covirt.host.enrolment.identity import Identity, KeyPair
 from tests.support.enrolling_engine import EnrollingEngine
 
@@ -27,7 +30,7 @@ def certificate_for(engine: EnrollingEngine, pair: KeyPair) -> bytes:
 
 
 def test_a_good_one_is_installed(engine: EnrollingEngine, tmp_path: Path) -> None:
-    identity, pair = Identity(tmp_path / "pki"), KeyPair.new("host.example.com")
+    identity, pair = Identity(Root(tmp_path / "root"), tmp_path / "pki"), KeyPair.new("host.example.com")
     with pytest.raises(NotEnrolled):
         identity.check()
     certificate = certificate_for(engine, pair)
@@ -39,7 +42,7 @@ def test_a_good_one_is_installed(engine: EnrollingEngine, tmp_path: Path) -> Non
 
 
 def test_what_does_not_fit_changes_nothing(engine: EnrollingEngine, tmp_path: Path) -> None:
-    identity, pair, other = Identity(tmp_path / "pki"), KeyPair.new("a"), KeyPair.new("b")
+    identity, pair, other = Identity(Root(tmp_path / "root"), tmp_path / "pki"), KeyPair.new("a"), KeyPair.new("b")
     certificate = certificate_for(engine, pair)
     stranger = EnrollingEngine(tmp_path)
     with pytest.raises(BadCertificate, match="another key"):
@@ -55,7 +58,7 @@ def test_what_does_not_fit_changes_nothing(engine: EnrollingEngine, tmp_path: Pa
 
 
 def test_the_last_third_of_its_life(engine: EnrollingEngine, tmp_path: Path) -> None:
-    identity, pair = Identity(tmp_path / "pki"), KeyPair.new("a")
+    identity, pair = Identity(Root(tmp_path / "root"), tmp_path / "pki"), KeyPair.new("a")
     engine.begins, engine.ends = datetime.timedelta(days=-71), datetime.timedelta(days=29)
     certificate = certificate_for(engine, pair)
     identity.install(key_pem=pair.key_pem, certificate_pem=certificate, authority_pem=engine.authority_pem)
@@ -67,23 +70,61 @@ def test_a_kill_in_the_middle(
     engine: EnrollingEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
 ) -> None:
     """Between any two of its files; the next start puts in place what was complete."""
-    identity = Identity(tmp_path / "pki")
+    identity = Identity(Root(tmp_path / "root"), tmp_path / "pki")
     first, second = KeyPair.new("a"), KeyPair.new("a")
     for pair in (first, second):
         certificate = certificate_for(engine, pair)
         if pair is second:
-            monkeypatch.setattr(Identity, "finish", lambda _self: None)
-        identity.install(key_pem=pair.key_pem, certificate_pem=certificate, authority_pem=engine.authority_pem)
+            monkeypatch.setattr(Identity, "_finish", lambda _self: None)
+        identity.install(
+            key_pem=pair.key_pem, certificate_pem=certificate, authority_pem=engine.authority_pem, record=b"{}"
+        )
+        identity.record.unlink(missing_ok=True)
     monkeypatch.undo()
     for name, target in list(identity._targets().items())[:moved]:
         (tmp_path / "pki/next" / name).replace(target)
     identity.finish()
     identity.check()
     assert identity.files.key.read_bytes() == second.key_pem
+    assert identity.record.read_bytes() == b"{}"  # without it nothing would ever be renewed
+
+
+def test_two_at_once_take_turns(engine: EnrollingEngine, tmp_path: Path) -> None:
+    """The agent renews while an administrator enrols anew: key and certificate still fit."""
+    pairs = [KeyPair.new("a"), KeyPair.new("a")]
+    certificates = [certificate_for(engine, pair) for pair in pairs]
+
+    def install(number: int) -> None:
+        identity = Identity(Root(tmp_path / "root"), tmp_path / "pki")
+        for _ in range(10):
+            identity.install(
+                key_pem=pairs[number].key_pem,
+                certificate_pem=certificates[number],
+                authority_pem=engine.authority_pem,
+            )
+            identity.finish()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(install, range(2)))
+    Identity(Root(tmp_path / "root"), tmp_path / "pki").check()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.example", x509.DNSName), ("192.0.2.1", x509.IPAddress)])
+def test_a_request_names_the_host(name: str, kind: type[x509.GeneralName]) -> None:
+    request = x509.load_pem_x509_csr(KeyPair.new(name).request_pem)
+    (named,) = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert isinstance(named, kind)
+    assert str(named.value) == name
+
+
+@pytest.mark.parametrize("name", ["", "hôte.example", "a b", "a\nb"])
+def test_what_is_no_host_s_name(name: str) -> None:
+    with pytest.raises(BadHostName):
+        KeyPair.new(name)
 
 
 def test_what_was_not_complete_is_removed(engine: EnrollingEngine, tmp_path: Path) -> None:
-    identity, pair = Identity(tmp_path / "pki"), KeyPair.new("a")
+    identity, pair = Identity(Root(tmp_path / "root"), tmp_path / "pki"), KeyPair.new("a")
     certificate = certificate_for(engine, pair)
     identity.install(key_pem=pair.key_pem, certificate_pem=certificate, authority_pem=engine.authority_pem)
     (tmp_path / "pki/next").mkdir()
