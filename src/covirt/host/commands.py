@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from covirt.common.errors import Error
+from covirt.common.exit_status import exit_status
 from covirt.common.root import Root
 from covirt.host.config import load_host_config
 from covirt.host.enrolment.engine import Engine
@@ -15,36 +15,37 @@ from covirt.host.enrolment.enrol import Token, enrol
 from covirt.host.enrolment.errors import BadToken
 from covirt.host.examination import Verdict, examine
 
+_PROGRAM: Final = "covirt-host"
 _MARKS: Final = {Verdict.GOOD: "ok", Verdict.NOTE: "note", Verdict.MISSING: "MISSING"}
 
 
 def run_enrol(root_path: str, *, engine: str, token: str | None, token_file: str | None, name: str | None) -> int:
     """Get a certificate; the exit status."""
-    root = Root(root_path)
-    try:
+
+    def work() -> None:
+        root = Root(root_path)
         pki = root.path / load_host_config(root).rpc.pki_dir
         text = token if token is not None else _read(token_file or "-")
         enrol(root, pki, engine=Engine(engine), token=Token.parse(text), name=name or socket.getfqdn())
-    except Error as error:
-        sys.stderr.write(f"covirt-host: {error}\n")
-        return 1
-    sys.stdout.write(f"enrolled at {engine}; start or restart covirt-host\n")
-    return 0
+        sys.stdout.write(f"enrolled at {engine}; start or restart covirt-host\n")
+
+    return exit_status(_PROGRAM, work)
 
 
 def run_check(root_path: str) -> int:
     """Print what this machine has and lacks; 1 when something is missing."""
-    root = Root(root_path)
-    try:
-        findings = examine(root, load_host_config(root))
-    except Error as error:
-        sys.stderr.write(f"covirt-host: {error}\n")
-        return 1
-    for finding in findings:
-        sys.stdout.write(f"{_MARKS[finding.verdict]:8} {finding.what}: {finding.fact}\n")
-        if finding.remedy:
-            sys.stdout.write(f"{'':8} -> {finding.remedy}\n")
-    return 1 if any(finding.verdict is Verdict.MISSING for finding in findings) else 0
+
+    def work() -> bool:
+        root = Root(root_path)
+        missing = False
+        for finding in examine(root, load_host_config(root)):
+            sys.stdout.write(f"{_MARKS[finding.verdict]:8} {finding.what}: {finding.fact}\n")
+            if finding.remedy:
+                sys.stdout.write(f"{'':8} -> {finding.remedy}\n")
+            missing = missing or finding.verdict is Verdict.MISSING
+        return missing
+
+    return exit_status(_PROGRAM, work)
 
 
 def _read(path: str) -> str:

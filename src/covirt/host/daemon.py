@@ -3,13 +3,12 @@
 """The life of the agent: build the parts, recover, serve, and stop without touching a guest."""
 
 import logging
-import sys
 
 from covirt import __version__
 from covirt.common import log as logs
 from covirt.common.config import config_json
 from covirt.common.daemon_lock import acquire_daemon_lock
-from covirt.common.errors import Error
+from covirt.common.exit_status import exit_status
 from covirt.common.files import make_directory
 from covirt.common.metrics_server import MetricsServer
 from covirt.common.notify import notify_systemd
@@ -24,25 +23,20 @@ _PROGRAM = "covirt-host"
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
-    try:
-        print(config_json(load_host_config(Root(root_path))))  # noqa: T201 - this is what was asked for
-    except Error as error:
-        return _refuse(error)
-    return 0
+    return exit_status(_PROGRAM, lambda: print(config_json(load_host_config(Root(root_path)))))  # noqa: T201 - this is what was asked for
 
 
 def run_daemon(root_path: str, log_level: str | None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    root = Root(root_path)
-    try:
-        config = load_host_config(root)
-        logs.configure(log_level or config.log_level)
-        stop = StopSignals()
-        with acquire_daemon_lock(root, _PROGRAM):
-            _serve(root, config, stop)
-    except Error as error:
-        return _refuse(error)
-    return 0
+    return exit_status(_PROGRAM, lambda: _run(Root(root_path), log_level))
+
+
+def _run(root: Root, log_level: str | None) -> None:
+    config = load_host_config(root)
+    logs.configure(log_level or config.log_level)
+    stop = StopSignals()
+    with acquire_daemon_lock(root, _PROGRAM):
+        _serve(root, config, stop)
 
 
 def _serve(root: Root, config: HostConfig, stop: StopSignals) -> None:
@@ -65,8 +59,3 @@ def _serve(root: Root, config: HostConfig, stop: StopSignals) -> None:
     finally:
         metrics.stop()
         agent.stop()
-
-
-def _refuse(error: Error) -> int:
-    sys.stderr.write(f"covirt-host: {error}\n")
-    return 1

@@ -5,14 +5,13 @@
 import grp
 import logging
 import resource
-import sys
 from pathlib import Path
 
 from covirt import __version__
 from covirt.common import log as logs
 from covirt.common.config import config_json
 from covirt.common.daemon_lock import acquire_daemon_lock
-from covirt.common.errors import Error
+from covirt.common.exit_status import exit_status
 from covirt.common.files import make_directory
 from covirt.common.metrics_server import MetricsServer
 from covirt.common.notify import notify_systemd
@@ -25,7 +24,6 @@ from covirt.virtocid.driver.errors import translate
 from covirt.virtocid.driver.handlers.table import handler_table
 from covirt.virtocid.driver.metrics import page_maker
 from covirt.virtocid.driver.services import build_services
-from covirt.virtocid.errors import NotPermitted
 from covirt.virtocid.events import EventBus
 from covirt.virtocid.server import VirtocidServer
 from covirt.virtocid.settings import ServerSettings
@@ -37,28 +35,21 @@ _OPEN_FILES = 65536
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
-    try:
-        print(config_json(load_virtocid_config(Root(root_path))))  # noqa: T201 - this is what was asked for
-    except Error as error:
-        return _refuse(error)
-    return 0
+    return exit_status("virtocid", lambda: print(config_json(load_virtocid_config(Root(root_path)))))  # noqa: T201 - this is what was asked for
 
 
 def run_daemon(root_path: str, log_level: str | None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    root = Root(root_path)
-    try:
-        config = load_virtocid_config(root)
-        logs.configure(log_level or config.log_level)
-        _allow_many_files()
-        stop = StopSignals()
-        with acquire_daemon_lock(root, "virtocid"):
-            _serve(root, config, stop)
-    except Error as error:
-        return _refuse(error)
-    except PermissionError as error:
-        return _refuse(NotPermitted(path=error.filename, reason=error.strerror))
-    return 0
+    return exit_status("virtocid", lambda: _run(Root(root_path), log_level))
+
+
+def _run(root: Root, log_level: str | None) -> None:
+    config = load_virtocid_config(root)
+    logs.configure(log_level or config.log_level)
+    _allow_many_files()
+    stop = StopSignals()
+    with acquire_daemon_lock(root, "virtocid"):
+        _serve(root, config, stop)
 
 
 def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
@@ -126,8 +117,3 @@ def _allow_many_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _refuse(error: Error) -> int:
-    sys.stderr.write(f"virtocid: {error}\n")
-    return 1

@@ -2,12 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong in the server itself, whatever it serves."""
 
-from covirt.common.errors import Denied, Error, InvalidRequest
+from covirt.common.errors import Error, InvalidRequest
 from covirt.wire.structs import RemoteError
-
-
-class NotPermitted(Denied):
-    template = "{path}: {reason}; virtocid needs root, or a --root that its user may write to"
 
 
 class SocketPathTooLong(InvalidRequest):

@@ -4,6 +4,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from covirt.common.process import Completed, run
 from covirt.common.root import Root
 from tests.support.covirt_host import SECONDS, CovirtHost, serve_covirt_host
@@ -36,6 +38,27 @@ def test_what_is_missing_is_told_with_what_mends_it() -> None:
     assert any(line.startswith("MISSING  libvirtd: it does not answer at") for line in lines)
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         assert not line.startswith("MISSING") or following.startswith("         -> ")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("covirt-host", ()),
+        ("covirt-host", ("enrol", "--engine", "https://localhost:1", "--token", f"a.{'b' * 64}")),
+        ("virtocid", ()),
+    ],
+)
+def test_who_may_not_write_is_told_in_a_sentence(tmp_path: Path, program: str, words: tuple[str, ...]) -> None:
+    root = tmp_path / "root"
+    root.mkdir(mode=0o555)
+    # What root may do everywhere is taken away, so that the directory's mode counts.
+    plain = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    path = CovirtHost.program[0].with_name(program)
+    refused = run([*plain, path, "--root", root, *words], timeout_seconds=SECONDS, check=False)
+    (line,) = refused.stderr.decode().splitlines()
+    assert refused.status == 1
+    assert line.startswith(f"{program}: {root}/")
+    assert line.endswith(f"{program} needs root, or a --root that its user may write to")
 
 
 def test_a_token_that_is_none(tmp_path: Path) -> None:
