@@ -41,6 +41,7 @@ class _Request:
     timeout_seconds: float
     force: bool
     reboot: bool
+    waits: bool  # a container between two runs
 
 
 class Actions:
@@ -113,7 +114,14 @@ class Actions:
         with self._lock:
             if vm.vm_id in self._shutdowns:
                 return
-            request = _Request(vm=vm, ways=ways, timeout_seconds=timeout_seconds, force=force, reboot=reboot)
+            request = _Request(
+                vm=vm,
+                ways=ways,
+                timeout_seconds=timeout_seconds,
+                force=force,
+                reboot=reboot,
+                waits=vm.list_status is VmStatus.REBOOT_IN_PROGRESS,
+            )
             thread = threading.Thread(
                 target=carrying_flow(self._ask), args=(request,), name=f"vm-shutdown-{vm.vm_id[:8]}"
             )
@@ -174,7 +182,8 @@ class Actions:
             with self._lock:
                 self._shutdowns.pop(vm.vm_id, None)
             if not self._stopping.is_set():
-                vm.set_status(VmStatus.UP, unless=(VmStatus.PAUSED,))
+                still_waits = request.waits and not _is_active(vm)
+                vm.set_status(VmStatus.REBOOT_IN_PROGRESS if still_waits else VmStatus.UP, unless=(VmStatus.PAUSED,))
 
     def _has_ended(self, request: "_Request") -> bool:
         if request.reboot:
@@ -200,6 +209,13 @@ def _tried(vm: Vm, way: _Way) -> bool:
         log.debug("A way to ask a guest does not work vm=%s error=%s", vm.vm_id, error)
         return False
     return True
+
+
+def _is_active(vm: Vm) -> bool:
+    try:
+        return bool(vm.domain().isActive())
+    except (libvirt.libvirtError, HypervisorUnavailable):
+        return False
 
 
 def _may_be_forced(cause: BaseException | None) -> bool:

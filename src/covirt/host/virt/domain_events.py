@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import libvirt
 
+from covirt.common.dialect import STOP_CAUSE_NAMESPACE
 from covirt.host.virt.errors import HypervisorUnavailable
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.records import Exit, Phase
@@ -25,6 +26,7 @@ EVENTS: Final = (
     libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
     libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE,
     libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+    libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
 )
 _PAUSE_CODES: Final = {"enospc": PauseCode.NO_SPACE, "eio": PauseCode.IO_ERROR, "": PauseCode.OTHER}
 
@@ -82,6 +84,9 @@ class DomainEvents:
             self._on_reboot(vm)
         elif number == libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED:
             self._on_device_removed(vm)
+        elif number == libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE:
+            if arguments[1] == STOP_CAUSE_NAMESPACE:
+                self._restart_changed(vm, domain)
         elif number == libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON:
             _source, _alias, action, reason = arguments[:4]
             if action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:
@@ -114,6 +119,18 @@ class DomainEvents:
             vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
         else:
             vm.set_down(stop.exit)
+
+    def _restart_changed(self, vm: Vm, domain: Any) -> None:
+        """A container that waited for its next run may be one that stays off now: no other event tells of that."""
+        if vm.record.phase is not Phase.RUNNING or domain.isActive():
+            return
+        stop = self._container_stop(vm, domain)
+        if stop is None or stop.restarts:
+            return
+        asked = vm.record.stopping
+        if asked is None and vm.list_status is VmStatus.POWERING_DOWN:
+            asked = ExitReason.ADMIN_SHUTDOWN
+        vm.set_down(stop.exit if asked is None else exit_for(asked))
 
     def _container_stop(self, vm: Vm, domain: Any) -> ContainerStop | None:
         if self._kind is not Kind.CONTAINER:
