@@ -140,7 +140,6 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (ForeignLink, Code.BRIDGE),
     (LinkKindUnsupported, Code.LINK_CHANGE),
     (LinkChangeFailed, Code.LINK_CHANGE),
-    (devices.GuestIsGone, Code.NO_SUCH_VM),
     (devices.DiskNotPlugged, Code.HOT_PLUG_DISK),
     (devices.DiskNotUnplugged, Code.HOT_UNPLUG_DISK),
     (devices.NicNotPlugged, Code.HOT_PLUG_NIC),

@@ -5,10 +5,6 @@
 from covirt.common.errors import CommandFailed, Conflict, InvalidRequest, NotFound, Unavailable, Unsupported
 
 
-class GuestIsGone(NotFound):
-    template = "the guest {vm_id} is not there any more"
-
-
 class GuestCannot(Unsupported):
     template = "this guest cannot do that: {reason}"
 

@@ -11,7 +11,8 @@ from lxml import etree
 from covirt.common.process import Secret
 from covirt.host.virt.device_errors import DisplayNotOpened
 from covirt.host.virt.document import write_xml
-from covirt.host.virt.guest import Guest, live_xml, told_as
+from covirt.host.virt.guest import Guest, live_xml
+from covirt.host.virt.libvirt_errors import told_as
 
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%S"  # of passwdValidTo, in UTC
 _CONNECTED: Final = ("disconnect", "fail", "keep")
@@ -35,12 +36,12 @@ def set_ticket(
         graphics.set("passwdValidTo", time.strftime(_FORMAT, time.gmtime(time.time() + valid_seconds)))
     if graphics.get("type") == "spice" and connected in _CONNECTED:
         graphics.set("connected", connected)
-    with told_as(DisplayNotOpened, guest):
+    with told_as(DisplayNotOpened, name=guest.vm_id):
         guest.domain().updateDeviceFlags(write_xml(graphics), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def _display(guest: Guest, kind: str | None) -> etree._Element:
-    with told_as(DisplayNotOpened, guest):
+    with told_as(DisplayNotOpened, name=guest.vm_id):
         live = live_xml(guest)
     for graphics in live.iterfind("devices/graphics"):
         if kind is None or graphics.get("type") == kind:

@@ -39,10 +39,6 @@ class LibvirtFailed(CommandFailed):
     template = "libvirt could not {action} {name}: {reason}"
 
 
-class LibvirtRefused(Unsupported):
-    template = "libvirt does not {action} {name}: {reason}"
-
-
 class ResetFailed(LibvirtFailed):
     pass
 

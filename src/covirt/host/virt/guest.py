@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""A running guest as its changes see it: libvirt's domain, with errors in our words and one change at a time."""
+"""A running guest as its changes see it: libvirt's domain, and one change at a time."""
 
 import copy
 import threading
@@ -12,14 +12,12 @@ import libvirt
 from lxml import etree
 
 from covirt.common.dialect import OVIRT_VM_NAMESPACE
-from covirt.common.errors import Error
-from covirt.host.virt.device_errors import AgentSilent, GuestCannot, GuestIsBusy, GuestIsGone
+from covirt.host.virt.device_errors import GuestIsBusy
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.vm_block import Edit, new_block
 from covirt.host.virt.volumes import VolumeRef
 
 _PREFIX: Final = "ovirt-vm"
-_UNSUPPORTED: Final = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
 _TURN_SECONDS: Final = 60.0
 
 
@@ -44,22 +42,6 @@ class Guest(Protocol):
     def domain(self) -> Any:
         """libvirt.virDomain, of whichever connection. Raises when the guest is not running."""
         ...
-
-
-@contextmanager
-def told_as(failure: type[Error], guest: Guest) -> Iterator[None]:
-    """What libvirt refuses in this block is ``failure``, unless it has a meaning of its own."""
-    try:
-        yield
-    except libvirt.libvirtError as error:
-        code, message = error.get_error_code(), error.get_error_message() or str(error)
-        if code == libvirt.VIR_ERR_NO_DOMAIN:
-            raise GuestIsGone(vm_id=guest.vm_id) from error
-        if code == libvirt.VIR_ERR_AGENT_UNRESPONSIVE:
-            raise AgentSilent(reason=message) from error
-        if code in _UNSUPPORTED:
-            raise GuestCannot(reason=message) from error
-        raise failure(reason=message) from error
 
 
 def live_xml(guest: Guest) -> etree._Element:

@@ -8,7 +8,8 @@ killed in between finds a volume that no disk of the guest shows, and ``settle``
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -28,7 +29,9 @@ from covirt.host.virt.device_errors import (
 )
 from covirt.host.virt.disk_references import disk_reference, point_at_file
 from covirt.host.virt.document import attribute_of, read_xml, write_xml
-from covirt.host.virt.guest import Guest, Turns, edit_block, live_xml, told_as
+from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.guest import Guest, Turns, edit_block, live_xml
+from covirt.host.virt.libvirt_errors import told_as
 from covirt.host.virt.nic_filter import filter_interface
 from covirt.host.virt.ovirt_metadata import DEVICE_TAG, VM_TAG, DeviceFacts, read_vm_facts
 from covirt.host.virt.vm_block import devices_about, reference_device, reference_values, vm_name
@@ -63,6 +66,18 @@ class HotPlug:
     turns: Turns = field(default_factory=Turns)
     removal_seconds: float = _REMOVAL_SECONDS
 
+    @contextmanager
+    def changing(self, guest: Guest, failure: type[Error]) -> Iterator[UndoStack]:
+        """One change at a time, undone when it fails. But when libvirt goes away in the middle nobody knows whether
+        the guest has the device: what it may have stays its own, and settle() finds out once libvirt is back."""
+        with self.turns.turn(guest.vm_id), undo_on_failure() as undo:
+            try:
+                with told_as(failure, name=guest.vm_id):
+                    yield undo
+            except HypervisorUnavailable:
+                undo.keep()
+                raise
+
     def plug_disk(self, guest: Guest, xml: str) -> None:
         """``xml``: <hotplug> with one disk, and what oVirt knows of it."""
         root = read_xml(xml)
@@ -72,7 +87,7 @@ class HotPlug:
             raise BadDevice(reason="it has no <target dev>")
         ref = disk_reference(disk, facts)
         known = facts.device(devtype=DISK, name=name, alias=attribute_of(disk, "alias", "name"))
-        with self.turns.turn(guest.vm_id), told_as(DiskNotPlugged, guest), undo_on_failure() as undo:
+        with self.changing(guest, DiskNotPlugged) as undo:
             if find_disk(live_xml(guest), name=name) is not None:
                 raise DiskNotPlugged(reason=f"the guest has a disk {name} already")
             if ref is not None:
@@ -98,7 +113,7 @@ class HotPlug:
         root = read_xml(xml)
         given = _only_device(root, DISK)
         ref = disk_reference(given, read_vm_facts(root))
-        with self.turns.turn(guest.vm_id), told_as(DiskNotUnplugged, guest):
+        with self.turns.turn(guest.vm_id), told_as(DiskNotUnplugged, name=guest.vm_id):
             live = live_xml(guest)
             name, alias = attribute_of(given, "target", "dev"), attribute_of(given, "alias", "name")
             ways = (find_disk(live, alias=alias), find_disk(live, ref=ref), find_disk(live, name=name))
@@ -116,7 +131,7 @@ class HotPlug:
         mac = attribute_of(nic, "mac", "address").lower()
         if not mac:
             raise BadDevice(reason="it has no <mac address>")
-        with self.turns.turn(guest.vm_id), told_as(NicNotPlugged, guest), undo_on_failure() as undo:
+        with self.changing(guest, NicNotPlugged) as undo:
             if find_nic(live_xml(guest), mac=mac) is not None:
                 raise NicNotPlugged(reason=f"the guest has an interface {mac} already")
             device = _given_device(root, NIC)
@@ -126,7 +141,8 @@ class HotPlug:
             if not guest.is_container:
                 filter_interface(nic)
             guest.domain().attachDeviceFlags(write_xml(nic), libvirt.VIR_DOMAIN_AFFECT_LIVE)
-        text = guest.domain().XMLDesc(0)
+        with told_as(NicNotPlugged, name=guest.vm_id):
+            text = guest.domain().XMLDesc(0)
         plugged = find_nic(read_xml(text), mac=mac)
         alias = "" if plugged is None else attribute_of(plugged, "alias", "name")
         return PluggedNic(mac=mac, alias=alias, domain_xml=text)
@@ -135,7 +151,7 @@ class HotPlug:
         """``xml``: <hotplug> with the interface, found by its alias or its MAC address."""
         given = _only_device(read_xml(xml), NIC)
         mac, alias = attribute_of(given, "mac", "address").lower(), attribute_of(given, "alias", "name")
-        with self.turns.turn(guest.vm_id), told_as(NicNotUnplugged, guest):
+        with self.turns.turn(guest.vm_id), told_as(NicNotUnplugged, name=guest.vm_id):
             live = live_xml(guest)
             nic = find_nic(live, alias=alias)
             nic = find_nic(live, mac=mac) if nic is None else nic
@@ -150,7 +166,7 @@ class HotPlug:
 
         For a device that left late, and for what an earlier agent could not finish.
         """
-        with self.turns.turn(guest.vm_id), told_as(DiskNotUnplugged, guest):
+        with self.turns.turn(guest.vm_id), told_as(DiskNotUnplugged, name=guest.vm_id):
             self._settle(guest)
 
     def _settle(self, guest: Guest) -> None:

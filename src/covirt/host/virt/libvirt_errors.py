@@ -1,19 +1,21 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""libvirt's errors as ours, by their numbers (include/libvirt/virterror.h)."""
+"""libvirt's errors as ours, by their numbers (include/libvirt/virterror.h): the only place that knows both."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Final
 
 import libvirt
 
 from covirt.common.errors import Error
-from covirt.host.virt.errors import HypervisorUnavailable, LibvirtFailed, LibvirtRefused, VmIsDown
+from covirt.host.virt.device_errors import AgentSilent, GuestCannot
+from covirt.host.virt.errors import HypervisorUnavailable, LibvirtFailed, VmIsDown
 
+# Not VIR_ERR_CONFIG_UNSUPPORTED: that is about one device or definition, and what was wanted of it has failed.
 _UNSUPPORTED: Final = (
-    libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+    libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
 )  # fmt: skip
 _LOST_DOMAINS: Final = (libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC)
 _LOST_CODES: Final = (
@@ -36,21 +38,30 @@ def is_connection_loss(error: libvirt.libvirtError) -> bool:
 
 
 @contextmanager
-def translated(action: str, name: str, *, failure: type[LibvirtFailed] = LibvirtFailed) -> Iterator[None]:
-    """``action``: what libvirt was asked to do, as in "pause". Raises VmIsDown, LibvirtRefused,
-    HypervisorUnavailable, and ``failure`` for anything else."""
+def told_as(failure: Callable[..., Error], *, name: str) -> Iterator[None]:
+    """What libvirt refuses in this block. Raises HypervisorUnavailable, VmIsDown, AgentSilent, GuestCannot, and for
+    anything else ``failure``, which takes a ``reason``."""
     try:
         yield
     except libvirt.libvirtError as error:
-        raise _error(error, action, name, failure) from error
+        raise _error(error, name, failure) from error
 
 
-def _error(error: libvirt.libvirtError, action: str, name: str, failure: type[LibvirtFailed]) -> Error:
-    reason = error.get_error_message()
+def translated(
+    action: str, name: str, *, failure: type[LibvirtFailed] = LibvirtFailed
+) -> AbstractContextManager[None]:
+    """told_as() for ``action``: what libvirt was asked to do, as in "pause"."""
+    return told_as(partial(failure, action=action, name=name), name=name)
+
+
+def _error(error: libvirt.libvirtError, name: str, failure: Callable[..., Error]) -> Error:
+    reason = error.get_error_message() or str(error)
     if is_connection_loss(error):
         return HypervisorUnavailable(name="libvirt", reason=reason)
     if is_missing(error):
         return VmIsDown(name=name)
+    if error.get_error_code() == libvirt.VIR_ERR_AGENT_UNRESPONSIVE:
+        return AgentSilent(reason=reason)
     if error.get_error_code() in _UNSUPPORTED:
-        return LibvirtRefused(action=action, name=name, reason=reason)
-    return failure(action=action, name=name, reason=reason)
+        return GuestCannot(reason=reason)
+    return failure(reason=reason)

@@ -14,8 +14,9 @@ from lxml import etree
 from covirt.host.virt.device_errors import BadDevice, BalloonNotSet, CpusNotSet, NoSuchDevice, PolicyNotSet
 from covirt.host.virt.disk_references import volume_ref
 from covirt.host.virt.document import attribute_of
-from covirt.host.virt.guest import Guest, edit_block, live_xml, told_as
+from covirt.host.virt.guest import Guest, edit_block, live_xml
 from covirt.host.virt.hotplug import find_disk
+from covirt.host.virt.libvirt_errors import told_as
 from covirt.host.virt.vm_block import set_value
 
 _LIVE: Final = libvirt.VIR_DOMAIN_AFFECT_LIVE
@@ -32,7 +33,7 @@ def set_cpus(guest: Guest, count: int, *, cpusets: Sequence[str] = ()) -> None:
     if count < 1 or (cpusets and len(cpusets) != count):
         raise BadDevice(reason=f"{count} CPUs with {len(cpusets)} sets of CPUs cannot be")
     pins = [_pin(cpuset) for cpuset in cpusets]
-    with told_as(CpusNotSet, guest):
+    with told_as(CpusNotSet, name=guest.vm_id):
         guest.domain().setVcpusFlags(count, _LIVE)
         for number, pin in enumerate(pins):
             guest.domain().pinVcpuFlags(number, pin, _LIVE)
@@ -55,7 +56,7 @@ def set_balloon(guest: Guest, target_kib: int) -> None:
     """
     if target_kib < 1:
         raise BadDevice(reason=f"{target_kib} KiB of memory cannot be")
-    with told_as(BalloonNotSet, guest):
+    with told_as(BalloonNotSet, name=guest.vm_id):
         if not guest.is_container and attribute_of(live_xml(guest), "devices/memballoon", "model") in ("", "none"):
             return
         guest.domain().setMemoryFlags(target_kib, _LIVE)
@@ -81,7 +82,7 @@ class Policy:
 def set_policy(guest: Guest, policy: Policy) -> None:
     """Raises PolicyNotSet, NoSuchDevice and BadVolumeReference; what came before in the policy stays then, as with
     Vdsm."""
-    with told_as(PolicyNotSet, guest):
+    with told_as(PolicyNotSet, name=guest.vm_id):
         if policy.cpu_percent is not None:
             guest.domain().setSchedulerParametersFlags(_cpu_time(policy.cpu_percent), _LIVE)
         live = live_xml(guest) if policy.disks else None

@@ -6,8 +6,9 @@ import libvirt
 
 from covirt.host.virt.device_errors import DeviceNotUpdated, NoSuchDevice
 from covirt.host.virt.document import made_child, write_xml
-from covirt.host.virt.guest import Guest, Turns, live_xml, told_as
+from covirt.host.virt.guest import Guest, Turns, live_xml
 from covirt.host.virt.hotplug import find_nic
+from covirt.host.virt.libvirt_errors import told_as
 
 
 def update_nic(
@@ -24,7 +25,7 @@ def update_nic(
 
     Raises NoSuchDevice and DeviceNotUpdated.
     """
-    with turns.turn(guest.vm_id), told_as(DeviceNotUpdated, guest):
+    with turns.turn(guest.vm_id), told_as(DeviceNotUpdated, name=guest.vm_id):
         nic = find_nic(live_xml(guest), alias=alias, mac=mac.lower())
         if nic is None:
             raise NoSuchDevice(what="interface", name=alias or mac)

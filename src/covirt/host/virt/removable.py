@@ -14,8 +14,9 @@ from covirt.common.undo import undo_on_failure
 from covirt.host.virt.device_errors import BadDevice, DiscNotChanged, GuestCannot, NoSuchDevice
 from covirt.host.virt.disk_references import path_reference, point_at_file, volume_ref
 from covirt.host.virt.document import attribute_of, write_xml
-from covirt.host.virt.guest import Guest, live_xml, told_as
+from covirt.host.virt.guest import Guest, live_xml
 from covirt.host.virt.hotplug import HotPlug
+from covirt.host.virt.libvirt_errors import told_as
 from covirt.host.virt.vm_block import reference_device
 from covirt.host.virt.volumes import VolumeRef
 
@@ -63,7 +64,11 @@ class Discs:
         """None takes the disc out. Raises GuestCannot, NoSuchDevice, DiscNotChanged and the storage's errors."""
         if guest.is_container:
             raise GuestCannot(reason="a container's image is that of its start")
-        with self.hotplug.turns.turn(guest.vm_id), told_as(DiscNotChanged, guest), undo_on_failure() as undo:
+        with (
+            self.hotplug.turns.turn(guest.vm_id),
+            told_as(DiscNotChanged, name=guest.vm_id),
+            undo_on_failure() as undo,
+        ):
             disk = _drive(live_xml(guest), drive.name)
             if ref is None:
                 _empty(disk)
