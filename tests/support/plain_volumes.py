@@ -69,7 +69,7 @@ class PlainVolumes:
     def volumes(self, domain_id: str) -> list[VolumeFacts]:
         return [facts for ref, facts in self.known.items() if ref.domain_id == domain_id]
 
-    def prepare(self, ref: VolumeRef, *, user: str) -> str:
+    def prepare(self, ref: VolumeRef, *, user: str, as_is: bool = False) -> str:
         path = str(self.volume(ref).path)
         self.held.add((ref, user))
         return path

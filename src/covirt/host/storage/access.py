@@ -16,7 +16,7 @@ from covirt.host.storage.bounded import BoundedCalls
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import FileDomain, meta_name
-from covirt.host.storage.image_volumes import VolumeFacts
+from covirt.host.storage.image_volumes import VolumeFacts, VolumeIsIllegal
 from covirt.host.storage.storage_errors import BrokenVolumeMetadata, NoSuchVolume, WrongGeneration
 from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, replace_link
 from covirt.host.storage.storage_state import StateFile
@@ -50,11 +50,15 @@ class StoredVolumes:
 
     # for guests
 
-    def prepare(self, ref: VolumeRef, *, user: str) -> str:
-        """Raises NoSuchVolume, BrokenChain, StorageDomainSilent, and what finding its domain raises."""
+    def prepare(self, ref: VolumeRef, *, user: str, as_is: bool = False) -> str:
+        """``as_is``: whatever was written to it, for who writes it anew.
+
+        Raises NoSuchVolume, BrokenChain, VolumeIsIllegal, ForeignReference, BrokenImage, StorageDomainSilent, and
+        what finding its domain raises.
+        """
         ref = _checked(ref)
         domain = self._usable(ref.pool_id, ref.domain_id)
-        facts = self._calls.call(domain.id, lambda: _whole(domain, ref))
+        facts = self._calls.call(domain.id, lambda: _whole(domain, ref, as_is=as_is))
         self._state.hold(ref, user)
         self._link(domain, ref.image_id)
         self._changed()
@@ -171,14 +175,18 @@ def _checked(ref: VolumeRef) -> VolumeRef:
     )
 
 
-def _whole(domain: FileDomain, ref: VolumeRef) -> VolumeFacts:
-    """With the files of its whole chain there."""
+def _whole(domain: FileDomain, ref: VolumeRef, *, as_is: bool) -> VolumeFacts:
+    """With the files of its whole chain there; unless ``as_is``, legal and of known references."""
     facts: VolumeFacts | None = domain.facts(ref)
     first = facts
     while facts is not None:
         domain.size(ref.image_id, facts.ref.volume_id)
         facts = facts.parent
     assert first is not None  # noqa: S101 - facts() gives the volume itself
+    if not as_is:
+        if not first.is_legal:
+            raise VolumeIsIllegal(ref=ref)
+        first.layer.check()
     return first
 
 

@@ -9,14 +9,13 @@ can tell from the volume alone whether the copy was made.
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from covirt.common.errors import Conflict, Unsupported
 from covirt.host.storage import qemu_img
 from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.operation import Control, Kind, Params
-from covirt.host.storage.qemu_img import Endpoint, ImageFormat
+from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
 COPY_DATA: Final = "copy_data"
@@ -57,7 +56,7 @@ class CopyData:
         with ExitStack() as held:
             for side in (source, target):
                 if not side.prepared:
-                    self._volumes.prepare(side.ref, user=user)
+                    self._volumes.prepare(side.ref, user=user, as_is=side is target)
                     held.callback(self._volumes.teardown, side.ref, user=user)
             from_volume, to_volume = self._volumes.volume(source.ref), self._volumes.volume(target.ref)
             _check(from_volume, to_volume, bitmaps=params["bitmaps"])
@@ -66,8 +65,8 @@ class CopyData:
                 raise TargetInUse(ref=target.ref, users=", ".join(sorted(others)))
             with self._volumes.replacing(target.ref, generation=target.generation):
                 qemu_img.convert(
-                    _side(from_volume, chain=False),
-                    _side(to_volume, chain=True),
+                    from_volume.layer,
+                    to_volume.layer,
                     progress=control.progress,
                     started=control.on_stop,
                     bitmaps=params["bitmaps"],
@@ -87,17 +86,6 @@ def _check(source: VolumeFacts, target: VolumeFacts, *, bitmaps: bool) -> None:
         raise VolumeIsShared(ref=target.ref)
     if bitmaps and ImageFormat.RAW in (source.format, target.format):
         raise NoBitmapsInRaw
-
-
-def _side(volume: VolumeFacts, *, chain: bool) -> Endpoint:
-    """A target in a chain gets only what differs from what lies below it."""
-    below = volume.parent if chain else None
-    return Endpoint(
-        path=Path(volume.path),
-        format=volume.format,
-        backing=None if below is None else below.path.name,
-        backing_format=None if below is None else below.format,
-    )
 
 
 def _endpoint(value: Mapping[str, Any]) -> CopyEndpoint:

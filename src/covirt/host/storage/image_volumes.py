@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from covirt.common.errors import Conflict, InvalidRequest
-from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.qemu_img import ImageFormat, Layer
 from covirt.host.virt.volumes import VolumeRef
 
 ENGINE: Final = "engine"  # who holds what an engine prepares by itself, for a transfer for one
@@ -55,6 +55,12 @@ class VolumeFacts:
     parent: "VolumeFacts | None" = None
     is_own: bool = True
 
+    @property
+    def layer(self) -> Layer:
+        """As QEMU's programs are to open it."""
+        below = None if self.parent is None else self.parent.layer
+        return Layer(path=self.path, format=self.format, below=below)
+
 
 class ImageVolumes(Protocol):
     """Storage domains as this slice sees them. Everything may raise the storage's own errors."""
@@ -67,8 +73,8 @@ class ImageVolumes(Protocol):
         """All volumes of a domain that are whole (their metadata is written)."""
         ...
 
-    def prepare(self, ref: VolumeRef, *, user: str) -> str:
-        """Hold the volume for ``user``; gives its path."""
+    def prepare(self, ref: VolumeRef, *, user: str, as_is: bool = False) -> str:
+        """Hold the volume for ``user``; gives its path. ``as_is``: also one that was not written to its end."""
         ...
 
     def teardown(self, ref: VolumeRef, *, user: str) -> None:

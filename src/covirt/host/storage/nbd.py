@@ -6,18 +6,17 @@ Only unix sockets in a directory of ours; Vdsm's addresses ("nbd:unix:PATH") and
 """
 
 import contextlib
-import json
 import logging
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from covirt.common.errors import Conflict, Unsupported
 from covirt.common.process import Argument
 from covirt.host.storage.operation import checked_id
-from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.qemu_img import ImageFormat, Layer
 from covirt.host.storage.socket_program import SocketProgram, make_runtime_directory
 
 log = logging.getLogger(__name__)
@@ -41,8 +40,7 @@ class BadNbdSettings(Unsupported):
 class NbdExport:
     """What to serve, and how. Without ``backing_chain`` only this volume's own data is shown, not what lies below."""
 
-    path: Path
-    format: ImageFormat
+    volume: Layer
     readonly: bool = False
     discard: bool = False
     detect_zeroes: bool = False
@@ -50,14 +48,15 @@ class NbdExport:
     bitmap: str | None = None
 
     def check(self) -> None:
-        """Raises BadNbdSettings."""
+        """Raises BadNbdSettings, ForeignReference, BrokenImage."""
+        self.volume.check()
         if self.bitmap is None:
             return
         if not self.backing_chain:
             raise BadNbdSettings(reason="a bitmap is exported with its whole chain; leave backing_chain on")
         if not self.readonly:
             raise BadNbdSettings(reason="a bitmap is for incremental backup; ask for readonly")
-        if self.format is not ImageFormat.QCOW2:
+        if self.volume.format is not ImageFormat.QCOW2:
             raise BadNbdSettings(reason="a raw volume holds no bitmaps")
 
 
@@ -134,7 +133,7 @@ def _command(path: Path, export: NbdExport) -> list[Argument]:
         "qemu-nbd", "--socket", path, "--persistent", f"--shared={_CLIENTS}", "--export-name=",
         "--cache=none", "--aio=native",
     ]  # fmt: skip
-    if export.format is not ImageFormat.RAW:
+    if export.volume.format is not ImageFormat.RAW:
         # So that a reader can tell what is not allocated; in raw images it means nothing, and breaks QEMU 6.2.
         argv.append("--allocation-depth")
     if export.readonly:
@@ -145,8 +144,6 @@ def _command(path: Path, export: NbdExport) -> list[Argument]:
             argv.append(f"--detect-zeroes={'unmap' if export.discard else 'on'}")
     if export.bitmap is not None:
         argv.append(f"--bitmap={export.bitmap}")
-    image: dict[str, object] = {"driver": export.format, "file": {"driver": "file", "filename": str(export.path)}}
-    if export.format is ImageFormat.QCOW2 and not export.backing_chain:
-        image["backing"] = None
-    argv.append(f"json:{json.dumps(image)}")
+    shown = export.volume if export.backing_chain else replace(export.volume, below=None)
+    argv.append(shown.filename)
     return argv

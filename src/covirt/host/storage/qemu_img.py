@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""qemu-img: a function is a subcommand. The format is always said, never guessed from what a guest wrote."""
+"""qemu-img: a function is a subcommand. Formats and chains are always said, never guessed from what a guest wrote.
+
+Every image that is opened is a Layer, whose header is compared with what is known before QEMU sees it.
+"""
 
 import json
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,12 +17,15 @@ from typing import Any, Final
 
 from covirt.common.errors import CommandFailed, InvalidRequest
 from covirt.common.process import PIPE, Argument, Child, run, spawn
+from covirt.host.storage.qcow2_header import BrokenQcow2Header, read_header
 from covirt.host.storage.unprivileged import as_storage_user
 
 _QUICK_SECONDS: Final = 60.0
 _STDERR_LIMIT: Final = 2000
 # A hostile image can make QEMU ask for any amount of memory, or read forever.
 _LIMITS: Final = ("prlimit", f"--as={1 << 30}", "--cpu=30", "--")
+# A copy takes as long as it takes, and its threads reserve more than they use.
+_COPY_LIMITS: Final = ("prlimit", f"--as={4 << 30}", "--")
 _PROGRESS: Final = re.compile(rb"\(([0-9.]+)/100%\)")
 
 
@@ -32,6 +38,64 @@ class ImageFormat(StrEnum):
 
 class BrokenImage(InvalidRequest):
     template = "{path} cannot be read as {format}: {reason}"
+
+
+class ForeignReference(InvalidRequest):
+    template = "{path} is not opened: {reason}, and its storage domain says otherwise; upload it again, or delete it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """An image and what lies below it, as the storage domain's metadata says."""
+
+    path: Path
+    format: ImageFormat
+    below: "Layer | None" = None
+
+    def check(self) -> None:
+        """Whether all headers name what is known, and nothing else. Raises ForeignReference, BrokenImage.
+
+        QEMU is given the chain in words besides; but a data file it takes from the header alone, and libvirt reads
+        the whole chain there.
+        """
+        layer: Layer | None = self
+        while layer is not None:
+            if layer.format is ImageFormat.QCOW2:
+                layer._check_header()
+            layer = layer.below
+
+    def _check_header(self) -> None:
+        try:
+            header = read_header(self.path)
+        except BrokenQcow2Header as error:
+            raise BrokenImage(path=self.path, format=self.format, reason=error) from error
+        except OSError as error:
+            raise BrokenImage(path=self.path, format=self.format, reason=error.strerror) from error
+        if header.has_data_file:
+            raise ForeignReference(path=self.path, reason="it keeps its data in another file")
+        if header.backing_file not in self._names_below():
+            raise ForeignReference(path=self.path, reason=f"it builds on {header.backing_file!r}")
+        if self.below is not None and header.backing_format != self.below.format:
+            # A raw volume read as qcow2 is whatever its guest wrote into its first block.
+            taken = header.backing_format
+            raise ForeignReference(path=self.path, reason=f"it takes what it builds on for {taken!r}")
+
+    def _names_below(self) -> Collection[str | None]:
+        if self.below is None:
+            return (None,)
+        name = self.below.path.name
+        return (name, f"../{self.path.parent.name}/{name}")
+
+    def node(self) -> dict[str, object]:
+        """In QEMU's words, down to the lowest layer: nothing is left to be found in a header."""
+        node: dict[str, object] = {"driver": self.format, "file": {"driver": "file", "filename": str(self.path)}}
+        if self.format is ImageFormat.QCOW2:
+            node["backing"] = None if self.below is None else self.below.node()
+        return node
+
+    @property
+    def filename(self) -> str:
+        return f"json:{json.dumps(self.node())}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +121,16 @@ class Measured:
     fully_allocated_bytes: int
 
 
-def info(path: Path, image_format: ImageFormat) -> ImageInfo:
-    """Raises BrokenImage. The image may be in use by a running guest."""
-    return _image_info(_json(["info", "--output", "json", "-U", "-f", image_format, path], path, image_format))
+def info(layer: Layer) -> ImageInfo:
+    """What lies below is not opened; a running guest may use the image. Raises BrokenImage, ForeignReference."""
+    layer.check()
+    argv: list[Argument] = ["info", "--output", "json", "-U", "-f", layer.format, layer.path]
+    return _image_info(_json(argv, layer.path, layer.format))
 
 
 def probe(path: Path) -> ImageInfo:
     """What an image that a stranger uploaded claims to be; its format is told, not trusted. Raises BrokenImage."""
-    return _image_info(_json(["info", "--output", "json", path], path, "a disk image", limited=True))
+    return _image_info(_json(["info", "--output", "json", path], path, "a disk image"))
 
 
 def create_qcow2(
@@ -80,51 +146,49 @@ def create_qcow2(
     _run(argv, directory=path.parent)
 
 
-def resize(path: Path, image_format: ImageFormat, *, size_bytes: int) -> None:
-    """Grow the image; QEMU refuses to shrink it."""
-    _run(["resize", "-q", "-f", image_format, path, str(size_bytes)])
+def resize(layer: Layer, *, size_bytes: int) -> None:
+    """Grow the image; QEMU refuses to shrink it. Raises BrokenImage, ForeignReference."""
+    layer.check()
+    _run(["resize", "-q", "-f", layer.format, layer.filename, str(size_bytes)])
 
 
-def measure(path: Path, image_format: ImageFormat, *, target_format: ImageFormat) -> Measured:
-    """What a copy of the whole chain needs. Raises BrokenImage."""
-    argv: list[Argument] = ["measure", "--output", "json", "-U", "-f", image_format, "-O", target_format, path]
-    found = _json(argv, path, image_format)
+def measure(layer: Layer, *, target_format: ImageFormat) -> Measured:
+    """What a copy of the whole chain needs. Raises BrokenImage, ForeignReference."""
+    layer.check()
+    argv: list[Argument] = [
+        "measure", "--output", "json", "-U", "-f", layer.format, "-O", target_format, layer.filename,
+    ]  # fmt: skip
+    found = _json(argv, layer.path, layer.format)
     return Measured(required_bytes=found["required"], fully_allocated_bytes=found["fully-allocated"])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """One side of a copy. A target with a ``backing`` file gets only what differs from it."""
-
-    path: Path
-    format: ImageFormat
-    backing: str | None = None
-    backing_format: ImageFormat | None = None
-    is_zero: bool = False  # a target known to read as zero: zeros are not written again
-
-
 def convert(
-    source: Endpoint,
-    target: Endpoint,
+    source: Layer,
+    target: Layer,
     *,
     progress: Callable[[float], object],
     started: Callable[[Callable[[], object]], Callable[[], object]],
     bitmaps: bool = False,
+    is_zero: bool = False,
 ) -> None:
-    """Copy into a target that exists. ``started`` is told how to end it early, and gives what is called at the end.
+    """Copy into a target that exists; one that builds on another image gets only what differs from that.
 
-    Raises CommandFailed, also when ended early.
+    ``started`` is told how to end it early, and gives what is called at the end. ``is_zero``: the target is known to
+    read as zero, so that zeros are not written again. Raises CommandFailed, also when ended early, BrokenImage and
+    ForeignReference.
     """
+    for side in (source, target):
+        side.check()
     argv: list[Argument] = ["convert", "-p", "-n", "-f", source.format, "-O", target.format]
     if bitmaps:
         argv.append("--bitmaps")
-    if target.is_zero and target.backing is None:
+    if target.below is not None:
+        argv += ["-B", target.below.filename, "-F", target.below.format]
+    elif is_zero:
         argv.append("--target-is-zero")
-    if target.backing is not None:
-        argv += ["-B", target.backing, "-F", target.backing_format or ImageFormat.RAW]
     # The page cache would hold a disk image that is not read again soon, at the cost of guests.
-    argv += ["-t", _cache_mode(target.path), "-T", _cache_mode(source.path), source.path, target.path]
-    command = as_storage_user(["qemu-img", *argv])
+    argv += ["-t", _cache_mode(target.path), "-T", _cache_mode(source.path), source.filename, target.filename]
+    command = as_storage_user([*_COPY_LIMITS, "qemu-img", *argv])
     with spawn(command, directory=target.path.parent, stdout=PIPE, stderr=PIPE, own_group=True) as child:
         forget = started(lambda: child.signal(signal.SIGKILL))
         try:
@@ -160,18 +224,17 @@ def _image_info(found: dict[str, Any]) -> ImageInfo:
     )
 
 
-def _run(argv: Sequence[Argument], *, directory: Path | None = None, limited: bool = False) -> bytes:
-    limits = _LIMITS if limited else ()
-    command = as_storage_user([*limits, "qemu-img", *argv])
+def _run(argv: Sequence[Argument], *, directory: Path | None = None) -> bytes:
+    command = as_storage_user([*_LIMITS, "qemu-img", *argv])
     completed = run(command, timeout_seconds=_QUICK_SECONDS, directory=directory, check=False)
     if completed.status != 0:
         raise CommandFailed(program="qemu-img", status=completed.status, stderr=completed.complaint)
     return completed.stdout
 
 
-def _json(argv: Sequence[Argument], path: Path, image_format: str, *, limited: bool = False) -> dict[str, Any]:
+def _json(argv: Sequence[Argument], path: Path, image_format: str) -> dict[str, Any]:
     try:
-        found = json.loads(_run(argv, limited=limited))
+        found = json.loads(_run(argv))
     except CommandFailed as error:
         raise BrokenImage(path=path, format=image_format, reason=error.fields["stderr"]) from error
     except ValueError as error:

@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -23,7 +22,7 @@ from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import FileDomain, meta_name
 from covirt.host.storage.image_volumes import Allocation, VolumeFacts, VolumeIsIllegal
 from covirt.host.storage.operation import Control, Kind, Params
-from covirt.host.storage.qemu_img import Endpoint, ImageFormat
+from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import (
     BadStorageValue,
     SharedVolumeKept,
@@ -144,8 +143,9 @@ class VolumeWork:
 
         def fill(target: VolumeFacts) -> None:
             qemu_img.convert(
-                Endpoint(path=facts.path, format=facts.format),
-                Endpoint(path=target.path, format=target.format, is_zero=new.allocation is Allocation.SPARSE),
+                facts.layer,
+                target.layer,
+                is_zero=new.allocation is Allocation.SPARSE,
                 progress=control.progress,
                 started=control.on_stop,
             )
@@ -214,7 +214,7 @@ class VolumeWork:
         with storage_failures(domain.id), domain.image(ref.image_id) as image:
             present = domain.size(ref.image_id, ref.volume_id).apparent_bytes
             if metadata.format is ImageFormat.QCOW2:
-                qemu_img.resize(_path(domain, ref), ImageFormat.QCOW2, size_bytes=capacity)
+                qemu_img.resize(domain.facts(ref).layer, size_bytes=capacity)
             elif metadata.allocation is Allocation.PREALLOCATED:
                 image.allocate(ref.volume_id, start_bytes=present, end_bytes=capacity)
             elif capacity > present:
@@ -255,10 +255,6 @@ class VolumeWork:
             image.unlink(meta_name(ref.volume_id))
             image.sync()
         log.info("Volume deleted domain=%s image=%s volume=%s", domain.id, ref.image_id, ref.volume_id)
-
-
-def _path(domain: FileDomain, ref: VolumeRef) -> Path:
-    return domain.images_path / ref.image_id / ref.volume_id
 
 
 def _make_file(domain: FileDomain, new: NewVolume, stage_name: str, stage: Directory) -> VolumeFacts:

@@ -39,6 +39,7 @@ from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, N
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
+from covirt.host.storage.qemu_img import ForeignReference
 from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
 from covirt.host.storage.transfers import TicketAddressRefused
 from covirt.host.virt import device_errors as devices
@@ -67,6 +68,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (NoSuchImage, Code.NO_SUCH_IMAGE),
     (ImageIsTemplate, Code.SHARED_VOLUME_KEPT),
     (UploadRefused, Code.IMAGE_VERIFICATION),
+    (ForeignReference, Code.IMAGE_VERIFICATION),
     (NotAContainerImage, Code.IMAGE_PATH),
     (ContainerImageExists, Code.IMAGE_PATH),
     (storage.BadStorageId, Code.STORAGE_PARAMETER),

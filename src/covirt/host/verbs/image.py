@@ -49,7 +49,7 @@ class ImageVerbs:
         ref = _ref(params)
         if not params.allow_illegal and not self._volumes.volume(ref).is_legal:
             raise VolumeIsIllegal(ref=ref)
-        return {"path": self._volumes.prepare(ref, user=ENGINE)}
+        return {"path": self._volumes.prepare(ref, user=ENGINE, as_is=True)}
 
     def teardown(self, params: TeardownImageParams, _context: CallContext) -> JsonValue:
         domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
@@ -69,7 +69,7 @@ class ImageVerbs:
 
     def get_qemu_image_info(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
         volume = self._volumes.volume(_ref(params))
-        found = qemu_img.info(volume.path, volume.format)
+        found = qemu_img.info(volume.layer)
         optional = {"clustersize": found.cluster_bytes, "compat": found.compat, "backingfile": found.backing_file}
         info: dict[str, JsonValue] = {"format": found.format, "virtualsize": found.virtual_bytes}
         info |= {key: value for key, value in optional.items() if value is not None}
@@ -82,7 +82,7 @@ class ImageVerbs:
         target = _FORMATS.get(str(params.target_format).upper())
         if target is None:
             raise UnknownVolumeFormat(format=params.target_format)
-        measured = qemu_img.measure(volume.path, volume.format, target_format=target)
+        measured = qemu_img.measure(volume.layer, target_format=target)
         return {"required": measured.required_bytes, "fully-allocated": measured.fully_allocated_bytes}
 
     def verify_untrusted(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:

@@ -3,7 +3,6 @@
 """NBD servers for volumes of storage domains."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from covirt.common.undo import undo_on_failure
 from covirt.host.storage.image_volumes import ImageVolumes, VolumeIsShared
@@ -33,11 +32,10 @@ class NbdVerbs:
             raise VolumeIsShared(ref=ref)
         with undo_on_failure() as undo:
             user = _user(server_id)
-            path = self._volumes.prepare(ref, user=user)
+            self._volumes.prepare(ref, user=user, as_is=True)
             undo.add("give the volume back", lambda: self._volumes.release(user))
             export = NbdExport(
-                path=Path(path),
-                format=volume.format,
+                volume=volume.layer,
                 readonly=bool(config.readonly),
                 discard=bool(config.discard),
                 detect_zeroes=bool(config.detect_zeroes),

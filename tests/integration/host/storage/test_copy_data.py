@@ -95,7 +95,7 @@ def test_a_leaf_is_copied_onto_another_base(agent: Agent) -> None:
     run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 64k 64k", leaf.path], timeout_seconds=30)
     assert agent.copy(leaf, target)["status"] == "done"
     assert content(target) == content(leaf)
-    assert qemu_img.info(target.path, ImageFormat.QCOW2).backing_file == other_base.path.name
+    assert qemu_img.info(target.layer).backing_file == other_base.path.name
     assert target.path.stat().st_size < _MIB
 
 
@@ -131,4 +131,50 @@ def test_bitmaps_need_qcow2(agent: Agent) -> None:
     source, target = agent.qcow2(), agent.qcow2()
     run(["qemu-img", "bitmap", "--add", source.path, "since-monday"], timeout_seconds=30)
     assert agent.copy(source, target, bitmaps=True)["status"] == "done"
-    assert qemu_img.info(target.path, ImageFormat.QCOW2).bitmaps == ("since-monday",)
+    assert qemu_img.info(target.layer).bitmaps == ("since-monday",)
+
+
+def rewritten(volume: VolumeFacts, *words: str) -> VolumeFacts:
+    """The volume as a stranger uploads it, who wrote its header."""
+    run(["qemu-img", "create", "-q", "-f", "qcow2", *words, str(volume.path), "1M"], timeout_seconds=30)
+    os.chown(volume.path, STORAGE_UID, STORAGE_GID)
+    return volume
+
+
+def hostile(agent: Agent, secret: Path) -> dict[str, VolumeFacts]:
+    """Every way of a header to name another file; who wrote the header need not have asked for a verification."""
+    base, relative = agent.raw(), f"../{secret.parent.name}/{secret.name}"
+    data = ("-o", f"data_file={secret},data_file_raw=on")
+    names = {
+        "a file of the host": rewritten(agent.qcow2(), "-u", "-b", str(secret), "-F", "raw"),
+        "another disk": rewritten(agent.qcow2(), "-u", "-b", relative, "-F", "raw"),
+        "instead of its base": rewritten(agent.qcow2(parent=base), "-u", "-b", str(secret), "-F", "raw"),
+        "its base as another format": rewritten(agent.qcow2(parent=base), "-u", "-b", base.path.name, "-F", "qcow2"),
+        "a server": rewritten(agent.qcow2(), "-u", "-b", "nbd://localhost/", "-F", "raw"),
+        "a description": rewritten(agent.qcow2(), "-u", "-b", f'json:{{"file.filename":"{secret}"}}', "-F", "raw"),
+        "its data": rewritten(agent.qcow2(), *data),
+    }
+    secret.write_bytes(b"secret" * 1000)
+    os.truncate(secret, _MIB)
+    below = rewritten(agent.qcow2(), "-u", "-b", str(secret), "-F", "raw")
+    return {**names, "a file, one layer below": agent.qcow2(parent=below)}
+
+
+def test_no_header_makes_a_copy_read_another_file(agent: Agent) -> None:
+    secret = agent.volumes.directory / "secret"
+    secret.touch()
+    os.chown(secret, STORAGE_UID, STORAGE_GID)
+    for name, volume in hostile(agent, secret).items():
+        target = agent.raw()
+        job = agent.copy(volume, target)
+        assert b"secret" not in target.path.read_bytes(), name
+        assert (job["status"], job["error"]["code"]) == ("failed", 484), name
+
+
+def test_no_header_makes_a_copy_write_another_file(agent: Agent) -> None:
+    secret = agent.volumes.directory / "secret"
+    secret.touch()
+    os.chown(secret, STORAGE_UID, STORAGE_GID)
+    for name, volume in hostile(agent, secret).items():
+        assert agent.copy(agent.raw(b"overwritten" * 999), volume)["error"]["code"] == 484, name
+        assert b"overwritten" not in secret.read_bytes(), name

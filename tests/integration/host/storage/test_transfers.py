@@ -20,7 +20,7 @@ from covirt.host.storage import qemu_img
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageioDaemon, NoImageDaemon
 from covirt.host.storage.nbd import BadNbdSettings, NbdExport, NbdServerExists, NbdServers
-from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.qemu_img import BrokenImage, ForeignReference, ImageFormat, Layer
 from covirt.host.storage.socket_program import ProgramDidNotStart
 from covirt.host.storage.transfers import TicketAddressRefused, Transfers
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
@@ -158,7 +158,7 @@ def test_upload_into_qcow2(host: Host) -> None:
     life, path = host.life(), host.qcow2_volume()
     server_id = str(uuid4())
     url = life.servers.start(
-        server_id, NbdExport(path=path, format=ImageFormat.QCOW2, discard=True, detect_zeroes=True)
+        server_id, NbdExport(volume=Layer(path=path, format=ImageFormat.QCOW2), discard=True, detect_zeroes=True)
     )
     ticket = ticket_for(url, "read", "write")
     life.transfers.add(ticket)
@@ -176,7 +176,7 @@ def test_upload_into_qcow2(host: Host) -> None:
 def test_a_readonly_server_writes_nothing(host: Host) -> None:
     life, path = host.life(), host.qcow2_volume()
     server_id = str(uuid4())
-    url = life.servers.start(server_id, NbdExport(path=path, format=ImageFormat.QCOW2, readonly=True))
+    url = life.servers.start(server_id, NbdExport(volume=Layer(path=path, format=ImageFormat.QCOW2), readonly=True))
     before = path.read_bytes()
     ticket = ticket_for(url, "read", "write")
     life.transfers.add(ticket)
@@ -188,7 +188,7 @@ def test_a_readonly_server_writes_nothing(host: Host) -> None:
 
 def test_the_next_life_finds_a_server_and_ends_it(fresh_host: Host) -> None:
     life, path, server_id = fresh_host.life(), fresh_host.raw_volume(), str(uuid4())
-    export = NbdExport(path=path, format=ImageFormat.RAW)
+    export = NbdExport(volume=Layer(path=path, format=ImageFormat.RAW))
     life.servers.start(server_id, export)
     following = fresh_host.life()
     with pytest.raises(NbdServerExists):
@@ -201,12 +201,23 @@ def test_the_next_life_finds_a_server_and_ends_it(fresh_host: Host) -> None:
 
 def test_a_server_that_cannot_start_says_why(host: Host) -> None:
     life = host.life()
-    with pytest.raises(ProgramDidNotStart, match="Image is not in qcow2 format"):
-        life.servers.start(str(uuid4()), NbdExport(path=host.raw_volume(), format=ImageFormat.QCOW2))
+    raw = Layer(path=host.raw_volume(), format=ImageFormat.RAW)
+    qcow2 = Layer(path=host.qcow2_volume(), format=ImageFormat.QCOW2)
+    with pytest.raises(BrokenImage, match="begins as something else"):
+        life.servers.start(str(uuid4()), NbdExport(volume=replace(qcow2, path=raw.path)))
+    with pytest.raises(ProgramDidNotStart, match="Bitmap 'b' is not found"):
+        life.servers.start(str(uuid4()), NbdExport(volume=qcow2, readonly=True, bitmap="b"))
     with pytest.raises(BadNbdSettings):
-        life.servers.start(
-            str(uuid4()), NbdExport(path=host.raw_volume(), format=ImageFormat.RAW, readonly=True, bitmap="b")
-        )
+        life.servers.start(str(uuid4()), NbdExport(volume=raw, readonly=True, bitmap="b"))
+
+
+def test_a_server_shows_no_other_file(host: Host) -> None:
+    """Whoever uploads qcow2 as it is writes its header, and could then read on what it names."""
+    life, secret, path = host.life(), host.raw_volume(), host.qcow2_volume()
+    secret.write_bytes(b"secret" * 1000)
+    run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", secret, "-F", "raw", path], timeout_seconds=30)
+    with pytest.raises(ForeignReference, match="builds on"):
+        life.servers.start(str(uuid4()), NbdExport(volume=Layer(path=path, format=ImageFormat.QCOW2), readonly=True))
 
 
 def test_transfers_outlive_the_agent_and_idle_ones_do_not(fresh_host: Host) -> None:
