@@ -35,6 +35,12 @@ class Terminal:
         self._read(lambda: text.encode() in self.seen, text)
         self.seen = self.seen.partition(text.encode())[2]
 
+    def text_until(self, text: str) -> str:
+        """What it shows before this."""
+        self._read(lambda: text.encode() in self.seen, text)
+        before, _, self.seen = self.seen.partition(text.encode())
+        return before.decode(errors="replace")
+
     def wait_until_raw(self) -> None:
         """Programs throw away what was typed before they took over the terminal."""
         self._read(lambda: not termios.tcgetattr(self.line)[3] & termios.ICANON, "a raw terminal")

@@ -62,9 +62,11 @@ class Actions:
             thread.join()
 
     def pause(self, vm: Vm) -> None:
-        """Raises VmIsDown, LibvirtFailed, HypervisorUnavailable."""
+        """One that is paused is fine. Raises VmIsDown, LibvirtFailed, HypervisorUnavailable."""
+        domain = _running(vm)
         with translated("pause", vm.name):
-            _running(vm).suspend()
+            if domain.state(0)[0] != libvirt.VIR_DOMAIN_PAUSED:
+                domain.suspend()
         vm.set_paused()
 
     def resume(self, vm: Vm) -> None:
