@@ -2,19 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of class VM, and those of class Host that are about Vms."""
 
-import uuid
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from covirt.hostapi.verb import NoParams, Params, Verb
 
-
-def _uuid(value: str) -> str:
-    return str(uuid.UUID(value))
-
-
-VmId = Annotated[str, AfterValidator(_uuid)]
+# Any text: what is no UUID is no Vm either, and Vdsm answers so. It is looked up, and never becomes a path.
+VmId = Annotated[str, AfterValidator(str.lower)]
 # Engines send numbers as texts, and truth as either.
 Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
 

@@ -67,6 +67,12 @@ def test_the_page_is_true() -> None:
     assert PAGE.stale() == ""
 
 
+def test_what_is_no_uuid_is_no_vm(host: HostVms) -> None:
+    """As Vdsm answers, so that an engine forgets it."""
+    for verb in ("VM.getStats", "VM.destroy", "VM.pause"):
+        assert host.refusal(verb, vmID="no/uuid").code == Code.NO_SUCH_VM, verb
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_every_verb(host: HostVms, tiny_guest: TinyGuest, kind: Kind) -> None:
     xml = machine_xml(tiny_guest, "verbs") if kind is Kind.MACHINE else container_xml("verbs", "sleep 1000")
