@@ -64,7 +64,8 @@ def _unmount(keys: Iterable[Hashable]) -> None:
 
 
 def _links() -> Things:
-    return {name: name for name in os.listdir("/sys/class/net")}
+    # A kernel with bonds has a file there too, bonding_masters.
+    return {entry.name: entry.name for entry in os.scandir("/sys/class/net") if entry.is_dir()}
 
 
 def _remove_links(keys: Iterable[Hashable]) -> None:

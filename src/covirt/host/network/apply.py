@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from covirt.host.network.errors import LinkChangeFailed, LinkKindUnsupported
-from covirt.host.network.layout import Device, Kind
+from covirt.host.network.layout import Device, Kind, bond_targets
 from covirt.host.network.links import netlink
 from covirt.host.network.plan import Action, Ipv6, Step
 
@@ -34,7 +34,7 @@ def apply(steps: Iterable[Step], *, alias: str) -> None:
             try:
                 _DO[step.action](route, step)
                 if step.action is Action.CREATE:
-                    route.link("set", index=_index(step.name), ifalias=alias)
+                    _own(route, step, alias)
             except NetlinkError as error:
                 if step.action is Action.CREATE and error.code == errno.EOPNOTSUPP:
                     kind = step.device.kind if step.device else ""
@@ -81,13 +81,21 @@ def _create(route: Any, step: Step) -> None:
     elif device.hwaddr:
         settings = {"address": device.hwaddr}
     route.link("add", ifname=device.name, kind=str(device.kind), **settings)
-    if device.kind is Kind.BOND:
-        _set_bond_options(device)
+
+
+def _own(route: Any, step: Step, alias: str) -> None:
+    """Mark what was made as ours before anything else can fail with it, for only then it is taken back."""
+    _set(route, step, ifalias=alias)
+    if step.device is not None and step.device.kind is Kind.BOND:
+        _set_bond_options(step.device)
 
 
 def _set_bond_options(device: Device) -> None:
-    for name, value in sorted(device.options.items(), key=lambda item: item[0] != "mode"):
-        Path("/sys/class/net", device.name, "bonding", name).write_text(value)
+    first = {"mode": 0, "miimon": 1}  # what others depend on
+    for name, value in sorted(device.options.items(), key=lambda item: first.get(item[0], 2)):
+        targets = bond_targets(name, value)
+        for word in [value] if targets is None else [f"+{target}" for target in targets]:
+            Path("/sys/class/net", device.name, "bonding", name).write_text(word)
 
 
 def _attach(route: Any, step: Step) -> None:
@@ -98,9 +106,8 @@ def _attach(route: Any, step: Step) -> None:
 
 def _mac(route: Any, step: Step) -> None:
     """Setting it, even to what it is, makes it the bridge's own."""
-    index = _index(step.name)
-    address = step.value or route.link("get", index=index)[0].get("address")
-    route.link("set", index=index, address=address)
+    [source] = route.link("get", index=_index(step.value or step.name))
+    route.link("set", index=_index(step.name), address=source.get("address"))
 
 
 def _stp(route: Any, step: Step) -> None:

@@ -49,6 +49,13 @@ class Device:
 
 Layout = Mapping[str, Device]
 
+_TARGETS = ("arp_ip_target", "ns_ip6_target")
+
+
+def bond_targets(name: str, value: str) -> list[str] | None:
+    """The addresses that an option lists (a bond takes them one by one); None: it is another option."""
+    return value.replace(",", " ").split() if name in _TARGETS else None
+
 
 def layout_of(config: NetworkConfig) -> dict[str, Device]:
     """Lower interfaces come before what is on them."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from covirt.host.network.layout import Device, Kind, Layout
+from covirt.host.network.layout import Device, Kind, Layout, bond_targets
 from covirt.host.network.links import Link
 
 _ALIAS: Final = "covirt-network:"  # every interface that we made carries it, with the root's id
@@ -23,7 +23,7 @@ class Action(StrEnum):
     DETACH = "detach"
     ATTACH = "attach"  # value: the master
     MTU = "mtu"
-    MAC = "mac"
+    MAC = "mac"  # value: the interface whose address it gets; without one its own is made to last
     STP = "stp"  # value: on or off
     UP = "up"
     DOWN = "down"
@@ -101,21 +101,49 @@ class Situation:
 def plan(situation: Situation, wanted: Layout) -> list[Step]:
     """What to do, in order; where all is as wanted, only settings that may be written again."""
     links = situation.links
-    doomed = [link for link in links.values() if link.alias == situation.alias and not _fits(link, wanted)]
+    doomed = _doomed(situation, wanted)
     steps = [step for device in wanted.values() for step in _losses(situation, device, doomed)]
     # What is on top goes first.
     order = {"bridge": 0, "vlan": 1}
     doomed.sort(key=lambda link: order.get(link.kind or "", 2))
     steps += [Step(action=Action.DELETE, name=link.name) for link in doomed]
-    remaining = {name: link for name, link in links.items() if link not in doomed}
+    remaining = {
+        name: _detached(link, situation, doomed, wanted) for name, link in links.items() if link not in doomed
+    }
     for name, original in situation.released.items():
         if name in remaining:
-            steps += _restored(remaining[name], original, {link.name for link in doomed})
+            steps += _restored(remaining[name], original, remaining)
     for device in wanted.values():
-        steps += _made(situation, device, remaining.get(device.name), wanted)
+        steps += _made(device, remaining.get(device.name))
     for device in wanted.values():
+        if device.kind is Kind.BRIDGE:
+            steps += _bridge_mac(device, remaining, wanted)
         steps += _gains(device, remaining.get(device.name))
     return steps
+
+
+def _doomed(situation: Situation, wanted: Layout) -> list[Link]:
+    """What we made and is to be no more, or not as it is; the kernel takes VLANs along with what they are on."""
+    found = [link for link in situation.links.values() if link.alias == situation.alias and not _fits(link, wanted)]
+    names = {link.name for link in found}
+    found += [link for link in situation.links.values() if link.lower in names and link not in found]
+    return found
+
+
+def _detached(link: Link, situation: Situation, doomed: list[Link], wanted: Layout) -> Link:
+    """As it is once it has left what it leaves."""
+    master = situation.links.get(link.master or "")
+    device = wanted.get(link.name)
+    if master is None or (master not in doomed and (device is None or device.master == master.name)):
+        return link
+    return _out_of(link, master)
+
+
+def _out_of(link: Link, master: Link) -> Link:
+    if master.kind != "bond":
+        return replace(link, master=None)
+    # The kernel closes what leaves a bond, and gives it the address and the MTU that it came with.
+    return replace(link, master=None, up=False, mtu=0, mac="")
 
 
 def _fits(link: Link, wanted: Layout) -> bool:
@@ -123,9 +151,15 @@ def _fits(link: Link, wanted: Layout) -> bool:
     if device is None or link.kind != device.kind:
         return False
     if device.kind is Kind.BOND:
-        # Most options are taken only before there are NICs in it. sysfs says "802.3ad 4"; both words are names.
-        return all(value in link.options.get(name, "").split() for name, value in device.options.items())
+        # Most options are taken only before there are NICs in it.
+        return all(_is_set(link.options.get(name, "").split(), name, value) for name, value in device.options.items())
     return device.kind is not Kind.VLAN or (link.lower, link.vlan) == (device.lower, device.vlan)
+
+
+def _is_set(words: list[str], name: str, value: str) -> bool:
+    """``words``: sysfs's, as "802.3ad 4", which are names of one value."""
+    targets = bond_targets(name, value)
+    return value in words if targets is None else set(targets) == set(words)
 
 
 def _losses(situation: Situation, device: Device, doomed: list[Link]) -> Iterator[Step]:
@@ -146,9 +180,10 @@ def _losses(situation: Situation, device: Device, doomed: list[Link]) -> Iterato
         yield Step(action=Action.DETACH, name=device.name)
 
 
-def _restored(link: Link, original: Original, doomed: set[str]) -> Iterator[Step]:
-    if link.master is not None and link.master not in doomed:
+def _restored(link: Link, original: Original, links: Mapping[str, Link]) -> Iterator[Step]:
+    if link.master is not None:
         yield Step(action=Action.DETACH, name=link.name)
+        link = _out_of(link, links[link.master])
     if link.mtu != original.mtu:
         yield Step(action=Action.MTU, name=link.name, value=str(original.mtu))
     yield Step(action=Action.IPV6, name=link.name, value=original.ipv6)
@@ -172,26 +207,27 @@ def _exchanged(link: Link, addresses: tuple[str, ...], gateways: tuple[str, ...]
             yield Step(action=Action.ADD_GATEWAY, name=link.name, value=gateway)
 
 
-def _made(situation: Situation, device: Device, link: Link | None, wanted: Layout) -> Iterator[Step]:
+def _made(device: Device, link: Link | None) -> Iterator[Step]:
     if link is None and device.ours:
         yield Step(action=Action.CREATE, name=device.name, device=device)
     if device.mtu is not None and (link is None or link.mtu != device.mtu):
         yield Step(action=Action.MTU, name=device.name, value=str(device.mtu))
-    if device.kind is Kind.BRIDGE:
-        if link is not None and link.stp != device.stp:
-            yield Step(action=Action.STP, name=device.name, value="on" if device.stp else "off")
-        yield from _bridge_mac(situation, device, link, wanted)
+    if device.kind is Kind.BRIDGE and link is not None and link.stp != device.stp:
+        yield Step(action=Action.STP, name=device.name, value="on" if device.stp else "off")
 
 
-def _bridge_mac(situation: Situation, device: Device, link: Link | None, wanted: Layout) -> Iterator[Step]:
-    """A bridge without an address of its own takes the lowest of its ports', and so changes it with its guests."""
+def _bridge_mac(device: Device, links: Mapping[str, Link], wanted: Layout) -> Iterator[Step]:
+    """A bridge without an address of its own takes the lowest of its ports', and so changes it with its guests.
+
+    A new bond has one only with its first NIC.
+    """
+    link = links.get(device.name)
     base = device.lower
     while base is not None and base in wanted and wanted[base].kind is Kind.VLAN:
         base = wanted[base].lower
-    if base is not None and base in situation.links:
-        mac = situation.links[base].mac
-        if link is None or link.mac != mac:
-            yield Step(action=Action.MAC, name=device.name, value=mac)
+    if base is not None:
+        if link is None or base not in links or link.mac != links[base].mac:
+            yield Step(action=Action.MAC, name=device.name, value=base)
     elif link is None:
         yield Step(action=Action.MAC, name=device.name)  # the one that it was born with
 

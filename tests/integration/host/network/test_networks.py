@@ -214,7 +214,7 @@ def test_a_change_that_a_kill_cut_short_is_taken_back(root_dir: Root, far: FarSi
     argv = [sys.executable, "-c", _CHANGE, str(root_dir.path), NET, far.nic, f"{far.host_address()}/24"]
     with spawn(argv, stderr=PIPE) as child:
         wait_until(lambda: far.reaches(far.host_address()) and Path("/sys/class/net", NET).exists(),
-                   timeout_seconds=30, what="the new bridge")  # fmt: skip
+                   timeout_seconds=90, what="the new bridge")  # fmt: skip
         child.signal(signal.SIGKILL)
     assert addresses(far.nic) != before[0]
     networks = Networks(root_dir, NetworkHostConfig())

@@ -53,8 +53,8 @@ def test_an_address_leaves_the_nic_before_the_bridge_has_it() -> None:
         "eth0: drop address 192.0.2.5/24",
         "lan: create",
         "lan: mtu 1500",
-        f"lan: mac {MAC}",
         "eth0: attach lan",
+        "lan: mac eth0",
         "lan: up",
         "lan: add address 192.0.2.5/24",
         "lan: add gateway 192.0.2.1",
@@ -80,11 +80,11 @@ def test_vlans_of_one_nic() -> None:
         "eth0.20: mtu 1500",
         "red: create",
         "red: mtu 9000",
-        f"red: mac {MAC}",
         "eth0.10: attach red",
         "eth0.10: up",
         "eth0.20: up",
         "eth0.20: add address 198.51.100.2/24",
+        "red: mac eth0",
         "red: up",
     ]
 
@@ -122,6 +122,58 @@ def test_a_bond_whose_mode_changes_is_made_anew(mode: str, *, made_anew: bool) -
     found = steps(links, config(NetworkSpec(name="lan", bond="bond0"), bonds=(bond,)))
     assert ("bond0: delete" in found, "bond0: create" in found) == (made_anew, made_anew)
     assert "lan: delete" not in found
+
+
+def test_a_bond_that_is_made_anew_gets_its_nics_and_vlans_again() -> None:
+    """The kernel takes a bond's VLANs along, and closes its NICs."""
+    links = [
+        nic("eth0", master="bond0"),
+        ours("bond0", "bond", options={"mode": "active-backup 1"}),
+        ours("bond0.7", "vlan", lower="bond0", vlan=7, master="lan"),
+        ours("lan", "bridge", ports=("bond0.7",)),
+    ]
+    bond = BondSpec(name="bond0", nics=("eth0",), options={"mode": "4"})
+    found = steps(links, config(NetworkSpec(name="lan", bond="bond0", vlan=7), bonds=(bond,)))
+    assert found == [
+        "bond0.7: delete",
+        "bond0: delete",
+        "eth0: mtu 1500",
+        "bond0: create",
+        "bond0: mtu 1500",
+        "bond0.7: create",
+        "bond0.7: mtu 1500",
+        "eth0: attach bond0",
+        "eth0: up",
+        "bond0: up",
+        "bond0.7: attach lan",
+        "bond0.7: up",
+        "lan: mac bond0",
+    ]
+
+
+@pytest.mark.parametrize("bond_stays", [True, False])
+def test_a_nic_that_leaves_a_bond_is_opened_again(*, bond_stays: bool) -> None:
+    links = [nic("eth0", master="bond0"), nic("eth1", master="bond0"), ours("bond0", "bond")]
+    left = config(bonds=(BondSpec(name="bond0", nics=("eth0",)),)) if bond_stays else config()
+    found = steps(links, left, released={"eth1": Original(mtu=1500, up=True)})
+    assert [step for step in found if step.startswith("eth1")] == [
+        *(["eth1: detach"] if bond_stays else []),
+        "eth1: mtu 1500",
+        "eth1: up",
+    ]
+
+
+def test_a_nic_goes_from_a_bond_to_a_network() -> None:
+    links = [nic("eth0", master="bond0"), nic("eth1", master="bond0"), ours("bond0", "bond")]
+    bond = BondSpec(name="bond0", nics=("eth0",))
+    found = steps(links, config(NetworkSpec(name="lan", nic="eth1"), bonds=(bond,)))
+    assert [step for step in found if step.startswith(("eth1", "lan: mac"))] == [
+        "eth1: detach",
+        "eth1: mtu 1500",
+        "eth1: attach lan",
+        "eth1: up",
+        "lan: mac eth1",
+    ]
 
 
 def test_a_nic_that_is_given_up_loses_the_networks_address_and_has_its_mtu_again() -> None:
