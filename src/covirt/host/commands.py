@@ -13,7 +13,8 @@ from covirt.host.config import load_host_config
 from covirt.host.enrolment.engine import Engine
 from covirt.host.enrolment.enrol import Token, enrol
 from covirt.host.enrolment.errors import BadToken
-from covirt.host.examination import Verdict, examine
+from covirt.host.examination import examine
+from covirt.host.findings import Verdict
 
 _PROGRAM: Final = "covirt-host"
 _MARKS: Final = {Verdict.GOOD: "ok", Verdict.NOTE: "note", Verdict.MISSING: "MISSING"}

@@ -10,8 +10,6 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +18,8 @@ from covirt.common.units import readable_size
 from covirt.host.config import HostConfig
 from covirt.host.enrolment.errors import BadCertificate, NotEnrolled
 from covirt.host.enrolment.identity import Identity
+from covirt.host.findings import Finding, Verdict, missing
+from covirt.host.surroundings import look_at_bridges, look_at_firewall, look_at_time
 from covirt.host.virt.kvm_probe import KvmProbe
 
 _STORAGE_OWNER: Final = 36
@@ -27,49 +27,31 @@ _SOCKET_SECONDS: Final = 5.0
 _KVM_SECONDS: Final = 20.0
 _LEAST_FREE_BYTES: Final = 1 << 30
 _ENROL: Final = "covirt-host enrol --engine URL --token-file FILE"
+_PACKAGED: Final = "/usr/lib/covirt"  # where packaging/deb puts it
 _QEMU: Final = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
-
-
-class Verdict(StrEnum):
-    GOOD = "good"
-    NOTE = "note"  # a host does without it
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """``remedy``: a command, or a setting; empty when nothing is to be mended."""
-
-    what: str
-    fact: str
-    verdict: Verdict = Verdict.GOOD
-    remedy: str = ""
 
 
 def examine(root: Root, config: HostConfig) -> list[Finding]:
     """Looks only; in some seconds, for KVM is tried by booting something."""
     looks: tuple[Callable[[Root, HostConfig], Iterator[Finding]], ...] = (
-        _user, _storage_owner, _machines, _kvm, _containers, _disk_programs, _certificate, _port, _space,
+        _user, _storage_owner, _machines, _kvm, _containers, _disk_programs, _certificate, _port,
+        look_at_firewall, look_at_bridges, look_at_time, _space,
     )  # fmt: skip
     return [finding for look in looks for finding in look(root, config)]
-
-
-def _missing(what: str, fact: str, remedy: str) -> Finding:
-    return Finding(what=what, fact=fact, verdict=Verdict.MISSING, remedy=remedy)
 
 
 def _user(_root: Root, _config: HostConfig) -> Iterator[Finding]:
     if os.geteuid() == 0:
         yield Finding(what="user", fact="root")
     else:
-        yield _missing("user", "not root, and guests need it", f"sudo {Path(sys.argv[0]).name} check")
+        yield missing("user", "not root, and guests need it", f"sudo {Path(sys.argv[0]).name} check")
 
 
 def _storage_owner(_root: Root, _config: HostConfig) -> Iterator[Finding]:
     try:
         names = f"{pwd.getpwuid(_STORAGE_OWNER).pw_name}:{grp.getgrgid(_STORAGE_OWNER).gr_name}"
     except KeyError:
-        yield _missing("owner of storage files", "no user and group have the id 36", "systemd-sysusers")
+        yield missing("owner of storage files", "no user and group have the id 36", "systemd-sysusers")
         return
     yield Finding(what="owner of storage files", fact=f"{names} (36:36)")
 
@@ -80,14 +62,14 @@ def _machines(root: Root, config: HostConfig) -> Iterator[Finding]:
     if program:
         yield Finding(what="QEMU", fact=program)
     else:
-        yield _missing("QEMU", "not installed", f"apt-get install {package}")
+        yield missing("QEMU", "not installed", f"apt-get install {package}")
     if config.virt.qemu_uri:
         yield Finding(what="libvirtd", fact=f"at {config.virt.qemu_uri} by configuration, not tried")
         return
     reason = _silence(root.libvirt_dir / "libvirt-sock")
     if reason:
         mend = "apt-get install libvirt-daemon-system && systemctl enable --now libvirtd.socket"
-        yield _missing("libvirtd", reason, mend)
+        yield missing("libvirtd", reason, mend)
     else:
         yield Finding(what="libvirtd", fact="it answers")
 
@@ -116,7 +98,7 @@ def _containers(root: Root, config: HostConfig) -> Iterator[Finding]:
             remedy=f'write "[containers]" and "enabled = true" to {root.config_dir / "host.d/50-containers.toml"}',
         )
     elif reason:
-        yield _missing("containers", f"virtocid: {reason}", "systemctl enable --now virtocid")
+        yield missing("containers", f"virtocid: {reason}", "systemctl enable --now virtocid")
     else:
         yield Finding(what="containers", fact="enabled, and virtocid answers")
 
@@ -128,13 +110,20 @@ def _disk_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
         ("setpriv", "apt-get install util-linux"),
         (
             config.images.imageio_program,
-            "pip install ovirt-imageio in a virtual environment, and set images.imageio_program",
+            _imageio_remedy(),
         ),
     )
     for program, remedy in programs:
         places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
         found = shutil.which(program, path=places)
-        yield Finding(what=program, fact=found) if found else _missing(program, "not installed", remedy)
+        yield Finding(what=program, fact=found) if found else missing(program, "not installed", remedy)
+
+
+def _imageio_remedy() -> str:
+    """Debian has no package of it: it comes as covirt did."""
+    if sys.prefix == _PACKAGED:
+        return "apt-get install ./covirt-imageio_*.deb, which packaging/deb/build makes beside covirt-host"
+    return f"{sys.prefix}/bin/pip install ovirt-imageio"
 
 
 def _certificate(root: Root, config: HostConfig) -> Iterator[Finding]:
@@ -144,10 +133,10 @@ def _certificate(root: Root, config: HostConfig) -> Iterator[Finding]:
         due = identity.is_due()
         mode = identity.files.key.stat().st_mode
     except (NotEnrolled, BadCertificate, OSError) as error:
-        yield _missing("certificate", str(error), _ENROL)
+        yield missing("certificate", str(error), _ENROL)
         return
     if mode & 0o004:
-        yield _missing("certificate", "everybody can read its key", f"chmod o= {identity.files.key}")
+        yield missing("certificate", "everybody can read its key", f"chmod o= {identity.files.key}")
     elif due:
         yield Finding(what="certificate", fact="good, but it ends soon", verdict=Verdict.NOTE, remedy=_ENROL)
     else:
@@ -166,7 +155,7 @@ def _port(root: Root, config: HostConfig) -> Iterator[Finding]:
         if lock.exists():
             yield Finding(what=what, fact="in use, by covirt-host as it seems")
         else:
-            yield _missing(what, error.strerror or str(error), f"ss -ltnp sport = :{config.rpc.port}")
+            yield missing(what, error.strerror or str(error), f"ss -ltnp sport = :{config.rpc.port}")
         return
     yield Finding(what=what, fact="free")
 
@@ -176,7 +165,7 @@ def _space(root: Root, _config: HostConfig) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     fact = f"{readable_size(free)} free for {root.state_dir}"
     if free < _LEAST_FREE_BYTES:
-        yield _missing("space", fact, f"df -h {place}")
+        yield missing("space", fact, f"df -h {place}")
     else:
         yield Finding(what="space", fact=fact)
 
