@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""The Python libraries that the programs need at run time, copied out of .venv into a package's own environment.
+"""The Python libraries that the programs need at run time, copied out of .venv into a package's own environment;
+and oVirt's image daemon, which is a program of its own, into one that nothing of covirt is in.
 
 `./dev setup` got them by the hashes of requirements.lock, so a package is made of what was tested, without a network.
 """
@@ -13,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from packaging.requirements import Requirement
 
@@ -26,16 +28,44 @@ sys.exit({function}())
 """
 
 
+_IMAGEIO: Final = "ovirt-imageio"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.libraries")
-    parser.add_argument("wheel", type=Path, help="covirt's wheel, unpacked")
+    parser.add_argument("--wheel", type=Path, help="covirt's wheel, unpacked; without it: oVirt's image daemon")
     parser.add_argument("stage", type=Path, help="the package's root directory")
     parser.add_argument("place", help="the environment's directory on a host")
     arguments = parser.parse_args()
-    make_environment(arguments.wheel, arguments.stage, Path(arguments.place))
+    if arguments.wheel:
+        make_environment(arguments.wheel, arguments.stage, Path(arguments.place))
+    else:
+        make_imageio_environment(arguments.stage, Path(arguments.place))
 
 
 def make_environment(wheel: Path, stage: Path, place: Path) -> None:
+    """covirt's: its wheel and every library that it needs."""
+    packages = _empty_environment(stage, place)
+    shutil.copytree(wheel, packages, dirs_exist_ok=True)
+    [covirt] = importlib.metadata.distributions(name="covirt", path=[str(wheel)])
+    for library in sorted(needed(covirt)):
+        _copy(library, packages)
+    _compile(packages, stage)
+    for script in covirt.entry_points.select(group="console_scripts"):
+        module, _, function = script.value.partition(":")
+        _launch(stage, place, script.name, module=module, call=function)
+
+
+def make_imageio_environment(stage: Path, place: Path) -> None:
+    """The package as .venv has it: its Python sources, and one module compiled of C."""
+    packages = _empty_environment(stage, place)
+    source = importlib.metadata.distribution(_IMAGEIO).locate_file("ovirt_imageio")
+    shutil.copytree(str(source), packages / "ovirt_imageio", ignore=shutil.ignore_patterns("__pycache__"))
+    _compile(packages, stage)
+    _launch(stage, place, _IMAGEIO, module="ovirt_imageio._internal.server", call="main")
+
+
+def _empty_environment(stage: Path, place: Path) -> Path:
     """A virtual environment at `place`; made by hand, since venv writes the paths of where it runs."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     environment = stage / place.relative_to("/")
@@ -46,16 +76,14 @@ def make_environment(wheel: Path, stage: Path, place: Path) -> None:
     (environment / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {version}\n"
     )
-    shutil.copytree(wheel, packages, dirs_exist_ok=True)
-    [covirt] = importlib.metadata.distributions(name="covirt", path=[str(wheel)])
-    for library in sorted(needed(covirt)):
-        _copy(library, packages)
-    _compile(packages, place / packages.relative_to(environment))
-    for script in covirt.entry_points.select(group="console_scripts"):
-        module, _, function = script.value.partition(":")
-        launcher = environment / "bin" / script.name
-        launcher.write_text(_LAUNCHER.format(python=place / "bin/python3", module=module, function=function))
-        launcher.chmod(0o755)
+    return packages
+
+
+def _launch(stage: Path, place: Path, name: str, *, module: str, call: str) -> None:
+    """A program of the environment."""
+    launcher = stage / place.relative_to("/") / "bin" / name
+    launcher.write_text(_LAUNCHER.format(python=place / "bin/python3", module=module, function=call))
+    launcher.chmod(0o755)
 
 
 def needed(distribution: importlib.metadata.Distribution) -> set[str]:
@@ -87,10 +115,10 @@ def _copy(name: str, packages: Path) -> None:
         shutil.copyfile(str(file.locate()), target)
 
 
-def _compile(packages: Path, place: Path) -> None:
+def _compile(packages: Path, stage: Path) -> None:
     """A daemon of root's must not write beside its modules what dpkg knows nothing of."""
     compiled = compileall.compile_dir(
-        packages, quiet=1, workers=0, stripdir=str(packages), prependdir=str(place),
+        packages, quiet=1, workers=0, stripdir=str(stage), prependdir="/",
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )  # fmt: skip
     if not compiled:

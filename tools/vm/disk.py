@@ -21,11 +21,15 @@ SUITES: Final[Mapping[str, str]] = {"bookworm": "3.11", "trixie": "3.13"}  # Deb
 _DEBIAN_PACKAGES: Final = (
     "linux-image-cloud-amd64 initramfs-tools zstd systemd-sysv systemd-resolved dbus udev kmod",
     "procps apparmor openssh-server iputils-ping python3-libvirt busybox-static",
-    *packages(),
+    "systemd-timesyncd dnsmasq-base nfs-kernel-server openssl",  # what tests look at or need
+    *packages("packages"),
+    *packages("host packages"),
 )
 _PYTHON_PACKAGES: Final = (
     "click lxml prometheus-client pyroute2 rich markdown-it-py mdurl pygments",  # covirt's own, and what they need
-    "pytest iniconfig packaging pluggy",  # the tests'
+    "cryptography cffi pycparser psutil pydantic pydantic-core annotated-types typing-extensions typing-inspection",
+    "pytest iniconfig packaging pluggy pytest-timeout pytest-xdist execnet hypothesis sortedcontainers",  # the tests'
+    "stomp-py docopt-ng websocket-client trustme idna",
 )
 _SIZE: Final = "6G"  # sparse
 _BUILD_SECONDS: Final = 1800.0

@@ -90,7 +90,7 @@ def _qemu(disk: Disk, machine: Machine, *, memory_mib: int, cpus: int, accelerat
     append = "root=LABEL=root rw console=ttyS0 quiet net.ifnames=0 mitigations=off systemd.show_status=0 panic=1"
     drive = f"file={machine.directory}/disk.qcow2,if=virtio,cache=unsafe"
     argv: list[Argument] = ["qemu-system-x86_64", "-name", "covirt-vm", "-machine", f"q35,accel={accelerator}"]
-    argv += ["-cpu", "max", "-smp", str(cpus), "-m", str(memory_mib), "-nodefaults", "-display", "none", "-no-reboot"]
+    argv += ["-cpu", "max", "-smp", str(cpus), "-m", str(memory_mib), "-nodefaults", "-display", "none"]
     argv += ["-kernel", disk.kernel, "-initrd", disk.initrd, "-append", append, "-drive", drive]
     argv += ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22"]
     argv += ["-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"]

@@ -39,8 +39,20 @@ def _field(deb: Path, name: str) -> str:
     return _output("dpkg-deb", "--field", deb, name).strip()
 
 
-def test_there_are_three(debs: dict[str, Path]) -> None:
-    assert sorted(debs) == ["covirt", "covirt-host", "covirt-virtocid"]
+def test_there_are_four(debs: dict[str, Path]) -> None:
+    assert sorted(debs) == ["covirt", "covirt-host", "covirt-imageio", "covirt-virtocid"]
+
+
+def test_the_image_daemon_is_another_program(debs: dict[str, Path], tmp_path: Path) -> None:
+    """Under the GPL: nothing of it is in a package of ours, and nothing of ours in its."""
+    assert not [path for path in _files(debs["covirt"]) if "ovirt_imageio" in path]
+    assert not [path for path in _files(debs["covirt-imageio"]) if "/covirt/" in path]
+    assert "/usr/bin/ovirt-imageio -> ../lib/covirt-imageio/bin/ovirt-imageio" in _files(debs["covirt-imageio"])
+    assert "covirt-imageio" in _field(debs["covirt-host"], "Recommends")
+    _output("dpkg-deb", "--extract", debs["covirt-imageio"], tmp_path)
+    environment = tmp_path / "usr/lib/covirt-imageio"
+    assert "GPL-2.0-or-later" in (tmp_path / "usr/share/doc/covirt-imageio/copyright").read_text()
+    assert "--conf-dir" in _output(environment / "bin/python3", "-I", environment / "bin/ovirt-imageio", "--help")
 
 
 def test_files_of_the_daemons(debs: dict[str, Path]) -> None:
@@ -72,7 +84,7 @@ def test_what_they_depend_on(debs: dict[str, Path]) -> None:
     for name in ("covirt-virtocid", "covirt-host"):
         assert f"covirt (= {version})" in _field(debs[name], "Depends")
     wanted = f"{_field(debs['covirt-virtocid'], 'Depends')} {_field(debs['covirt-virtocid'], 'Recommends')}"
-    assert set(packages()) - {"python3", "python3-venv"} <= set(re.findall(r"[a-z][a-z0-9.+-]+", wanted))
+    assert set(packages("packages")) - {"python3", "python3-venv"} <= set(re.findall(r"[a-z][a-z0-9.+-]+", wanted))
 
 
 @pytest.mark.parametrize("program", ["virtocid", "covirt-host"])

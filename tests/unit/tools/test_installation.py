@@ -10,21 +10,23 @@ import pytest
 from tools.pages import DOCS
 from tools.vm import disk
 from tools.vm.__main__ import _INSTALL
-from tools.vm.installation import PAGE, documented, packages
+from tools.vm.installation import PAGES, documented, packages
 
 _REPOSITORY = DOCS.parent
 
 
 def test_the_machine_has_the_packages_of_the_page() -> None:
-    assert {"conmon", "skopeo", "libvirt-clients"} <= set(packages())
-    assert not [word for word in packages() if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word)]
-    assert set(packages()) <= set(" ".join(disk._DEBIAN_PACKAGES).split())
+    assert {"conmon", "skopeo", "libvirt-clients"} <= set(packages("packages"))
+    assert {"libvirt-daemon-system", "qemu-utils"} <= set(packages("host packages"))
+    for name in ("packages", "host packages"):
+        assert not [word for word in packages(name) if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word)]
+        assert set(packages(name)) <= set(" ".join(disk._DEBIAN_PACKAGES).split())
 
 
 def test_developers_have_them_too() -> None:
     """But for Python itself, and for systemd's, which their namespaces have no use for."""
     present = set(re.findall(r"[a-z0-9.+-]+", (_REPOSITORY / "dev").read_text()))
-    assert set(packages()) - present <= {"python3", "systemd-container"}
+    assert set(packages("packages")) - present <= {"python3", "systemd-container"}
 
 
 def test_the_machine_runs_the_commands_of_the_page() -> None:
@@ -33,7 +35,7 @@ def test_the_machine_runs_the_commands_of_the_page() -> None:
 
 
 def test_every_unit_and_its_like_is_installed_and_removed_again() -> None:
-    pages = (PAGE.read_text(), (DOCS / "covirt-host.md").read_text())
+    pages = [page.read_text() for page in PAGES]
     for path in (
         path
         for place in ("systemd", "sysusers", "tmpfiles")
