@@ -60,10 +60,8 @@ _Stats = dict[str, Any]
 VERBS: Final = (
     Verb(name="VM.create", summary="Starts a Vm from its domain XML; the start goes on after the answer.",
          params=CreateParams, result=_Stats, changes=True),
-    Verb(name="VM.destroy", summary="Stops a Vm at once and forgets it.", params=DestroyParams, changes=True,
-         quick=True),
-    Verb(name="VM.shutdown", summary="Asks a guest to end, or to begin anew.", params=ShutdownParams, changes=True,
-         quick=True),
+    Verb(name="VM.destroy", summary="Stops a Vm at once and forgets it.", params=DestroyParams, changes=True),
+    Verb(name="VM.shutdown", summary="Asks a guest to end, or to begin anew.", params=ShutdownParams, changes=True),
     Verb(name="VM.reset", summary="Begins anew without asking the guest.", params=VmParams, changes=True),
     Verb(name="VM.pause", summary="Lets a Vm stand still.", params=VmParams, result=_Stats, changes=True),
     Verb(name="VM.cont", summary="Lets a paused Vm go on.", params=VmParams, result=_Stats, changes=True),

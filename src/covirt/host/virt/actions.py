@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import libvirt
 
+from covirt.common.errors import Error
 from covirt.common.log import carrying_flow
 from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, NothingToAsk, ResetFailed, VmIsDown
 from covirt.host.virt.libvirt_errors import is_gone, translated
@@ -23,7 +24,8 @@ from covirt.hostapi.statuses import ExitReason, VmStatus
 
 log = logging.getLogger(__name__)
 
-_START_SECONDS: Final = 60.0  # how long a destroy waits for a start to notice
+_ANSWER_SECONDS: Final = 20.0  # how long a caller waits for a destroy; longer than a silent libvirt is waited for
+_NUDGE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.2
 _STOPPED_SECONDS: Final = 5.0  # for the event that follows a successful destroy
 _RETRY_FORCED: Final = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_SYSTEM_ERROR)
@@ -44,11 +46,22 @@ class _Request:
     waits: bool  # a container between two runs
 
 
+@dataclass(slots=True)
+class _Destroy:
+    """One that is under way; ``error``: why it came to nothing."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Error | None = None
+
+
 class Actions:
     """On behalf of verbs; each call may wait for libvirt."""
 
-    def __init__(self, parts: VmParts) -> None:
+    def __init__(self, parts: VmParts, *, forgotten: Callable[[Vm], object] = lambda _vm: None) -> None:
+        """``forgotten``: told of a Vm that was destroyed, before who asked for it is."""
         self._parts = parts
+        self._forgotten = forgotten
+        self._destroys: dict[Vm, _Destroy] = {}
         self._lock = threading.Lock()
         self._shutdowns: dict[str, threading.Thread] = {}
         self._stopping = threading.Event()
@@ -57,9 +70,11 @@ class Actions:
         """Leave shutdowns that are under way to their guests."""
         self._stopping.set()
         with self._lock:
-            threads = list(self._shutdowns.values())
+            threads, destroys = list(self._shutdowns.values()), list(self._destroys.values())
         for thread in threads:
             thread.join()
+        for work in destroys:
+            work.done.wait(_STOPPED_SECONDS)
 
     def pause(self, vm: Vm) -> None:
         """One that is paused is fine. Raises VmIsDown, LibvirtFailed, HypervisorUnavailable."""
@@ -83,26 +98,29 @@ class Actions:
             _running(vm).reset(0)
 
     def destroy(self, vm: Vm, *, graceful_attempts: int = 1) -> None:
-        """Stop it, whatever it does, and give back what it held. Fine when it is down. Raises DestroyFailed,
-        HypervisorUnavailable, and then it is as it was."""
+        """Stop it, whatever it does, give back what it held, and forget it. Fine when it is down.
+
+        What takes long, as a start that hangs, goes on when this has given up; another call waits for the same end.
+        Raises DestroyFailed, HypervisorUnavailable; then it is as it was, or still on its way.
+        """
         if vm.record.owns_domain:
             self._parts.hypervisors[vm.kind].get()  # nothing is begun that cannot be finished
         vm.cancel()
-        if not vm.started.wait(_START_SECONDS):
-            raise DestroyFailed(action="destroy", name=vm.name, reason="its start hangs")
-        if vm.record.phase is not Phase.DOWN:
-            vm.will_stop(ExitReason.ADMIN_SHUTDOWN)
-            try:
-                self._destroy(vm, graceful_attempts)
-            except (DestroyFailed, HypervisorUnavailable):
-                vm.will_stop(None)
-                raise
-            # libvirt tells of it too, and with a container comes its true cause; but who asked shall not wait long.
-            if vm.list_status is not VmStatus.REBOOT_IN_PROGRESS:  # a container between two runs: nothing stops
-                vm.stopped.wait(_STOPPED_SECONDS)
-            vm.set_down(exit_for(ExitReason.ADMIN_SHUTDOWN))
-        give_back(vm, self._parts)
-        self._parts.records.remove(vm.vm_id)
+        with self._lock:
+            work = self._destroys.get(vm)
+            if work is None:
+                work = self._destroys[vm] = _Destroy()
+                threading.Thread(
+                    target=carrying_flow(self._destroy_whole),
+                    args=(vm, graceful_attempts, work),
+                    name=f"vm-destroy-{vm.vm_id[:8]}",
+                    daemon=True,  # it may hang in a libvirt; what is left then is finished by the next agent
+                ).start()
+        if not work.done.wait(_ANSWER_SECONDS):
+            reason = "its start hangs" if not vm.started.is_set() else "libvirt is not done with it"
+            raise DestroyFailed(action="destroy", name=vm.name, reason=f"{reason}; it is gone as soon as that ends")
+        if work.error is not None:
+            raise work.error
 
     def shut_down(self, vm: Vm, *, timeout_seconds: float, force: bool, reboot: bool) -> None:
         """Ask its guest to end, or to begin anew, and return; ``force`` ends it when it has not after all tries.
@@ -132,6 +150,42 @@ class Actions:
         thread.start()
 
     # Inside.
+
+    def _destroy_whole(self, vm: Vm, graceful_attempts: int, work: _Destroy) -> None:
+        try:
+            while not vm.started.wait(_LOOK_SECONDS):
+                if self._stopping.is_set():
+                    raise DestroyFailed(action="destroy", name=vm.name, reason="covirt-host stops")
+                if vm.record.owns_domain and not vm.started.wait(_NUDGE_SECONDS):
+                    _tried(vm, lambda domain: domain.destroy())  # a start that hangs in its guest ends by that
+            self._end(vm, graceful_attempts)
+            give_back(vm, self._parts)
+            vm.forget()
+            self._forgotten(vm)
+        except Error as error:
+            log.warning("A Vm could not be destroyed vm=%s reason=%s", vm.vm_id, error)
+            work.error = error
+        except Exception as error:  # a thread top: who waits must not think that it is gone
+            log.exception("Destroying a Vm failed vm=%s", vm.vm_id)
+            work.error = DestroyFailed(action="destroy", name=vm.name, reason=repr(error))
+        finally:
+            with self._lock:
+                self._destroys.pop(vm, None)
+            work.done.set()
+
+    def _end(self, vm: Vm, graceful_attempts: int) -> None:
+        if vm.record.phase is Phase.DOWN:
+            return
+        vm.will_stop(ExitReason.ADMIN_SHUTDOWN)
+        try:
+            self._destroy(vm, graceful_attempts)
+        except (DestroyFailed, HypervisorUnavailable):
+            vm.will_stop(None)
+            raise
+        # libvirt tells of it too, and with a container comes its true cause; but who asked shall not wait long.
+        if vm.list_status is not VmStatus.REBOOT_IN_PROGRESS:  # a container between two runs: nothing stops
+            vm.stopped.wait(_STOPPED_SECONDS)
+        vm.set_down(exit_for(ExitReason.ADMIN_SHUTDOWN))
 
     @staticmethod
     def _destroy(vm: Vm, graceful_attempts: int) -> None:

@@ -16,7 +16,7 @@ from covirt.host.virt.kinds import Kind
 from covirt.host.virt.records import Exit, Phase
 from covirt.host.virt.stop_causes import ContainerStop, container_stop, exit_for, exit_of_event, shutdown_reason
 from covirt.host.virt.vm import Vm
-from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
+from covirt.hostapi.statuses import ExitCode, ExitReason, PauseCode, VmStatus
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ EVENTS: Final = (
     libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
 )
+_OWN_REASONS: Final = (ExitReason.DESTROYED_ON_REBOOT, ExitReason.DESTROYED_ON_PAUSE_TIMEOUT)
 _PAUSE_CODES: Final = {"enospc": PauseCode.NO_SPACE, "eio": PauseCode.IO_ERROR, "": PauseCode.OTHER}
 
 Find = Callable[[str], Vm | None]
@@ -113,12 +114,12 @@ class DomainEvents:
 
     def _stopped(self, vm: Vm, domain: Any, detail: int) -> None:
         stop = self._container_stop(vm, domain)
-        if stop is None or vm.record.stopping is ExitReason.DESTROYED_ON_REBOOT:
+        if stop is None:
             vm.set_down(_exit(vm, detail))
         elif stop.restarts and vm.record.stopping is None and vm.record.phase is Phase.RUNNING:
             vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
         else:
-            vm.set_down(stop.exit)
+            vm.set_down(_container_exit(vm, stop))
 
     def _restart_changed(self, vm: Vm, domain: Any) -> None:
         """A container that waited for its next run may be one that stays off now: no other event tells of that."""
@@ -127,10 +128,10 @@ class DomainEvents:
         stop = self._container_stop(vm, domain)
         if stop is None or stop.restarts:
             return
-        asked = vm.record.stopping
-        if asked is None and vm.list_status is VmStatus.POWERING_DOWN:
-            asked = ExitReason.ADMIN_SHUTDOWN
-        vm.set_down(stop.exit if asked is None else exit_for(asked))
+        if vm.list_status is VmStatus.POWERING_DOWN and stop.exit.code is ExitCode.ERROR:
+            vm.set_down(exit_for(ExitReason.ADMIN_SHUTDOWN))  # the stop cause is its last run's
+        else:
+            vm.set_down(_container_exit(vm, stop))
 
     def _container_stop(self, vm: Vm, domain: Any) -> ContainerStop | None:
         if self._kind is not Kind.CONTAINER:
@@ -151,6 +152,11 @@ def _follow_pause(vm: Vm, domain: Any) -> None:
         vm.set_resumed()
     elif state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
         vm.set_paused()  # the one for an error comes with an event of its own, which knows more
+
+
+def _container_exit(vm: Vm, stop: ContainerStop) -> Exit:
+    """virtocid knows who ended it, and only the agent that it did so for a reason of its own."""
+    return exit_for(vm.record.stopping) if vm.record.stopping in _OWN_REASONS else stop.exit
 
 
 def _exit(vm: Vm, detail: int) -> Exit:

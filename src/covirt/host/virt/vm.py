@@ -46,6 +46,7 @@ class Vm:
         self._told: VmStatus | None = None
         self._responsive = True
         self._cancelled = False
+        self._forgotten = False
         self.started = threading.Event()  # the start is over, well or badly
         self.stopped = threading.Event()
         if record.phase is not Phase.STARTING:
@@ -151,6 +152,12 @@ class Vm:
         """It is not any more."""
         self._remember(owns_domain=False)
 
+    def forget(self) -> None:
+        """It was destroyed: what is heard of it from now on is written down no more."""
+        with self._lock:
+            self._forgotten = True
+            self._parts.records.remove(self.vm_id)
+
     def cancel(self) -> None:
         """Let a start that is under way end in a stop."""
         with self._lock:
@@ -253,7 +260,8 @@ class Vm:
 
     def _keep(self, record: VmRecord) -> None:
         if record != self._record:
-            self._parts.records.save(record)
+            if not self._forgotten:
+                self._parts.records.save(record)
             self._record = record
 
     def _change(self, status: VmStatus) -> None:

@@ -84,7 +84,7 @@ class Vms:
             volumes=volumes,
             preparer=preparer,
         )
-        self.actions = Actions(self._parts)
+        self.actions = Actions(self._parts, forgotten=self._forget)
 
     def _connection(self, kind: Kind, root: Root, config: VirtConfig) -> Connection:
         scheme, socket = _SOCKETS[kind]
@@ -156,11 +156,7 @@ class Vms:
 
     def destroy(self, vm_id: str, *, graceful_attempts: int = 1) -> None:
         """Stop it, give everything back, and forget it. Raises NoSuchVm, DestroyFailed, HypervisorUnavailable."""
-        vm = self.get(vm_id)
-        self.actions.destroy(vm, graceful_attempts=graceful_attempts)
-        with self._lock:
-            self._vms.pop(vm.vm_id, None)
-        log.info("Vm destroyed vm=%s name=%s", vm.vm_id, vm.name)
+        self.actions.destroy(self.get(vm_id), graceful_attempts=graceful_attempts)
 
     def statistics(self) -> Mapping[str, JsonValue]:
         """Of Host.getStats: how many Vms there are, and how many of them run."""
@@ -189,6 +185,11 @@ class Vms:
 
     # Inside.
 
+    def _forget(self, vm: Vm) -> None:
+        with self._lock:
+            self._vms.pop(vm.vm_id, None)
+        log.info("Vm destroyed vm=%s name=%s", vm.vm_id, vm.name)
+
     def _taken_on(self, record: VmRecord) -> Vm:
         vm = Vm(record, self._parts)
         with self._lock:
@@ -204,7 +205,8 @@ class Vms:
                 self._leave_to_recovery(vm)
         finally:
             with self._lock:
-                self._starts.pop(vm.vm_id, None)
+                if self._starts.get(vm.vm_id) is threading.current_thread():  # not one of the same id made since
+                    del self._starts[vm.vm_id]
         self.samplers[vm.kind].wake()
 
     def _leave_to_recovery(self, vm: Vm) -> None:
