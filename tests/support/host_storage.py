@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
 
+import pytest
+
 from covirt.common.root import Root
 from covirt.host.events import Events
 from covirt.host.storage.image_config import ImagesConfig
@@ -22,6 +24,8 @@ from covirt.host.verbs.images import image_verb_classes
 from covirt.host.verbs.storage_domain import StorageDomainVerbs
 from covirt.host.verbs.storage_pool import StoragePoolVerbs
 from covirt.host.verbs.volume import VolumeVerbs
+from covirt.host.virt.volumes import VolumeRef
+from covirt.hostapi.errors import CallRefused
 from tests.support.waiting import wait_until
 
 LOCALFS: Final = 4
@@ -96,6 +100,43 @@ class StorageAgent:
 
     def start_spm(self, pool_id: str) -> None:
         self.done("StoragePool.spmStart", storagepoolID=pool_id, prevID=-1, prevLver="-1", enableScsiFencing="false")
+
+
+class Disk:
+    """An image in a new pool's only domain."""
+
+    def __init__(self, agent: StorageAgent, *, told: bool = False) -> None:
+        self.agent = agent
+        self.server = agent.root.path / "server_one"
+        self.domain_id = agent.new_domain(self.server)
+        self.pool_id = agent.new_pool(self.domain_id, told=told)
+        self.image_id = str(uuid4())
+        self.directory = self.server / self.domain_id
+
+    def ids(self, volume_id: str | None = None) -> dict[str, str]:
+        ids = {"storagepoolID": self.pool_id, "storagedomainID": self.domain_id, "imageID": self.image_id}
+        return ids if volume_id is None else {**ids, "volumeID": volume_id}
+
+    def create(self, **changes: Any) -> str:
+        volume_id = str(uuid4())
+        params = {
+            "size": str(MIB), "volFormat": 5, "preallocate": 2, "diskType": "DATA", "desc": '{"DiskAlias":"one"}',
+            "srcImgUUID": BLANK, "srcVolUUID": BLANK, **self.ids(volume_id), **changes,
+        }  # fmt: skip
+        self.agent.done("Volume.create", **params)
+        return volume_id
+
+    def ref(self, volume_id: str) -> VolumeRef:
+        return VolumeRef(pool_id=self.pool_id, domain_id=self.domain_id, image_id=self.image_id, volume_id=volume_id)
+
+    def path(self, volume_id: str) -> Path:
+        return self.directory / "images" / self.image_id / volume_id
+
+
+def refused(agent: StorageAgent, code: int, method: str, **params: Any) -> None:
+    with pytest.raises(CallRefused) as caught:
+        agent.call(method, **params)
+    assert caught.value.code == code, caught.value
 
 
 def make_server(path: Path) -> None:

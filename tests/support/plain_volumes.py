@@ -4,7 +4,7 @@
 
 # ruff: noqa: ARG002 - the protocol's parameters
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from covirt.common.errors import NotFound, Unavailable
 from covirt.common.files import remove_tree
 from covirt.host.storage.image_volumes import Allocation, VolumeFacts
 from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.storage_errors import UsedByOthers
 from covirt.host.virt.volumes import VolumeRef
 
 
@@ -96,6 +97,16 @@ class PlainVolumes:
         yield
         self.legal_while_writing.append(self.known[ref].is_legal)
         self.known[ref] = replace(before, generation=before.generation + 1)
+
+    @contextmanager
+    def alone(
+        self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()
+    ) -> Iterator[None]:
+        held = (user for ref, user in self.held if ref.image_id == image_id and volume_id in (None, ref.volume_id))
+        users = set(held) - set(allowed)
+        if users:
+            raise UsedByOthers(users=", ".join(sorted(users)))
+        yield
 
     def images_directory(self, domain_id: str) -> Path:
         if self.gone:

@@ -5,8 +5,8 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,8 +58,13 @@ class StoredVolumes:
         """
         ref = _checked(ref)
         domain = self._usable(ref.pool_id, ref.domain_id)
-        facts = self._calls.call(domain.id, lambda: _whole(domain, ref, as_is=as_is))
-        self._state.hold(ref, user)
+        is_new = self._state.hold(ref, user)  # before the look: nobody removes it between that and its use
+        try:
+            facts = self._calls.call(domain.id, lambda: _whole(domain, ref, as_is=as_is))
+        except BaseException:
+            if is_new:
+                self._state.let_go(ref, user)
+            raise
         self._link(domain, ref.image_id)
         self._changed()
         return str(facts.path)
@@ -113,14 +118,23 @@ class StoredVolumes:
         """Raises WrongGeneration."""
         ref = _checked(ref)
         domain = self._usable(ref.pool_id, ref.domain_id)
-        before = domain.volume_metadata(ref.image_id, ref.volume_id)
-        if generation is not None and before.generation != generation:
-            raise WrongGeneration(volume_id=ref.volume_id, found=before.generation, asked=generation)
-        during = replace(before, legality=Legality.ILLEGAL)
-        domain.write_volume_metadata(ref.image_id, ref.volume_id, during)
+
+        def begun(before: VolumeMetadata) -> VolumeMetadata:
+            if generation is not None and before.generation != generation:
+                raise WrongGeneration(volume_id=ref.volume_id, found=before.generation, asked=generation)
+            return replace(before, legality=Legality.ILLEGAL)
+
+        def ended(during: VolumeMetadata) -> VolumeMetadata:
+            return replace(during, legality=Legality.LEGAL, generation=next_generation(during.generation))
+
+        domain.change_volume(ref.image_id, ref.volume_id, begun)
         yield
-        after = replace(before, legality=Legality.LEGAL, generation=next_generation(before.generation))
-        domain.write_volume_metadata(ref.image_id, ref.volume_id, after)
+        domain.change_volume(ref.image_id, ref.volume_id, ended)
+
+    def alone(
+        self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()
+    ) -> AbstractContextManager[None]:
+        return self._state.alone(domain_id, image_id, volume_id, purpose=purpose, allowed=allowed)
 
     def images_directory(self, domain_id: str) -> Path:
         return self._usable(BLANK_ID, domain_id).images_path

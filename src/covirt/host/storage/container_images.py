@@ -26,6 +26,7 @@ from covirt.host.storage.container_import import (
 from covirt.host.storage.image_volumes import CONTAINER_IMAGE_DISK_TYPE, Allocation, ImageVolumes, VolumeFacts
 from covirt.host.storage.operation import Control, Kind, Params, checked_id
 from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.storage_errors import UsedByOthers
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 from covirt.host.virt.volumes import VolumeRef
 
@@ -154,8 +155,11 @@ class ContainerImages:
 
     def run_remove(self, params: Params, _control: Control) -> None:
         target = VolumeRef(**params["target"])
-        self.check_unused(target)
-        self._volumes.remove_image(target.domain_id, target.image_id)
+        try:
+            with self._volumes.alone(target.domain_id, target.image_id, None, purpose="its removal"):
+                self._volumes.remove_image(target.domain_id, target.image_id)
+        except UsedByOthers as error:
+            raise ContainerImageInUse(image_id=target.image_id, users=error.fields["users"]) from error
 
     def _opened(self, archive: Archive, user: str) -> ImportSource:
         path = Path(self._volumes.prepare(archive.ref, user=user))

@@ -6,8 +6,8 @@ The target is illegal from the first byte to the last, and of the next generatio
 can tell from the volume alone whether the copy was made.
 """
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from covirt.host.storage import qemu_img
 from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.storage_errors import UsedByOthers
 from covirt.host.virt.volumes import VolumeRef
 
 COPY_DATA: Final = "copy_data"
@@ -60,10 +61,7 @@ class CopyData:
                     held.callback(self._volumes.teardown, side.ref, user=user)
             from_volume, to_volume = self._volumes.volume(source.ref), self._volumes.volume(target.ref)
             _check(from_volume, to_volume, bitmaps=params["bitmaps"])
-            others = self._volumes.users(target.ref) - {user, ENGINE}
-            if others:
-                raise TargetInUse(ref=target.ref, users=", ".join(sorted(others)))
-            with self._volumes.replacing(target.ref, generation=target.generation):
+            with self._target(target.ref, user), self._volumes.replacing(target.ref, generation=target.generation):
                 qemu_img.convert(
                     from_volume.layer,
                     to_volume.layer,
@@ -72,6 +70,16 @@ class CopyData:
                     bitmaps=params["bitmaps"],
                 )
                 control.check()
+
+    @contextmanager
+    def _target(self, ref: VolumeRef, user: str) -> Iterator[None]:
+        """Nobody but the engine and this job uses it, and nobody begins to."""
+        ids = (ref.domain_id, ref.image_id, ref.volume_id)
+        try:
+            with self._volumes.alone(*ids, purpose="a copy into it", allowed=(user, ENGINE)):
+                yield
+        except UsedByOthers as error:
+            raise TargetInUse(ref=ref, users=error.fields["users"]) from error
 
     def undo(self, params: Params) -> None:
         """The target stays illegal, as the engine expects; only what is held is given back."""

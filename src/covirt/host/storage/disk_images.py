@@ -11,6 +11,7 @@ from covirt.common.errors import Conflict, InvalidRequest, NotFound
 from covirt.host.storage import qemu_img
 from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts
 from covirt.host.storage.operation import Control, Kind, Params
+from covirt.host.storage.storage_errors import UsedByOthers
 
 DELETE_IMAGE: Final = "deleteImage"
 _CHUNK: Final = 1 << 20
@@ -68,11 +69,18 @@ class DiskImages:
     def run_delete(self, params: Params, control: Control) -> None:
         domain_id, image_id = params["domain_id"], params["image_id"]
         try:
+            with self._volumes.alone(domain_id, image_id, None, purpose="its removal"):
+                self._delete(domain_id, image_id, control, zero=params["zero"])
+        except UsedByOthers as error:
+            raise ImageInUse(image_id=image_id, users=error.fields["users"]) from error
+
+    def _delete(self, domain_id: str, image_id: str, control: Control, *, zero: bool) -> None:
+        try:
             self.check_removable(domain_id, image_id)
         except NoSuchImage:  # an earlier life of the agent came as far as this, or further
             self._volumes.remove_image(domain_id, image_id)
             return
-        if params["zero"]:
+        if zero:
             # A template's volume that is linked in here is the data of other images, too.
             for volume in (found for found in self.volumes_of(domain_id, image_id) if found.is_own):
                 _zero(volume.path, control)

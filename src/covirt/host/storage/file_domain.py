@@ -8,7 +8,8 @@ Nothing is remembered: other hosts, and Vdsm, may write to the same storage.
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from covirt.host.storage.storage_errors import (
     BrokenVolumeMetadata,
     NoSuchVolume,
     StorageDomainMetadataMissing,
+    StorageDomainSilent,
     StorageDomainUnusable,
 )
 from covirt.host.storage.storage_paths import is_uuid
@@ -42,6 +44,9 @@ _SPECIAL_FILES: Final[Mapping[str, int]] = {"ids": 0, "inbox": _MAILBOX_BYTES, "
 _REMOVED: Final = "_remove_me_"
 _META: Final = ".meta"
 _CHAIN_LIMIT: Final = 1000
+_CHANGE_SECONDS: Final = 60.0
+# For all domains of this process; two volumes that meet in one wait for each other, and no change needs two.
+_CHANGES: Final = tuple(threading.Lock() for _ in range(64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +171,31 @@ class FileDomain:
             raise NoSuchVolume(volume_id=volume_id, image_id=image_id, domain_id=self.id) from None
         return VolumeMetadata.parse(data, volume_id=volume_id)
 
+    @contextmanager
+    def changing(self, image_id: str, volume_id: str) -> Iterator[None]:
+        """One change of a volume's metadata at a time: whoever reads it to write it again loses none in between.
+
+        Raises StorageDomainSilent, where storage holds the one before too long.
+        """
+        lock = _CHANGES[hash((self.id, image_id, volume_id)) % len(_CHANGES)]
+        if not lock.acquire(timeout=_CHANGE_SECONDS):
+            raise StorageDomainSilent(where=self.id, seconds=_CHANGE_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def change_volume(
+        self, image_id: str, volume_id: str, changed: Callable[[VolumeMetadata], VolumeMetadata]
+    ) -> VolumeMetadata:
+        """Gives what it was before. Raises NoSuchVolume, BrokenVolumeMetadata and what ``changed`` does."""
+        with self.changing(image_id, volume_id):
+            before = self.volume_metadata(image_id, volume_id)
+            after = changed(before)
+            if after != before:
+                self.write_volume_metadata(image_id, volume_id, after)
+            return before
+
     def write_volume_metadata(self, image_id: str, volume_id: str, metadata: VolumeMetadata) -> None:
         with self.image(image_id) as image:
             image.replace(meta_name(volume_id), metadata.dump(volume_id=volume_id))
@@ -190,15 +220,19 @@ class FileDomain:
                     found.append(other)
         return found
 
-    def settle_parent(self, image_id: str, volume_id: str) -> None:
-        """A volume that lost or got its child is on top, or below another, from now on. A template stays one."""
-        try:
-            metadata = self.volume_metadata(image_id, volume_id)
-        except NoSuchVolume:
-            return
-        place = Place.INTERNAL if self.children(image_id, volume_id) else Place.LEAF
-        if metadata.place not in (Place.SHARED, place):
-            self.write_volume_metadata(image_id, volume_id, replace(metadata, place=place))
+    def settle_parent(self, image_id: str, volume_id: str, *, without: str | None = None) -> None:
+        """A volume that lost or got its child is on top, or below another, from now on. A template stays one.
+
+        ``without``: a child that is about to go.
+        """
+
+        def settled(metadata: VolumeMetadata) -> VolumeMetadata:
+            above = set(self.children(image_id, volume_id)) - {without}
+            place = Place.INTERNAL if above else Place.LEAF
+            return metadata if metadata.place is Place.SHARED else replace(metadata, place=place)
+
+        with contextlib.suppress(NoSuchVolume):
+            self.change_volume(image_id, volume_id, settled)
 
     def chain(self, image_id: str, volume_id: str) -> list[tuple[str, VolumeMetadata]]:
         """The volume and what lies below it, topmost first. Raises NoSuchVolume and BrokenChain."""

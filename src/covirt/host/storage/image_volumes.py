@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What copies, container images and NBD servers ask of storage domains."""
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,6 +98,15 @@ class ImageVolumes(Protocol):
         """While the content is written anew: illegal until it is whole, then of the next generation.
 
         Another generation than the given one is refused before anything is changed.
+        """
+        ...
+
+    def alone(
+        self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()
+    ) -> AbstractContextManager[None]:
+        """While nobody but ``allowed`` may hold the volume, or any of the image.
+
+        Raises UsedByOthers, where somebody does already.
         """
         ...
 

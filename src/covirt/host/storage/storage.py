@@ -49,7 +49,7 @@ class Storage:
             require_unused=self.require_unused,
             changed=self.watch,
         )
-        self.work = VolumeWork(domain=self.domains.get, users=self.volumes.users)
+        self.work = VolumeWork(domain=self.domains.get, users=self.volumes.users, claims=self._state)
         self.monitor = StorageMonitor(
             look=self._look,
             period_seconds=config.monitor_period_seconds,

@@ -165,6 +165,14 @@ class VolumeInUse(Conflict):
     template = "volume {volume_id} is used by {users}; stop them first"
 
 
+class VolumeTaken(Conflict):
+    template = "volume {volume_id} is taken by {purpose}; wait for its end"
+
+
+class UsedByOthers(Conflict):
+    template = "it is used by {users}"
+
+
 class VolumeHasChildren(Conflict):
     template = "volume {volume_id} has volumes above it ({children}); delete those first"
 

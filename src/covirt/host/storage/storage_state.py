@@ -3,7 +3,8 @@
 """Which pool is connected and who holds which volume, kept while the boot lasts so that a new agent goes on."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from typing import Any, Final, Self
 
 from covirt.common.files import BrokenFile, make_directory, read_json, write_json
 from covirt.host.storage.pool import Pool
+from covirt.host.storage.storage_errors import UsedByOthers, VolumeTaken
 from covirt.host.virt.volumes import VolumeRef
 
 _VERSION: Final = 1
@@ -40,13 +42,33 @@ class StorageState:
         return cls(pool=pool, held=MappingProxyType(held))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Claim:
+    """``volume_id`` None: the whole image. ``allowed`` None: beside everything but what claims it for itself."""
+
+    domain_id: str
+    image_id: str
+    volume_id: str | None
+    purpose: str
+    allowed: frozenset[str] | None
+
+    def meets(self, domain_id: str, image_id: str, volume_id: str | None) -> bool:
+        same = (self.domain_id, self.image_id) == (domain_id, image_id)
+        return same and (None in (self.volume_id, volume_id) or self.volume_id == volume_id)
+
+
 class StateFile:
-    """The present state; a change is on disk before it counts. Thread-safe."""
+    """The present state; a change is on disk before it counts. Thread-safe.
+
+    Beside it, in memory, who changes which volume just now: whoever looks for users and then removes takes the volume
+    for itself first, so that no user comes in between. A killed agent changes nothing any more.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._state = StorageState()
+        self._claims: list[_Claim] = []
 
     @property
     def now(self) -> StorageState:
@@ -72,8 +94,61 @@ class StateFile:
     def set_pool(self, pool: Pool | None) -> None:
         self.change(lambda state: replace(state, pool=pool))
 
-    def hold(self, ref: VolumeRef, user: str) -> None:
-        self.change(lambda state: _with_users(state, ref, state.held.get(ref, frozenset()) | {user}))
+    def hold(self, ref: VolumeRef, user: str) -> bool:
+        """Tells whether it was not held by this user already. Raises VolumeTaken."""
+        new = False
+
+        def with_user(state: StorageState) -> StorageState:
+            nonlocal new
+            for claim in self._claims:
+                may = claim.allowed is None or user in claim.allowed
+                if claim.meets(ref.domain_id, ref.image_id, ref.volume_id) and not may:
+                    raise VolumeTaken(volume_id=ref.volume_id, purpose=claim.purpose)
+            users = state.held.get(ref, frozenset())
+            new = user not in users
+            return _with_users(state, ref, users | {user})
+
+        self.change(with_user)
+        return new
+
+    @contextmanager
+    def alone(
+        self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()
+    ) -> Iterator[None]:
+        """Nobody but ``allowed`` holds the volume, or any of the image, and nobody will. Raises UsedByOthers."""
+        claim = _Claim(
+            domain_id=domain_id, image_id=image_id, volume_id=volume_id, purpose=purpose, allowed=frozenset(allowed)
+        )
+        with self._lock:
+            held = self._state.held.items()
+            same = (users for ref, users in held if claim.meets(ref.domain_id, ref.image_id, ref.volume_id))
+            users = frozenset().union(*same) - frozenset(allowed)
+            users |= {other.purpose for other in self._claims if other.meets(domain_id, image_id, volume_id)}
+            if users:
+                raise UsedByOthers(users=", ".join(sorted(users)))
+            self._claims.append(claim)
+        with self._claimed(claim):
+            yield
+
+    @contextmanager
+    def beside_others(self, domain_id: str, image_id: str, volume_id: str, *, purpose: str) -> Iterator[None]:
+        """Nobody takes the volume for itself meanwhile. Raises VolumeTaken."""
+        claim = _Claim(domain_id=domain_id, image_id=image_id, volume_id=volume_id, purpose=purpose, allowed=None)
+        with self._lock:
+            for other in self._claims:
+                if other.allowed is not None and other.meets(domain_id, image_id, volume_id):
+                    raise VolumeTaken(volume_id=volume_id, purpose=other.purpose)
+            self._claims.append(claim)
+        with self._claimed(claim):
+            yield
+
+    @contextmanager
+    def _claimed(self, claim: _Claim) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._claims.remove(claim)
 
     def let_go(self, ref: VolumeRef, user: str) -> None:
         self.change(lambda state: _with_users(state, ref, state.held.get(ref, frozenset()) - {user}))

@@ -9,9 +9,10 @@ name by hard links: whoever takes the work back knows by the files' identity wha
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from covirt.common.errors import NotFound
@@ -26,6 +27,7 @@ from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import (
     BadStorageValue,
     SharedVolumeKept,
+    UsedByOthers,
     VolumeExists,
     VolumeHasChildren,
     VolumeInUse,
@@ -50,6 +52,18 @@ _BLOCK: Final = 4096  # sizes are whole blocks; a raw volume's first one is real
 
 GetDomain = Callable[[str], FileDomain]
 GetUsers = Callable[[VolumeRef], frozenset[str]]
+
+
+class Claims(Protocol):
+    """Who changes volumes at the same time; StateFile tells more."""
+
+    def alone(
+        self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str
+    ) -> AbstractContextManager[None]: ...
+
+    def beside_others(
+        self, domain_id: str, image_id: str, volume_id: str, *, purpose: str
+    ) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +106,10 @@ def rounded(size_bytes: int) -> int:
 
 
 class VolumeWork:
-    def __init__(self, *, domain: GetDomain, users: GetUsers) -> None:
+    def __init__(self, *, domain: GetDomain, users: GetUsers, claims: Claims) -> None:
         self._domain = domain
         self._users = users
+        self._claims = claims
 
     def kinds(self) -> Sequence[Kind]:
         return (
@@ -130,12 +145,17 @@ class VolumeWork:
 
     def run_create(self, params: Params, control: Control) -> None:
         new = NewVolume.from_params(params)
-        self.check_new(new)
-        self._build(new, params["stage"], control, fill=lambda _facts: None)
+        with self._kept(new.ref, new.parent):
+            self.check_new(new)
+            self._build(new, params["stage"], control, fill=lambda _facts: None)
 
     def run_copy(self, params: Params, control: Control) -> None:
         """The whole chain's content as one volume."""
         new, source = NewVolume.from_params(params), VolumeRef(**params["source"])
+        with self._kept(new.ref, source):
+            self._copy(new, source, params["stage"], control)
+
+    def _copy(self, new: NewVolume, source: VolumeRef, stage_name: str, control: Control) -> None:
         self.check_new(new)
         facts = self._domain(source.domain_id).facts(source)
         if not facts.is_legal:
@@ -150,7 +170,17 @@ class VolumeWork:
                 started=control.on_stop,
             )
 
-        self._build(new, params["stage"], control, fill=fill)
+        self._build(new, stage_name, control, fill=fill)
+
+    @contextmanager
+    def _kept(self, *refs: VolumeRef | None) -> Iterator[None]:
+        """Nobody removes these volumes or their images meanwhile. Raises VolumeTaken."""
+        with ExitStack() as kept:
+            for ref in filter(None, refs):
+                purpose = "the making of another volume"
+                ids = (ref.domain_id, ref.image_id, ref.volume_id)
+                kept.enter_context(self._claims.beside_others(*ids, purpose=purpose))
+            yield
 
     def _build(
         self, new: NewVolume, stage_name: str, control: Control, *, fill: Callable[[VolumeFacts], None]
@@ -206,6 +236,10 @@ class VolumeWork:
     def run_extend(self, params: Params, _control: Control) -> None:
         """Only raw volumes: QEMU extends a sparse qcow2 one itself, when its guest runs."""
         ref, capacity = VolumeRef(**params["ref"]), rounded(params["capacity_bytes"])
+        with self._kept(ref):
+            self._extend(ref, capacity)
+
+    def _extend(self, ref: VolumeRef, capacity: int) -> None:
         self.check_extend(ref, capacity)
         domain = self._domain(ref.domain_id)
         metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
@@ -219,7 +253,7 @@ class VolumeWork:
                 image.allocate(ref.volume_id, start_bytes=present, end_bytes=capacity)
             elif capacity > present:
                 image.truncate(ref.volume_id, capacity)
-        domain.write_volume_metadata(ref.image_id, ref.volume_id, replace(metadata, capacity_bytes=capacity))
+        domain.change_volume(ref.image_id, ref.volume_id, lambda found: replace(found, capacity_bytes=capacity))
 
     # delete
 
@@ -237,22 +271,27 @@ class VolumeWork:
             raise VolumeHasChildren(volume_id=ref.volume_id, children=", ".join(children))
 
     def run_delete(self, params: Params, _control: Control) -> None:
-        """The metadata goes last: as long as it is there, another try finds what is left to do."""
         ref = VolumeRef(**params["ref"])
+        try:
+            with self._claims.alone(ref.domain_id, ref.image_id, ref.volume_id, purpose="its removal"):
+                self._delete(ref, force=params["force"])
+        except UsedByOthers as error:
+            raise VolumeInUse(volume_id=ref.volume_id, users=error.fields["users"]) from error
+
+    def _delete(self, ref: VolumeRef, *, force: bool) -> None:
+        """The metadata goes last: as long as it is there, another try finds what is left to do."""
         domain = self._domain(ref.domain_id)
         if ref.volume_id not in domain.volume_ids(ref.image_id):
             return
-        self.check_delete(ref, force=params["force"])
-        metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
-        marked = replace(metadata, legality=Legality.ILLEGAL)
-        domain.write_volume_metadata(ref.image_id, ref.volume_id, marked)
+        self.check_delete(ref, force=force)
+        ids = (ref.image_id, ref.volume_id)
+        metadata = domain.change_volume(*ids, lambda found: replace(found, legality=Legality.ILLEGAL))
         with storage_failures(domain.id), domain.images() as images, images.sub(ref.image_id) as image:
             image.unlink(ref.volume_id)
             image.unlink(f"{ref.volume_id}.lease")
-            orphan = replace(marked, parent_id=BLANK_ID)
-            image.replace(meta_name(ref.volume_id), orphan.dump(volume_id=ref.volume_id))
-            domain.settle_parent(ref.image_id, metadata.parent_id)
-            image.unlink(meta_name(ref.volume_id))
+            domain.settle_parent(ref.image_id, metadata.parent_id, without=ref.volume_id)
+            with domain.changing(*ids):
+                image.unlink(meta_name(ref.volume_id))
             image.sync()
         log.info("Volume deleted domain=%s image=%s volume=%s", domain.id, ref.image_id, ref.volume_id)
 

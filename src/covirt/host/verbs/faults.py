@@ -112,6 +112,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (storage.WrongVolumeFormat, Code.WRONG_VOLUME_FORMAT),
     (storage.WrongVolumeType, Code.WRONG_VOLUME_TYPE),
     (storage.VolumeInUse, Code.VOLUME_BUSY),
+    (storage.VolumeTaken, Code.VOLUME_BUSY),
     (storage.VolumeHasChildren, Code.VOLUME_HAS_CHILDREN),
     (storage.SharedVolumeKept, Code.SHARED_VOLUME_KEPT),
     (storage.VolumeNotShared, Code.VOLUME_NOT_SHARED),

@@ -162,12 +162,10 @@ class VolumeVerbs:
     def _change(self, ref: VolumeRef, **changes: object) -> None:
         domain = self._storage.domains.get(ref.domain_id)
 
-        def write() -> None:
-            metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
-            changed: VolumeMetadata = replace(metadata, **changes)  # type: ignore[arg-type]
-            domain.write_volume_metadata(ref.image_id, ref.volume_id, changed)
+        def changed(metadata: VolumeMetadata) -> VolumeMetadata:
+            return replace(metadata, **changes)  # type: ignore[arg-type]
 
-        self._storage.calls.call(domain.id, write)
+        self._storage.calls.call(domain.id, lambda: domain.change_volume(ref.image_id, ref.volume_id, changed))
 
     def _bounded(self, ref: VolumeRef, check: Callable[[], object]) -> None:
         self._storage.calls.call(ref.domain_id, check)

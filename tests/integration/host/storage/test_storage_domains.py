@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Storage domains, pools and volumes through their verbs; what is on disk is judged by the format's description."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -20,9 +21,7 @@ from covirt.host.storage.operation import Control
 from covirt.host.storage.qemu_img import ForeignReference, ImageFormat
 from covirt.host.storage.storage_errors import VolumeExists
 from covirt.host.storage.volume_work import NewVolume
-from covirt.host.virt.volumes import VolumeRef
-from covirt.hostapi.errors import CallRefused
-from tests.support.host_storage import BLANK, MIB, StorageAgent, make_server
+from tests.support.host_storage import BLANK, MIB, Disk, StorageAgent, make_server, refused
 from tests.support.roots import new_root
 from tests.support.storage_checker import check_domain, volume_metadata
 from tests.support.waiting import wait_until
@@ -37,43 +36,6 @@ def agent_fixture() -> Iterator[StorageAgent]:
         agent.start()
         yield agent
         agent.stop()
-
-
-class Disk:
-    """An image in a new pool's only domain."""
-
-    def __init__(self, agent: StorageAgent, *, told: bool = False) -> None:
-        self.agent = agent
-        self.server = agent.root.path / "server_one"
-        self.domain_id = agent.new_domain(self.server)
-        self.pool_id = agent.new_pool(self.domain_id, told=told)
-        self.image_id = str(uuid4())
-        self.directory = self.server / self.domain_id
-
-    def ids(self, volume_id: str | None = None) -> dict[str, str]:
-        ids = {"storagepoolID": self.pool_id, "storagedomainID": self.domain_id, "imageID": self.image_id}
-        return ids if volume_id is None else {**ids, "volumeID": volume_id}
-
-    def create(self, **changes: Any) -> str:
-        volume_id = str(uuid4())
-        params = {
-            "size": str(MIB), "volFormat": 5, "preallocate": 2, "diskType": "DATA", "desc": '{"DiskAlias":"one"}',
-            "srcImgUUID": BLANK, "srcVolUUID": BLANK, **self.ids(volume_id), **changes,
-        }  # fmt: skip
-        self.agent.done("Volume.create", **params)
-        return volume_id
-
-    def ref(self, volume_id: str) -> VolumeRef:
-        return VolumeRef(pool_id=self.pool_id, domain_id=self.domain_id, image_id=self.image_id, volume_id=volume_id)
-
-    def path(self, volume_id: str) -> Path:
-        return self.directory / "images" / self.image_id / volume_id
-
-
-def refused(agent: StorageAgent, code: int, method: str, **params: Any) -> None:
-    with pytest.raises(CallRefused) as caught:
-        agent.call(method, **params)
-    assert caught.value.code == code, caught.value
 
 
 def test_the_life_of_a_domain(agent: StorageAgent) -> None:
@@ -382,6 +344,41 @@ def _kill_at_second(real: Any) -> Any:
         if calls[0] == 2:
             raise Killed
         return real(self, *args, **keywords)
+
+    return stopping
+
+
+@pytest.mark.parametrize("step", ["unlink", "replace"])
+@pytest.mark.parametrize("passing", range(4))
+def test_a_deletion_bears_a_kill_anywhere(
+    agent: StorageAgent, monkeypatch: pytest.MonkeyPatch, step: str, passing: int
+) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    leaf = disk.create(volFormat=4, srcVolUUID=base)
+    params = {"ref": asdict(disk.ref(leaf)), "force": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(Directory, step, _killed_after(getattr(Directory, step), passing))
+        with contextlib.suppress(Killed):
+            agent.storage.work.run_delete(params, Control({}))
+    agent.storage.work.run_delete(params, Control({}))
+    check_domain(disk.directory)
+    assert volume_metadata(disk.path(f"{base}.meta"))["VOLTYPE"] == "LEAF"
+    assert {path.name for path in disk.path(base).parent.iterdir()} == {base, f"{base}.meta"}
+
+
+def _killed_after(real: Any, passing: int) -> Any:
+    """Let so many calls happen, and then one more that is the last thing of all."""
+    calls = [0]
+
+    def stopping(self: Directory, *args: Any, **keywords: Any) -> Any:
+        if calls[0] > passing:
+            raise Killed
+        calls[0] += 1
+        result = real(self, *args, **keywords)
+        if calls[0] > passing:
+            raise Killed
+        return result
 
     return stopping
 

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Two who change the same volume at the same time: neither loses what the other wrote, and nobody uses what goes."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.errors import Conflict
+from covirt.host.storage import qemu_img
+from covirt.host.storage.copy_data import CopyData, CopyEndpoint
+from covirt.host.storage.disk_images import DiskImages, ImageInUse
+from covirt.host.storage.file_domain import FileDomain
+from covirt.host.storage.operation import Control
+from covirt.host.storage.storage_errors import NoSuchVolume, VolumeTaken, WrongGeneration
+from covirt.host.storage.volume_format import VolumeMetadata
+from covirt.host.virt.volumes import VolumeRef
+from covirt.hostapi.errors import CallRefused
+from tests.support.host_storage import MIB, Disk, StorageAgent
+from tests.support.roots import new_root
+from tests.support.storage_checker import volume_metadata
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(name="agent")
+def agent_fixture() -> Iterator[StorageAgent]:
+    with new_root() as root:
+        agent = StorageAgent(root)
+        agent.start()
+        yield agent
+        agent.stop()
+
+
+def test_nobody_gets_a_volume_that_is_being_removed(agent: StorageAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks for users and then removes must not be overtaken by a new user in between."""
+    disk = Disk(agent)
+    tried: list[type[BaseException] | str] = []
+
+    def meanwhile(patch: pytest.MonkeyPatch, name: str) -> None:
+        real = getattr(FileDomain, name)
+
+        def slow(self: FileDomain, *args: Any, **keywords: Any) -> Any:
+            try:
+                tried.append(agent.storage.volumes.prepare(disk.ref(volume), user="vm-1"))
+            except Conflict as error:
+                tried.append(type(error))
+            return real(self, *args, **keywords)
+
+        patch.setattr(FileDomain, name, slow)
+
+    volume = disk.create()
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "children")
+        agent.storage.work.run_delete({"ref": asdict(disk.ref(volume)), "force": False}, Control({}))
+    tried_first = list(tried)
+    volume = disk.create()
+    meanwhile(monkeypatch, "remove_image")
+    agent.done("Image.delete", **disk.ids(), postZero=False, force=False)
+    assert tried_first[-1] is tried[-1] is VolumeTaken
+    assert agent.storage.volumes.domain_users(disk.domain_id) <= {"vm-1"}
+
+
+def test_a_volume_is_not_removed_while_somebody_begins_to_use_it(
+    agent: StorageAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(agent)
+    volume = disk.create()
+    real = FileDomain.facts
+    statuses: list[None] = []
+
+    def slow(self: FileDomain, ref: VolumeRef) -> Any:
+        facts = real(self, ref)
+        if threading.current_thread().name.startswith("storage-call") and not statuses:
+            statuses.append(None)
+            with pytest.raises(CallRefused):
+                agent.call("Volume.delete", **disk.ids(volume), postZero=False, force=False)
+            params = {"domain_id": disk.domain_id, "image_id": disk.image_id, "zero": False}
+            with pytest.raises(ImageInUse):
+                DiskImages(agent.storage.volumes).run_delete(params, Control({}))
+        return facts
+
+    monkeypatch.setattr(FileDomain, "facts", slow)
+    assert Path(agent.storage.volumes.prepare(disk.ref(volume), user="vm-1")).exists()
+    assert statuses
+
+
+def test_a_volume_that_cannot_be_prepared_is_not_held(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    volume = disk.create()
+    disk.path(volume).unlink()
+    with pytest.raises(NoSuchVolume):
+        agent.storage.volumes.prepare(disk.ref(volume), user="vm-1")
+    assert agent.storage.volumes.users(disk.ref(volume)) == frozenset()
+
+
+def copying(disk: Disk, source: str, target: str, *, generation: int | None = None) -> dict[str, Any]:
+    ends = ((source, None), (target, generation))
+    sides = [asdict(CopyEndpoint(ref=disk.ref(volume), generation=number)) for volume, number in ends]
+    return {"job_id": str(uuid4()), "source": sides[0], "target": sides[1], "bitmaps": False}
+
+
+def test_only_one_of_two_copies_of_a_generation_is_made(agent: StorageAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(agent)
+    source, other, target = disk.create(), disk.create(), disk.create()
+    disk.path(source).write_bytes(b"1" * MIB)
+    disk.path(other).write_bytes(b"2" * MIB)
+    copy, real = CopyData(agent.storage.volumes), qemu_img.convert
+
+    def slow(*args: Any, **keywords: Any) -> None:
+        real(*args, **keywords)
+        with pytest.raises(VolumeTaken):
+            copy.run(copying(disk, other, target, generation=0), Control({}))
+        with pytest.raises(VolumeTaken):
+            agent.storage.volumes.prepare(disk.ref(target), user="vm-1")
+
+    monkeypatch.setattr(qemu_img, "convert", slow)
+    copy.run(copying(disk, source, target, generation=0), Control({}))
+    with pytest.raises(WrongGeneration):
+        copy.run(copying(disk, other, target, generation=0), Control({}))
+    assert disk.path(target).read_bytes() == b"1" * MIB
+    assert volume_metadata(disk.path(f"{target}.meta"))["GEN"] == "1"
+    assert agent.storage.volumes.domain_users(disk.domain_id) == frozenset()
+
+
+def test_a_volume_is_described_beside_no_other_change(agent: StorageAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads metadata to write it again brings an illegal volume back, or a generation that is past."""
+    disk = Disk(agent)
+    volume = disk.create()
+    began, written = threading.Event(), threading.Event()
+    read = FileDomain.volume_metadata
+
+    def slow(self: FileDomain, image_id: str, volume_id: str) -> VolumeMetadata:
+        metadata = read(self, image_id, volume_id)
+        if describing.is_set() and threading.current_thread().name.startswith("storage-call"):
+            began.set()
+            written.wait(0.3)  # as long as the other change could take if nothing held it back
+        return metadata
+
+    describing = threading.Event()
+    describe = {**disk.ids(volume), "description": "another"}
+    monkeypatch.setattr(FileDomain, "volume_metadata", slow)
+    with agent.storage.volumes.replacing(disk.ref(volume), generation=0):
+        agent.call("Volume.setDescription", **{**describe, "description": "during"})
+        describing.set()
+        thread = threading.Thread(target=lambda: agent.call("Volume.setDescription", **describe))
+        thread.start()
+        assert began.wait(30)
+    describing.clear()
+    written.set()
+    thread.join(30)
+    found = volume_metadata(disk.path(f"{volume}.meta"))
+    assert (found["DESCRIPTION"], found["GEN"], found["LEGALITY"]) == ("another", "1", "LEGAL")
