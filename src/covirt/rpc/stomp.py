@@ -6,6 +6,7 @@ A frame is a command line, header lines, an empty line, a body and a zero byte; 
 heartbeat. Everything a peer sends is limited before memory is spent on it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +26,8 @@ _ESCAPED: Final = str.maketrans({":": "\\c", "\n": "\\n", "\r": "\\r", "\\": "\\
 # Frames of the handshake carry their headers as they are, for the sake of STOMP 1.0.
 _UNESCAPED_COMMANDS: Final = ("CONNECT", "CONNECTED")
 _NUL: Final = 0
+_LINE_ENDS: Final = re.compile(rb"(?:\r?\n)+")
+_LONGEST_END: Final = 3  # of a head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class Limits:
 
 
 class Decoder:
-    """Bytes in, frames out; None for a heartbeat. After an error it must not be fed again.
+    """Bytes in, frames out; None for heartbeats. After an error it must not be fed again.
 
     ``limits`` may be changed between frames, once a peer is trusted more.
     """
@@ -76,7 +79,7 @@ class Decoder:
         self._buffer += data
         while self._buffer:
             if self._head is None:
-                if self._skip_line_end():
+                if self._skip_line_ends():
                     yield None
                     continue
                 if not self._take_head():
@@ -86,15 +89,13 @@ class Decoder:
                 return
             yield frame
 
-    def _skip_line_end(self) -> bool:
-        """A line end between frames: a heartbeat."""
-        if self._buffer[0] == 10:
-            del self._buffer[0]
-            return True
-        if self._buffer[:2] == b"\r\n":
-            del self._buffer[:2]
-            return True
-        return False
+    def _skip_line_ends(self) -> bool:
+        """Line ends between frames: heartbeats. However many there are, they are one."""
+        found = _LINE_ENDS.match(self._buffer)
+        if found is None:
+            return False
+        del self._buffer[: found.end()]
+        return True
 
     def _take_head(self) -> bool:
         end, length = self._head_end()
@@ -111,11 +112,14 @@ class Decoder:
     def _head_end(self) -> tuple[int, int]:
         """Where the empty line begins, and how long it is with the line end before it. Scans each byte once."""
         start = max(self._scanned - 3, 0)
-        found = [
-            (index, len(mark)) for mark in (b"\n\n", b"\n\r\n") if (index := self._buffer.find(mark, start)) >= 0
-        ]
+        # No further than a head may reach: behind it may lie a thousand frames that were sent together.
+        last = self.limits.header_bytes + _LONGEST_END
+        end, length = self._buffer.find(b"\n\n", start, last), 2
+        other = self._buffer.find(b"\n\r\n", start, last if end < 0 else end + 1)
+        if other >= 0:
+            end, length = other, 3
         self._scanned = len(self._buffer)
-        return min(found, default=(-1, 0))
+        return end, length
 
     def _content_length(self, head: Frame) -> int | None:
         text = head.headers.get("content-length")

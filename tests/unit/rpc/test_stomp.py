@@ -64,8 +64,8 @@ def test_lines_may_end_in_two_bytes_and_a_body_without_a_length_ends_at_its_zero
         None,
         Frame(command="SEND", headers={"a": "1"}, body=b"body"),
         None,
-        None,
     ]
+    assert decoded(b"SEND\na:1\n\r\n\nbody\0") == [Frame(command="SEND", headers={"a": "1"}, body=b"\nbody")]
 
 
 def test_a_body_with_a_length_may_hold_zeros() -> None:
