@@ -3,6 +3,7 @@
 """JSON-RPC 2.0 messages, sans-IO: https://www.jsonrpc.org/specification."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -16,6 +17,7 @@ PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
 MAX_BATCH: Final = 100  # messages in one body
+_BEFORE_VALUES: Final = (b",", b"[", b"{")
 _TEXTS: Final = {
     PARSE_ERROR: "Parse error",
     INVALID_REQUEST: "Invalid request",
@@ -64,13 +66,16 @@ class Answer:
 Message = Request | Answer | BadMessage
 
 
-def parse(body: bytes) -> list[Message]:
+def parse(body: bytes, *, max_values: int | None = None) -> list[Message]:
     """The messages of a body: one, or the members of a batch, where a bad one does not spoil the others.
 
-    Raises BadMessage when there is none.
+    Raises BadMessage when there is none, and when there are more values in it than ``max_values``: four MiB of empty
+    arrays take a second to read, in which no other thread runs.
     """
+    if max_values is not None and len(body) > max_values and sum(map(body.count, _BEFORE_VALUES)) > max_values:
+        raise BadMessage(reason=f"it has more than {max_values} values", code=INVALID_REQUEST)
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BadMessage(reason="it is not JSON", code=PARSE_ERROR) from error
     if not isinstance(value, list):
@@ -129,6 +134,13 @@ def _failure(error: Any, number: str | int | None) -> Answer:
     if not isinstance(code, int) or not code:
         raise BadMessage(reason="its error has no code", code=INVALID_REQUEST)
     return Answer(id=number, code=int(code), message=str(error.get("message", "")))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large")
+    return number
 
 
 def _no_constant(text: str) -> NoReturn:

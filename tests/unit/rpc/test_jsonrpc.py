@@ -80,6 +80,7 @@ def test_garbage_is_refused_with_a_code(data: bytes) -> None:
         (b"{", PARSE_ERROR),
         (b"\xff", PARSE_ERROR),
         (b'{"jsonrpc":"2.0","method":"a","params":[NaN]}', PARSE_ERROR),
+        (b'{"jsonrpc":"2.0","method":"a","params":[1e999]}', PARSE_ERROR),
         (b"[" * 100_000, PARSE_ERROR),
         (b"9" * 100_000, PARSE_ERROR),
         (b"[]", INVALID_REQUEST),
@@ -90,6 +91,15 @@ def test_no_message_at_all(data: bytes, code: int) -> None:
     with pytest.raises(BadMessage) as caught:
         parse(data)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"1", b'{"":{}}'])
+def test_values_are_counted_before_they_are_read(value: bytes) -> None:
+    body = b'{"jsonrpc":"2.0","method":"a","params":[%s]}'
+    assert parse(body % b",".join([value] * 200), max_values=1000)
+    with pytest.raises(BadMessage, match="more than 1000 values") as caught:
+        parse(body % b",".join([value] * 1001), max_values=1000)
+    assert caught.value.code == INVALID_REQUEST
 
 
 @pytest.mark.parametrize(
