@@ -83,6 +83,13 @@ class Connection(asyncio.Protocol):
         """Of a frame that has begun."""
         return self._decoder.buffered_bytes if self._decoder is not None else len(self._first)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What the client has not read; of one that is ending, nothing."""
+        if self._transport is None or self._transport.is_closing():
+            return 0
+        return self._transport.get_write_buffer_size()
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -219,9 +226,11 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(data)
         self._said = self._loop.time()
-        unsent = self._transport.get_write_buffer_size()
+        unsent = self.unsent_bytes
         if unsent > self._settings.output_limit_bytes:
             self.drop(f"it left {unsent} bytes unread")
+        elif unsent:
+            self._owner.account(self)
 
     def _start_heartbeats(self) -> None:
         if self.client.heartbeat_out_ms:

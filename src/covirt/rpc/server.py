@@ -155,18 +155,22 @@ class RpcServer:
             self._take_call(connection, outcome.call)
 
     def account(self, connection: Connection) -> None:
-        """Begun frames of all clients together are bounded."""
-        if connection.buffered_bytes <= self.settings.unconnected.header_bytes:
+        """What all clients together hold is bounded: of begun frames, and of what they have not read."""
+        self._bound(connection, lambda one: one.buffered_bytes, self.settings.max_buffered_bytes)
+        self._bound(connection, lambda one: one.unsent_bytes, self.settings.max_unsent_bytes)
+
+    def _bound(self, connection: Connection, held: Callable[[Connection], int], limit: int) -> None:
+        if held(connection) <= self.settings.unconnected.header_bytes:
             return
         connections = self._connections.values()
-        if sum(one.buffered_bytes for one in connections) > self.settings.max_buffered_bytes:
-            max(connections, key=lambda one: one.buffered_bytes).drop("it holds most of what clients may hold")
+        if sum(map(held, connections)) > limit:
+            max(connections, key=held).drop("it holds most of what clients may hold")
 
     # Calls.
 
     def _take_call(self, connection: Connection, call: Call) -> None:
         try:
-            requests = [_as_request(message) for message in parse(call.body)]
+            requests = [_as_request(message) for message in parse(call.body, max_values=self.settings.max_values)]
         except BadMessage as error:
             requests = [error]
         methods = [request.method for request in requests if isinstance(request, Request)]

@@ -23,18 +23,23 @@ class ServerSettings:
     # What a client may send before it is connected, and after that. A domain's XML is some ten KiB.
     unconnected: Limits = field(default_factory=lambda: Limits(body_bytes=4 << 10))
     connected: Limits = field(default_factory=lambda: Limits(body_bytes=4 << 20))
+    # Values in one body: a domain's XML is one of some ten.
+    max_values: int = 100_000
     # Begun frames of all clients together; when there is more, whoever holds most is dropped.
     max_buffered_bytes: int = 64 << 20
-    # Calls that run at once, of all clients, and of one; quick calls are counted by themselves.
+    # Calls that run at once, of all clients, and of one, which never has all workers; quick calls are counted by
+    # themselves.
     workers: int = 16
     priority_workers: int = 4
     max_running: int = 12
-    max_running_quick: int = 8
+    max_running_quick: int = 6
     # Calls of one client that wait; when there are more it is not read from.
     max_waiting: int = 64
     # Unsent bytes from which no call of the client is begun, and at which it is dropped for not reading.
     output_high_bytes: int = 1 << 20
     output_limit_bytes: int = 32 << 20
+    # Unsent bytes of all clients together; when there are more, whoever has left most unread is dropped.
+    max_unsent_bytes: int = 128 << 20
     # A heartbeat may come so many times later than agreed.
     heartbeat_grace: float = 2.0
     # What clients get to read their last answers at stop.

@@ -361,6 +361,22 @@ def test_who_reads_nothing_is_dropped_and_holds_nobody_up(files: TlsFiles, conte
         assert good.call("echo", [1])["result"] == [1]
 
 
+def test_what_all_clients_left_unread_is_bounded(files: TlsFiles, context: ssl.SSLContext) -> None:
+    """Each may leave more than this, but not both."""
+    settings = ServerSettings(output_limit_bytes=100_000_000, max_unsent_bytes=1_500_000)
+    with served(files, settings=settings) as server, ExitStack() as stack:
+        good, *deaf = (stack.enter_context(RawStomp(server.port, context)) for _ in range(3))
+        for client in (good, *deaf):
+            client.subscribe(EVENTS)
+        for _ in range(300):
+            server.publish(EVENTS, "event", {"text": "x" * 100_000})
+            good.receive()
+            if server.client_count == 2:
+                break
+        assert server.client_count == 2
+        assert good.call("echo", [1])["result"] == [1]
+
+
 def test_calls_of_who_reads_nothing_wait(files: TlsFiles, context: ssl.SSLContext) -> None:
     service = PlayService()
     settings = ServerSettings(output_high_bytes=100_000, max_running=1)
