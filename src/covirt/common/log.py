@@ -20,6 +20,8 @@ _LEVELS: Final = {
     "error": logging.ERROR,
 }
 
+_LONGEST_LINE: Final = 8192  # of a message; a traceback is not counted
+
 _flow: contextvars.ContextVar[str] = contextvars.ContextVar("flow", default="")
 
 Arguments = ParamSpec("Arguments")
@@ -53,6 +55,20 @@ def _add_flow(record: logging.LogRecord) -> bool:
     return True
 
 
+class _Lines(logging.Formatter):
+    """Nobody's words make a second line, or a very long one: a fact that a peer invents would look like ours."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's
+        text = super().formatMessage(record)
+        if len(text) > _LONGEST_LINE:
+            text = f"{text[:_LONGEST_LINE]}… ({len(text)} characters)"
+        return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+
+
 def configure(level: str = "info") -> None:
     """Send logging to stderr; under systemd the journal adds the time itself."""
     under_journal = "JOURNAL_STREAM" in os.environ
@@ -60,10 +76,10 @@ def configure(level: str = "info") -> None:
     logging.basicConfig(
         stream=sys.stderr,
         level=_LEVELS[level],
-        format=prefix + "%(levelname)-7s %(name)s [%(threadName)s]%(flow)s %(message)s",
         force=True,
     )
     for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Lines(prefix + "%(levelname)-7s %(name)s [%(threadName)s]%(flow)s %(message)s"))
         handler.addFilter(_add_flow)
     # It tells every message of the kernel, ten lines a call: nothing of ours would be found among them.
     logging.getLogger("pyroute2").setLevel(max(_LEVELS[level], logging.INFO))

@@ -35,3 +35,27 @@ def test_lines_of_a_flow() -> None:
         "[MainThread] nested",
         "[MainThread] after",
     ]
+
+
+_WORDS = """
+import logging
+from covirt.common.log import configure
+configure("info")
+log = logging.getLogger("test")
+log.info("said=%s", "a\\nINFO    covirt a lie\\x1b[2Jé\\ud800")
+log.info("said=%s", "x" * 100_000)
+try:
+    raise ValueError("of two\\nlines")
+except ValueError:
+    log.exception("A bug")
+"""
+
+
+def test_nobody_s_words_make_a_line_of_their_own() -> None:
+    lines = run([sys.executable, "-c", _WORDS], timeout_seconds=30).stderr.decode().splitlines()
+    words = [line.partition("test [MainThread] ")[2] for line in lines]
+    assert words[0] == r"said=a\nINFO    covirt a lie\x1b[2Jé\ud800"
+    assert len(words[1]) < 10_000
+    assert words[1].endswith(" characters)")
+    assert words[2] == "A bug"
+    assert lines[3] == "Traceback (most recent call last):"
