@@ -56,6 +56,8 @@ class StreamSettings:
     valid_seconds: float = 60.0
     max_tickets: int = 200
     max_streams: int = 64
+    # Connections that have not shown their ticket yet; when there are more, the one that came first is dropped.
+    max_waiting: int = 32
     # What a source gets to end at stop.
     stop_seconds: float = 5.0
 
@@ -75,7 +77,7 @@ class TicketStreams:
         self.open_streams = 0
         self._lock = threading.Lock()
         self._tickets: dict[bytes, _Issued] = {}  # by their hash: the tickets themselves are secrets
-        self._live: set[_Stream] = set()
+        self._live: dict[_Stream, None] = {}  # in the order of arrival
         self._numbers = itertools.count(1)
         self._threads: set[threading.Thread] = set()
 
@@ -120,10 +122,13 @@ class TicketStreams:
         return issued if issued is not None and issued.deadline > time.monotonic() else None
 
     def came(self, stream: "_Stream") -> None:
-        self._live.add(stream)
+        self._live[stream] = None
+        waiting = [one for one in self._live if one.is_waiting]
+        if len(waiting) > self.settings.max_waiting:
+            waiting[0].refuse("too many others came and did not show a ticket either")
 
     def left(self, stream: "_Stream") -> None:
-        self._live.discard(stream)
+        self._live.pop(stream, None)
 
     def number(self) -> int:
         return next(self._numbers)
@@ -136,7 +141,7 @@ class TicketStreams:
         def work() -> None:
             try:
                 near = source.open()
-            except (Error, OSError) as error:
+            except Exception as error:  # a thread's top: whoever waits must hear of a bug, too
                 loop.call_soon_threadsafe(opened.set_exception, error)
                 return
             try:
@@ -181,17 +186,24 @@ class _Stream(asyncio.Protocol):
         self._opening: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """For its ticket."""
+        return self._timer is not None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_HIGH_BYTES)
-        self._owner.came(self)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_LINE_SECONDS, self.refuse, "it has not shown a ticket in time")
+        self._owner.came(self)
 
     def data_received(self, data: bytes) -> None:
         if self._far is not None:
             self._far.write(data)
             return
+        if self._opening is None and not self.is_waiting:
+            return  # it was refused
         self._line += data
         if self._opening is not None:
             return  # a little that was read before reading was paused
@@ -251,6 +263,9 @@ class _Stream(asyncio.Protocol):
             self._join(far)
         except (Error, OSError) as error:
             self.refuse(str(error).replace("\n", " "))
+        except Exception:  # an edge: a source's bug costs its own stream
+            log.exception("A stream could not be opened %s", self._label)
+            self.refuse("the log of covirt-host knows why")
         finally:
             if not over:
                 self.ended(source)
@@ -290,6 +305,7 @@ class _Stream(asyncio.Protocol):
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
 
 class _Far(asyncio.Protocol):

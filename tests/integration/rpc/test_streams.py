@@ -23,14 +23,14 @@ from tests.support.waiting import wait_until
 class PlaySource:
     """A stream whose far end is the test's."""
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: Exception | None = None) -> None:
         self.far: socket.socket | None = None
         self.closed = threading.Event()
         self._fails = fails
 
     def open(self) -> socket.socket:
-        if self._fails:
-            raise Unavailable(message="nobody is\nat home")
+        if self._fails is not None:
+            raise self._fails
         ours, self.far = socket.socketpair()
         self.far.settimeout(20)
         self.far.sendall(b"OK\n")
@@ -77,7 +77,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 @pytest.fixture
 def bench(files: TlsFiles) -> Iterator[Bench]:
-    bench = Bench(files, StreamSettings(max_tickets=3, max_streams=2))
+    bench = Bench(files, StreamSettings(max_tickets=3, max_streams=2, max_waiting=2))
     yield bench
     bench.stop()
 
@@ -158,13 +158,31 @@ def test_tickets_and_streams_are_bounded(bench: Bench) -> None:
         bench.streams.issue(PlaySource(), what="a play")
 
 
-def test_a_source_that_cannot_be_opened(bench: Bench) -> None:
-    source = PlaySource(fails=True)
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unavailable(message="nobody is\nat home"), "ERROR nobody is at home"),
+        (ZeroDivisionError("a bug"), "ERROR the log of covirt-host knows why"),
+    ],
+)
+def test_a_source_that_cannot_be_opened(bench: Bench, error: Exception, told: str) -> None:
+    source = PlaySource(fails=error)
     with bench.show(bench.streams.issue(source, what="a play")) as client:
-        assert client.line() == "ERROR nobody is at home"
+        assert client.line() == told
         assert client.rest() == b""
     assert source.closed.wait(20)
     wait_until(lambda: bench.streams.open_streams == 0)
+
+
+def test_who_shows_no_ticket_has_few_places(bench: Bench) -> None:
+    """Whoever has shown one is not counted."""
+    with bench.open(PlaySource()), ExitStack() as stack:
+        silent = [stack.enter_context(RawStomp(bench.server.port, bench.context, connect=False)) for _ in range(3)]
+        for client in silent:
+            client.socket.sendall(GREETING)
+        assert silent[0].socket.recv(100).startswith(b"ERROR too many others came")
+        with bench.open(PlaySource()):
+            pass
 
 
 def send_until_it_waits(sender: socket.socket) -> int:
