@@ -141,7 +141,7 @@ class TicketStreams:
         def work() -> None:
             try:
                 near = source.open()
-            except Exception as error:  # a thread's top: whoever waits must hear of a bug, too
+            except Exception as error:  # noqa: BLE001 - a thread's top: whoever waits hears of a bug, too, and logs it
                 loop.call_soon_threadsafe(opened.set_exception, error)
                 return
             try:
