@@ -174,6 +174,9 @@ class RpcClient:
                 self._serve_link()
             except LinkLost as error:
                 self._lose(str(error))
+            except Exception as error:  # the top of a thread: no descriptor may be left, and there is a next time
+                log.exception("A connection failed unexpectedly peer=%s", self.peer)
+                self._lose(str(error))
             if time.monotonic() - began > self._settings.last_retry_seconds:
                 wait_seconds = self._settings.first_retry_seconds
             self._stopping.wait(wait_seconds * random.uniform(0.5, 1))  # noqa: S311 - nothing secret

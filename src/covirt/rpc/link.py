@@ -49,7 +49,11 @@ class Link:
         self._beat_out = self._beat_in = 0.0
         self._said = self._heard = time.monotonic()
         self._socket = _connected(address, tls, seconds)
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError as error:
+            self._socket.close()
+            raise LinkLost(error.strerror or str(error)) from error
         try:
             self._greet(seconds, heartbeat_ms)
         except BaseException:
@@ -175,8 +179,8 @@ class Link:
 def _connected(address: tuple[str, int], tls: ssl.SSLContext | None, seconds: float) -> socket.socket:
     try:
         connection: socket.socket = socket.create_connection(address, timeout=seconds)
-    except OSError as error:
-        raise LinkLost(error.strerror or str(error)) from error
+    except (OSError, UnicodeError) as error:  # the latter for what can be no host's name
+        raise LinkLost(getattr(error, "strerror", "") or str(error)) from error
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:

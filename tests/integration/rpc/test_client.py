@@ -4,8 +4,10 @@
 
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 from covirt.rpc.client import ClientSettings, RpcClient
 from covirt.rpc.errors import CallFailed, PeerLost, PeerSilent, PeerUnreachable
-from covirt.rpc.jsonrpc import Json
+from covirt.rpc.jsonrpc import Answer, Json
 from covirt.rpc.server import RpcServer
 from covirt.rpc.settings import ServerSettings
 from covirt.rpc.stomp import Frame
@@ -151,7 +153,7 @@ def test_it_comes_back_with_its_subscriptions(files: TlsFiles) -> None:
 def test_a_host_with_another_s_certificate_is_not_talked_to(files: TlsFiles, tmp_path: Path) -> None:
     other = TestAuthority().issue(tmp_path)
     with served(other, PlayService()) as server, Watched(server.port, client_context(files)) as watched:
-        wait_until(lambda: "not made yet" not in str(_failure(watched)))
+        wait_until(lambda: "not made yet" not in str(_unreachable(watched.client)))
         with pytest.raises(PeerUnreachable, match="TLS: "):
             watched.client.wait_connected(0.01)
 
@@ -160,14 +162,53 @@ def test_a_certificate_for_another_name_is_refused(authority: TestAuthority, fil
     misnamed = authority.issue(tmp_path, "other.example")
     with served(misnamed, PlayService()) as server:
         with Watched(server.port, client_context(files)) as watched:
-            wait_until(lambda: "TLS: " in str(_failure(watched)))
+            wait_until(lambda: "TLS: " in str(_unreachable(watched.client)))
         with Watched(server.port, client_context(files, check_host_name=False)) as watched:
             watched.client.wait_connected(20)
 
 
-def _failure(watched: Watched) -> Exception | None:
+def test_a_host_killed_in_the_middle_of_an_answer(files: TlsFiles) -> None:
+    """Half of it came: the call fails, what came is not mixed with what comes later, and events go on."""
+    context = server_context(files)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with Watched(port, client_context(files)) as watched:
+            accepted, _ = listener.accept()
+            listener.close()
+            with context.wrap_socket(accepted, server_side=True) as host:
+                host.sendall(CONNECTED)
+                watched.client.wait_connected(20)
+                with ThreadPoolExecutor(1) as pool:
+                    asked = pool.submit(watched.client.call, "echo", ["x" * 1000])
+                    heard = b""
+                    while b"echo" not in heard:
+                        heard += host.recv(65536)
+                    answer = Frame(command="MESSAGE", body=Answer(id="1", result="x" * 100_000).encode()).encode()
+                    host.sendall(answer[:50_000])
+                    # As the kernel ends the connections of who is killed while something is unread.
+                    host.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    host.close()
+                    with pytest.raises(PeerLost, match="ended before it answered echo"):
+                        asked.result(20)
+            with served(files, PlayService(), port) as server:
+                subscribed(server, watched)
+                server.publish(EVENTS, "again", {})
+                wait_until(lambda: watched.told == [True, False, True, "again"])
+
+
+def test_what_can_be_no_host_is_told_and_tried_again() -> None:
+    client = RpcClient(f"{'a' * 70}.example", 54321, tls=None, settings=QUICK)
+    client.start()
     try:
-        watched.client.wait_connected(0.01)
+        wait_until(lambda: "label" in str(_unreachable(client)))
+        assert client._io.is_alive()
+    finally:
+        client.stop()
+
+
+def _unreachable(client: RpcClient) -> PeerUnreachable | None:
+    try:
+        client.wait_connected(0.01)
     except PeerUnreachable as error:
         return error
     return None
