@@ -43,7 +43,7 @@ class StorageAgent:
         self.storage = Storage(root=root, config=replace(_CONFIG, **cast(Any, config)), describe=described)
         if listener is not None:
             self.storage.add_health_listener(listener)
-        self.storage.add_work(self.images.tasks)
+        self.storage.add_work(self.images.tasks, self.images.jobs)
         verbs: list[VerbClass] = [
             StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
             StorageDomainVerbs(self.storage),

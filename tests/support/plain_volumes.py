@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from covirt.common.errors import NotFound, Unavailable
 from covirt.common.files import remove_tree
+from covirt.host.storage.directory import Directory
 from covirt.host.storage.image_volumes import Allocation, VolumeFacts
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
@@ -51,8 +52,11 @@ class PlainVolumes:
         disk_type: str = "DATA",
         pool_id: str | None = None,
     ) -> VolumeFacts:
+        ref = self.new_ref(pool_id)
+        if path.parent.parent == self.directory:  # in a directory of its own, as in a domain
+            ref = replace(ref, image_id=path.parent.name, volume_id=path.name)
         facts = VolumeFacts(
-            ref=self.new_ref(pool_id), path=path, format=image_format, allocation=Allocation.SPARSE,
+            ref=ref, path=path, format=image_format, allocation=Allocation.SPARSE,
             capacity_bytes=path.stat().st_size, disk_type=disk_type, description="", is_shared=is_shared,
             is_legal=True, generation=0, parent=parent,
         )  # fmt: skip
@@ -108,12 +112,14 @@ class PlainVolumes:
             raise UsedByOthers(users=", ".join(sorted(users)))
         yield
 
-    def images_directory(self, domain_id: str) -> Path:
+    @contextmanager
+    def images(self, domain_id: str) -> Iterator[Directory]:
         if self.gone:
             raise PlainStorageGone
-        return self.directory
+        with Directory.open(self.directory) as images:
+            yield images
 
-    def write_metadata(self, volume: VolumeFacts, directory: Path) -> None:
+    def write_metadata(self, volume: VolumeFacts, directory: Directory) -> None:
         place = self.directory / volume.ref.image_id / volume.ref.volume_id
         self.known[volume.ref] = replace(volume, path=place)
 

@@ -52,7 +52,7 @@ class Agent:
             tls=tls,
         )
         self.storage = Storage(root=root, config=config.storage, describe=described)
-        self.storage.add_work(self.images.tasks)
+        self.storage.add_work(self.images.tasks, self.images.jobs)
         self.storage.add_health_listener(self.images.on_storage_health)
         self.networks = Networks(root, config.network)
         self.streams = TicketStreams()

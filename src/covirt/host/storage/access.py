@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
@@ -136,10 +135,10 @@ class StoredVolumes:
     ) -> AbstractContextManager[None]:
         return self._state.alone(domain_id, image_id, volume_id, purpose=purpose, allowed=allowed)
 
-    def images_directory(self, domain_id: str) -> Path:
-        return self._usable(BLANK_ID, domain_id).images_path
+    def images(self, domain_id: str) -> AbstractContextManager[Directory]:
+        return self._usable(BLANK_ID, domain_id).images()
 
-    def write_metadata(self, volume: VolumeFacts, directory: Path) -> None:
+    def write_metadata(self, volume: VolumeFacts, directory: Directory) -> None:
         metadata = VolumeMetadata(
             domain_id=volume.ref.domain_id,
             image_id=volume.ref.image_id,
@@ -153,8 +152,7 @@ class StoredVolumes:
             description=volume.description,
             generation=volume.generation,
         )
-        with Directory.open(directory) as place:
-            place.replace(meta_name(volume.ref.volume_id), metadata.dump(volume_id=volume.ref.volume_id))
+        directory.replace(meta_name(volume.ref.volume_id), metadata.dump(volume_id=volume.ref.volume_id))
 
     def remove_image(self, domain_id: str, image_id: str) -> None:
         self._usable(BLANK_ID, domain_id).remove_image(checked_uuid("imageID", image_id))

@@ -3,7 +3,7 @@
 """Container images in storage domains: imported straight into a volume, listed, inspected, removed when unused.
 
 In the domain's format a container image is a raw volume of disk type ISOF, a read-only disc. An import works in a
-directory that no reader of the format takes for an image and that names the job, and becomes an image by one rename.
+directory that no reader of the format takes for an image and that its job knows, and becomes an image by one rename.
 """
 
 import logging
@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from covirt.common.errors import Conflict, NotFound
-from covirt.common.files import remove_tree, sync_directory
+from covirt.host.storage.bounded import storage_failures
 from covirt.host.storage.container_import import (
     ArchiveKind,
     ContainerImageProgram,
@@ -23,21 +24,21 @@ from covirt.host.storage.container_import import (
     ImportSource,
     archive_source,
 )
+from covirt.host.storage.directory import Directory
+from covirt.host.storage.file_domain import STAGE_PREFIX
 from covirt.host.storage.image_volumes import CONTAINER_IMAGE_DISK_TYPE, Allocation, ImageVolumes, VolumeFacts
 from covirt.host.storage.operation import Control, Kind, Params, checked_id
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
-from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 from covirt.host.virt.volumes import VolumeRef
 
 log = logging.getLogger(__name__)
 
 IMPORT: Final = "import_container_image"
 REMOVE: Final = "remove_container_image"
-_STAGE: Final = "_covirt_import_"
+_STAGE: Final = f"{STAGE_PREFIX}import_"
 # Nobody writes to it again; the bits say so to whoever opens it as the owner of storage files.
 _FILE_MODE: Final = 0o440
-_DIRECTORY_MODE: Final = 0o755
 _BLOCK: Final = 4096
 _KNOWN_LIMIT: Final = 1000  # a configuration may be some hundred kilobytes
 
@@ -75,7 +76,8 @@ class ContainerImage:
 def import_params(*, job_id: str, target: VolumeRef, source: ImportSource | Archive, description: str) -> Params:
     """What the job's record holds: no password."""
     key = "archive" if isinstance(source, Archive) else "source"
-    return {"job_id": job_id, "target": asdict(target), key: asdict(source), "description": description}
+    what = {key: asdict(source), "description": description}
+    return {"job_id": job_id, "stage": f"{_STAGE}{uuid4().hex}", "target": asdict(target), **what}
 
 
 class ContainerImages:
@@ -96,7 +98,12 @@ class ContainerImages:
 
     def check_free(self, ref: VolumeRef) -> None:
         """Raises ContainerImageExists, so that an import never takes back what it has not made."""
-        if self._image_directory(ref).exists():
+        with self._volumes.images(ref.domain_id) as images:
+            self._check_free(images, ref)
+
+    @staticmethod
+    def _check_free(images: Directory, ref: VolumeRef) -> None:
+        if images.has(checked_id(ref.image_id)):
             raise ContainerImageExists(image_id=ref.image_id, domain_id=ref.domain_id)
 
     def list(self, domain_id: str) -> Sequence[ContainerImage]:
@@ -123,24 +130,29 @@ class ContainerImages:
             raise ContainerImageInUse(image_id=ref.image_id, users=", ".join(sorted(users)))
 
     def run_import(self, params: Params, control: Control) -> None:
-        target, user = VolumeRef(**params["target"]), f"job-{params['job_id']}"
-        self.check_free(target)
-        stage = self._stage(params)
-        stage.mkdir(mode=0o700)
-        path = stage / checked_id(target.volume_id)
+        """Root works where the owner of storage files may put links: all of it by open directories."""
+        target = VolumeRef(**params["target"])
+        with storage_failures(target.domain_id), self._volumes.images(target.domain_id) as images:
+            self._check_free(images, target)
+            with images.make_private(params["stage"]) as stage:
+                facts = self._import(stage, target, params, control)
+                stage.create(_mark(params), mode=_FILE_MODE)
+                self._publish(images, stage, params, facts)
+            with images.sub(checked_id(target.image_id)) as image:
+                image.unlink(_mark(params))
+        control.progress(100)
+
+    def _import(self, stage: Directory, target: VolumeRef, params: Params, control: Control) -> Mapping[str, Any]:
+        job_id = params["job_id"]
         login = Credentials(**control.secrets) if control.secrets else None
         archive = _archive(params)
+        path = stage.path_of_programs / checked_id(target.volume_id)
         try:
-            source = ImportSource(**params["source"]) if archive is None else self._opened(archive, user)
-            facts = self._program.import_to(path, source, login=login, job_id=params["job_id"], control=control)
+            source = ImportSource(**params["source"]) if archive is None else self._opened(archive, f"job-{job_id}")
+            return self._program.import_to(path, source, login=login, job_id=job_id, control=control)
         finally:
             if archive is not None:
-                self._volumes.teardown(archive.ref, user=user)
-        mark = _mark(params)
-        (stage / mark).touch()
-        self._publish(path, target, params["description"], facts)
-        (self._image_directory(target) / mark).unlink()
-        control.progress(100)
+                self._volumes.teardown(archive.ref, user=f"job-{job_id}")
 
     def undo_import(self, params: Params) -> None:
         """Remove what this job made, and nothing that another put at the target meanwhile."""
@@ -149,8 +161,14 @@ class ContainerImages:
         if archive is not None:
             self._volumes.teardown(archive.ref, user=f"job-{params['job_id']}")
         self._program.forget_login(params["job_id"])
-        remove_tree(self._stage(params))
-        if (self._image_directory(target) / _mark(params)).exists():
+        with self._volumes.images(target.domain_id) as images:
+            images.remove(params["stage"])
+            try:
+                with images.sub(checked_id(target.image_id)) as image:
+                    is_ours = image.has(_mark(params))
+            except OSError:  # none, or another one's link
+                is_ours = False
+        if is_ours:
             self._volumes.remove_image(target.domain_id, target.image_id)
 
     def run_remove(self, params: Params, _control: Control) -> None:
@@ -165,27 +183,30 @@ class ContainerImages:
         path = Path(self._volumes.prepare(archive.ref, user=user))
         return archive_source(path, archive.kind, reference=archive.reference)
 
-    def _publish(self, path: Path, ref: VolumeRef, description: str, facts: Mapping[str, Any]) -> None:
-        directory = path.parent
-        size = _hand_over(path)
+    def _publish(self, images: Directory, stage: Directory, params: Params, facts: Mapping[str, Any]) -> None:
+        ref = VolumeRef(**params["target"])
+        name = checked_id(ref.volume_id)
         volume = VolumeFacts(
             ref=ref,
-            path=path,
+            path=Path(name),
             format=ImageFormat.RAW,
             allocation=Allocation.SPARSE,
-            capacity_bytes=size,
+            capacity_bytes=stage.seal(name, block_bytes=_BLOCK, mode=_FILE_MODE),
             disk_type=CONTAINER_IMAGE_DISK_TYPE,
-            description=description,
+            description=params["description"],
             is_shared=False,
             is_legal=True,
             generation=0,
         )
-        self._volumes.write_metadata(volume, directory)
-        sync_directory(directory)
-        self._remember(_identity(path), facts)
-        self.check_free(ref)
-        os.rename(directory, self._image_directory(ref))
-        sync_directory(directory.parent)
+        self._volumes.write_metadata(volume, stage)
+        stage.handed_over()
+        stage.sync()
+        found = stage.status(name)
+        if found is not None:
+            self._remember(_identity(found), facts)
+        self._check_free(images, ref)
+        images.rename(params["stage"], images, checked_id(ref.image_id))
+        images.sync()
 
     def _image(self, volume: VolumeFacts, facts: Mapping[str, Any]) -> ContainerImage:
         return ContainerImage(volume=volume, facts=facts, users=self._volumes.users(volume.ref))
@@ -193,7 +214,7 @@ class ContainerImages:
     def _facts(self, volume: VolumeFacts) -> Mapping[str, Any] | None:
         if volume.disk_type != CONTAINER_IMAGE_DISK_TYPE or volume.format is not ImageFormat.RAW:
             return None
-        key = _identity(volume.path)
+        key = _identity(volume.path.stat())
         with self._lock:
             if key in self._known:
                 return self._known[key]
@@ -207,41 +228,10 @@ class ContainerImages:
             while len(self._known) > _KNOWN_LIMIT:
                 self._known.pop(next(iter(self._known)))
 
-    def _image_directory(self, ref: VolumeRef) -> Path:
-        return self._volumes.images_directory(ref.domain_id) / checked_id(ref.image_id)
-
-    def _stage(self, params: Params) -> Path:
-        target = VolumeRef(**params["target"])
-        images = self._volumes.images_directory(target.domain_id)
-        return images / f"{_STAGE}{checked_id(params['job_id'])}"
-
 
 def _mark(params: Params) -> str:
     """The name of an empty file that tells whose image it is, from before it appears until it is whole."""
     return f".{checked_id(params['job_id'])}"
-
-
-def _hand_over(path: Path) -> int:
-    """Give file and directory to the owner of storage files; gives the size, rounded up to whole blocks.
-
-    By descriptors, because that owner may put links in its directories.
-    """
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        descriptor = os.open(path.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        try:
-            size = -(-os.fstat(descriptor).st_size // _BLOCK) * _BLOCK
-            os.ftruncate(descriptor, size)
-            os.fchown(descriptor, STORAGE_UID, STORAGE_GID)
-            os.fchmod(descriptor, _FILE_MODE)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.fchown(directory, STORAGE_UID, STORAGE_GID)
-        os.fchmod(directory, _DIRECTORY_MODE)
-    finally:
-        os.close(directory)
-    return size
 
 
 def _archive(params: Params) -> Archive | None:
@@ -251,7 +241,6 @@ def _archive(params: Params) -> Archive | None:
     return Archive(ref=VolumeRef(**value["ref"]), kind=ArchiveKind(value["kind"]), reference=value["reference"])
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+def _identity(found: os.stat_result) -> tuple[int, ...]:
     """What changes when somebody writes to the file, or puts another in its place."""
-    found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

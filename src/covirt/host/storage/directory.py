@@ -9,7 +9,7 @@ us write elsewhere.
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -66,6 +66,20 @@ class Directory:
         _hand_over(made._descriptor, mode)
         return made
 
+    def make_private(self, name: str) -> "Directory":
+        """A new directory that only we may enter, until handed_over(). Raises FileExistsError."""
+        os.mkdir(name, 0o700, dir_fd=self._descriptor)
+        return self.sub(name)
+
+    def handed_over(self, *, mode: int = DIRECTORY_MODE) -> None:
+        """Give the directory itself to the owner of storage files."""
+        _hand_over(self._descriptor, mode)
+
+    @property
+    def path_of_programs(self) -> Path:
+        """The open directory as a path for programs that end before it is closed: no link can lead it elsewhere."""
+        return Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
     def names(self) -> list[str]:
         with os.scandir(self._descriptor) as found:
             return sorted(entry.name for entry in found)
@@ -112,6 +126,24 @@ class Directory:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def seal(self, name: str, *, block_bytes: int, mode: int) -> int:
+        """Give a file that is whole to the owner of storage files; gives its size, which is whole blocks then."""
+        with self._opened(name, os.O_RDWR) as descriptor:
+            size = -(-os.fstat(descriptor).st_size // block_bytes) * block_bytes
+            os.ftruncate(descriptor, size)
+            _hand_over(descriptor, mode)
+            os.fsync(descriptor)
+        return size
+
+    def overwrite(self, name: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
+        """Write over what the file holds; ``chunks`` gets its size."""
+        with self._opened(name, os.O_WRONLY) as descriptor:
+            for chunk in chunks(os.fstat(descriptor).st_size):
+                data = chunk
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
 
     def truncate(self, name: str, size_bytes: int) -> None:
         with self._opened(name, os.O_RDWR) as descriptor:

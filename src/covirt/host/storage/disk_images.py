@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disk images as a whole: removed with all their volumes, and judged after a stranger has written to them."""
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from covirt.common.errors import Conflict, InvalidRequest, NotFound
@@ -83,7 +81,8 @@ class DiskImages:
         if zero:
             # A template's volume that is linked in here is the data of other images, too.
             for volume in (found for found in self.volumes_of(domain_id, image_id) if found.is_own):
-                _zero(volume.path, control)
+                with self._volumes.images(domain_id) as images, images.sub(image_id) as image:
+                    image.overwrite(volume.ref.volume_id, lambda size: _zeros(size, control))
         self._volumes.remove_image(domain_id, image_id)
 
     def verify(self, volume: VolumeFacts) -> None:
@@ -111,15 +110,9 @@ class DiskImages:
         raise UploadRefused(ref=volume.ref, reason=reason)
 
 
-def _zero(path: Path, control: Control) -> None:
-    """Overwrite what the file holds, as far as its file system writes in place."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    zeros = bytes(_CHUNK)
-    with os.fdopen(descriptor, "wb") as stream:
-        left = os.fstat(descriptor).st_size
-        while left > 0:
-            control.check()
-            stream.write(zeros[: min(left, _CHUNK)])
-            left -= _CHUNK
-        stream.flush()
-        os.fsync(descriptor)
+def _zeros(size_bytes: int, control: Control) -> Iterator[bytes]:
+    """As many zeros as the file has bytes, for file systems that write in place."""
+    chunk = bytes(_CHUNK)
+    for at in range(0, size_bytes, _CHUNK):
+        control.check()
+        yield chunk[: size_bytes - at]

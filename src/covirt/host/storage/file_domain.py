@@ -8,14 +8,15 @@ Nothing is remembered: other hosts, and Vdsm, may write to the same storage.
 import contextlib
 import logging
 import os
+import stat
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from covirt.host.storage.directory import FILE_MODE, Directory
+from covirt.host.storage.directory import FILE_MODE, Directory, NotARegularFile
 from covirt.host.storage.domain_format import BLANK_ID, DomainMetadata, StorageType
 from covirt.host.storage.image_volumes import VolumeFacts
 from covirt.host.storage.storage_errors import (
@@ -43,6 +44,8 @@ _MAILBOX_BYTES: Final = 16 * _MIB
 _SPECIAL_FILES: Final[Mapping[str, int]] = {"ids": 0, "inbox": _MAILBOX_BYTES, "leases": 0, "outbox": _MAILBOX_BYTES}
 _REMOVED: Final = "_remove_me_"
 _META: Final = ".meta"
+# Where new images are made: neither we nor Vdsm, which looks for *-*-*-*-*, take such a directory for an image.
+STAGE_PREFIX: Final = "_covirt_"
 _CHAIN_LIMIT: Final = 1000
 _CHANGE_SECONDS: Final = 60.0
 # For all domains of this process; two volumes that meet in one wait for each other, and no change needs two.
@@ -209,6 +212,8 @@ class FileDomain:
             found = None
         if found is None:
             raise NoSuchVolume(volume_id=volume_id, image_id=image_id, domain_id=self.id)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotARegularFile(name=volume_id)
         return VolumeSize(apparent_bytes=found.st_size, true_bytes=found.st_blocks * 512)
 
     def children(self, image_id: str, volume_id: str) -> list[str]:
@@ -283,12 +288,18 @@ class FileDomain:
             images.remove(gone)
             images.sync()
 
-    def collect_garbage(self) -> None:
-        """Finish removals that were cut short."""
+    def collect_garbage(self, stages: Callable[[], Collection[str]]) -> None:
+        """Finish removals that were cut short, and remove where work was done that nobody knows any more.
+
+        ``stages``: the directories of work that is not over. It is asked after the look, since work is written down
+        before its directory is made.
+        """
         with self.images() as images:
-            for name in images.names():
-                if name.startswith(_REMOVED):
-                    log.info("Removal is finished domain=%s image=%s", self.id, name)
+            found = [name for name in images.names() if name.startswith((_REMOVED, STAGE_PREFIX))]
+            known = stages() if found else ()
+            for name in found:
+                if name not in known:
+                    log.info("What was left is removed domain=%s name=%s", self.id, name)
                     images.remove(name)
 
     @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from covirt.common.errors import Conflict, InvalidRequest
+from covirt.host.storage.directory import Directory
 from covirt.host.storage.qemu_img import ImageFormat, Layer
 from covirt.host.virt.volumes import VolumeRef
 
@@ -110,11 +111,11 @@ class ImageVolumes(Protocol):
         """
         ...
 
-    def images_directory(self, domain_id: str) -> Path:
+    def images(self, domain_id: str) -> AbstractContextManager[Directory]:
         """Where the domain's images lie."""
         ...
 
-    def write_metadata(self, volume: VolumeFacts, directory: Path) -> None:
+    def write_metadata(self, volume: VolumeFacts, directory: Directory) -> None:
         """Write the metadata of a volume into the directory where its file is."""
         ...
 

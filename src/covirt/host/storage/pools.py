@@ -7,7 +7,7 @@ Local storage has one host, so that managing the pool (SPM) needs no lease: this
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -84,6 +84,7 @@ class Pools:
         calls: BoundedCalls,
         require_unused: Callable[[str], object],
         changed: Callable[[], object],
+        stages: Callable[[], Collection[str]],
     ) -> None:
         self._paths = paths
         self._state = state
@@ -91,6 +92,7 @@ class Pools:
         self._calls = calls
         self._require_unused = require_unused
         self._changed = changed
+        self._stages = stages
         self._changes = threading.RLock()
         self._spm = SpmRole()
         self._active: frozenset[str] = frozenset()
@@ -438,6 +440,7 @@ class Pools:
     def _collect_garbage(self) -> None:
         for domain_id in self.active_domains():
             try:
-                self._calls.call(domain_id, self._domains.get(domain_id).collect_garbage)
+                domain = self._domains.get(domain_id)
+                self._calls.call(domain_id, partial(domain.collect_garbage, self._stages))
             except (Error, OSError) as error:
                 log.warning("What was removed from a domain is left for later domain=%s: %s", domain_id, error)

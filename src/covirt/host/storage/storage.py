@@ -4,7 +4,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from covirt.common.root import Root
 from covirt.host.storage.access import StoredVolumes
@@ -13,7 +13,9 @@ from covirt.host.storage.connections import Connections
 from covirt.host.storage.domain_format import BLANK_ID, DomainStatus
 from covirt.host.storage.domains import Domains
 from covirt.host.storage.file_domain import FileDomain, Space
+from covirt.host.storage.jobs import Jobs
 from covirt.host.storage.monitor import Health, HealthListener, Look, StorageMonitor
+from covirt.host.storage.operations import Book
 from covirt.host.storage.pools import Pools
 from covirt.host.storage.storage_config import StorageConfig
 from covirt.host.storage.storage_errors import DomainInUse
@@ -34,6 +36,7 @@ class Storage:
     def __init__(self, *, root: Root, config: StorageConfig, describe: Describe) -> None:
         self.paths = StoragePaths(root)
         self._describe = describe
+        self._books: list[Book] = []
         self._state = StateFile(root.run_dir / "host/storage.json")
         self.calls = BoundedCalls(timeout_seconds=config.call_timeout_seconds)
         connections = Connections(self.paths, mount_timeout_seconds=config.mount_timeout_seconds)
@@ -48,6 +51,7 @@ class Storage:
             calls=self.calls,
             require_unused=self.require_unused,
             changed=self.watch,
+            stages=self._stages,
         )
         self.work = VolumeWork(domain=self.domains.get, users=self.volumes.users, claims=self._state)
         self.monitor = StorageMonitor(
@@ -56,9 +60,10 @@ class Storage:
             timeout_seconds=config.monitor_timeout_seconds,
         )
 
-    def add_work(self, tasks: Tasks) -> None:
+    def add_work(self, tasks: Tasks, jobs: Jobs) -> None:
         """Before the tasks start."""
         tasks.add_kinds([*self.work.kinds(), *self.pools.kinds()])
+        self._books = [tasks, jobs]
 
     def add_health_listener(self, listener: HealthListener) -> None:
         """Before start()."""
@@ -133,6 +138,11 @@ class Storage:
         if pool_id != BLANK_ID:
             self.pools.require_active(pool_id, domain_id)
         return self.domains.get(domain_id)
+
+    def _stages(self) -> Collection[str]:
+        """Where long work that is not over makes its images."""
+        records = (record for book in self._books for record in book.list() if not record.state.is_final)
+        return frozenset(str(record.params["stage"]) for record in records if "stage" in record.params)
 
     def _look(self, domain_id: str) -> Look:
         """In the monitor's thread: it may hang."""

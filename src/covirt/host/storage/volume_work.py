@@ -20,7 +20,7 @@ from covirt.host.storage import qemu_img
 from covirt.host.storage.bounded import storage_failures
 from covirt.host.storage.directory import FILE_MODE, METADATA_MODE, Directory
 from covirt.host.storage.domain_format import BLANK_ID
-from covirt.host.storage.file_domain import FileDomain, meta_name
+from covirt.host.storage.file_domain import STAGE_PREFIX, FileDomain, meta_name
 from covirt.host.storage.image_volumes import Allocation, VolumeFacts, VolumeIsIllegal
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import ImageFormat
@@ -45,7 +45,7 @@ CREATE: Final = "createVolume"
 COPY: Final = "copyImage"
 EXTEND: Final = "extendVolumeSize"
 DELETE: Final = "deleteVolume"
-_STAGE: Final = "_covirt_new_"
+_STAGE: Final = f"{STAGE_PREFIX}new_"
 _VOLUME: Final = "volume"
 _METADATA: Final = "metadata"
 _BLOCK: Final = 4096  # sizes are whole blocks; a raw volume's first one is real, so that QEMU can probe alignment
