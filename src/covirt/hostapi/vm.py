@@ -78,6 +78,8 @@ VERBS: Final = (
          result=list[Any], quick=True),
     Verb(name="Host.getVMFullList", summary="All Vms, or some, with their statuses.", params=VmFullListParams,
          result=list[_Stats], quick=True),
+    Verb(name="Host.dumpxmls", summary="libvirt's XML of some Vms, by id; one that is not there is left out.",
+         params=VmFullListParams, result=dict[str, str]),
     Verb(name="Host.getAllVmStats", summary="Statistics of all Vms.", params=NoParams, result=list[_Stats],
          quick=True),
 )  # fmt: skip

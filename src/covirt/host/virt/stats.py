@@ -42,7 +42,7 @@ def vm_stats(vm: Vm, samples: Samples, guest: Mapping[str, JsonValue]) -> Stats:
         "pauseCode": vm.pause_code.value,
         "vcpuCount": str(last.get("vcpu.current", -1)),
         "displayInfo": list(vm.devices.displays),
-        "hash": vm.hash,
+        "hash": vm.devices.hash,
         "appsList": [],
         "guestIPs": "",
         "guestFQDN": "",

@@ -6,16 +6,17 @@ The state is a frozen record, changed under one lock that is never held while li
 written down first, and told in the order in which it happened.
 """
 
-import hashlib
 import threading
 import time
 from dataclasses import replace
 from typing import Any, Final
 
+import libvirt
 from lxml import etree
 
-from covirt.host.virt.devices_seen import DevicesSeen, see_devices
+from covirt.host.virt.devices_seen import DevicesSeen, devices_hash, see_devices
 from covirt.host.virt.document import child_text, read_xml
+from covirt.host.virt.errors import HypervisorUnavailable
 from covirt.host.virt.kinds import KINDS, Kind
 from covirt.host.virt.ovirt_metadata import VmFacts, read_vm_facts
 from covirt.host.virt.parts import VmParts
@@ -55,11 +56,9 @@ class Vm:
             self.stopped.set()
         root = read_xml(record.xml)
         self.facts: VmFacts = read_vm_facts(root)
-        self.devices = DevicesSeen()
+        self.devices = DevicesSeen(hash=devices_hash(root))
         self.maximum_memory_kib = _memory_kib(root)
         self.has_acpi = root.find("features/acpi") is not None
-        digest = hashlib.sha256(record.xml.encode()).digest()[:8]
-        self.hash = str(int.from_bytes(digest, "big", signed=True))
 
     @property
     def vm_id(self) -> str:
@@ -128,6 +127,13 @@ class Vm:
     def summary(self) -> dict[str, JsonValue]:
         """As Host.getVMList has it."""
         return {"vmId": self.vm_id, "status": self._status.value, "statusTime": str(self._status_time_ms)}
+
+    def domain_xml(self) -> str:
+        """libvirt's own, or while libvirt has none the engine's."""
+        try:
+            return str(self.domain().XMLDesc(0))
+        except (libvirt.libvirtError, HypervisorUnavailable):
+            return self._record.xml
 
     def look_at(self, domain: Any) -> None:
         """Learn libvirt's names of its devices, after a start or a change. Raises libvirtError, BadXml."""
@@ -285,7 +291,7 @@ class Vm:
             "cpuUsage": "0.00",
             "cpuActual": False,
             "displayInfo": list(self.devices.displays),
-            "hash": self.hash,
+            "hash": self.devices.hash,
         }
 
 

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator
 from typing import Any, get_args
+from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
@@ -11,9 +12,11 @@ from pydantic import BaseModel
 from covirt.host.virt.kinds import Kind
 from covirt.hostapi.errors import CallRefused, Code
 from covirt.hostapi.table import VERBS
+from tests.support import engine_xml
 from tests.support.guest import TinyGuest
 from tests.support.host_vms import HostVms, container_xml, machine_xml, serve_vms
 from tests.support.libvirtd import Libvirtd
+from tests.support.network import LinuxBridge
 from tests.support.roots import new_root
 from tests.support.virtocid import Virtocid
 from tools.vm_verbs.page import PAGE, rows
@@ -71,6 +74,25 @@ def test_what_is_no_uuid_is_no_vm(host: HostVms) -> None:
     """As Vdsm answers, so that an engine forgets it."""
     for verb in ("VM.getStats", "VM.destroy", "VM.pause"):
         assert host.refusal(verb, vmID="no/uuid").code == Code.NO_SUCH_VM, verb
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_its_xml_is_told_and_a_hash_tells_when_it_has_changed(
+    host: HostVms, tiny_guest: TinyGuest, linux_bridge: LinuxBridge, kind: Kind
+) -> None:
+    xml = machine_xml(tiny_guest, "known") if kind is Kind.MACHINE else container_xml("known", "sleep 1000")
+    vm_id = host.run(xml)
+    before = host.stats(vm_id)["hash"]
+    assert host.events(vm_id)[0]["hash"] == before
+    told = host.call("Host.dumpxmls", vmList=[vm_id, str(uuid4())])
+    assert told == {vm_id: host.vms.get(vm_id).domain().XMLDesc(0)}
+    assert host.call("Host.dumpxmls", vmList=[]) == {}
+
+    mac = "52:54:00:79:00:31"
+    host.call("VM.hotplugNic", vmID=vm_id, params={"xml": engine_xml.nic_xml(linux_bridge.name, mac)})
+    assert host.stats(vm_id)["hash"] != before
+    assert mac in host.call("Host.dumpxmls", vmList=[vm_id])[vm_id]
+    host.call("VM.destroy", vmID=vm_id)
 
 
 @pytest.mark.parametrize("kind", Kind)
