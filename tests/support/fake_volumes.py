@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from covirt.common.errors import NotFound
 from covirt.host.virt.volumes import VolumeRef
@@ -15,7 +16,7 @@ class NoSuchVolume(NotFound):
 
 @dataclass
 class FakeVolumes:
-    """covirt.host.virt.volumes.Volumes."""
+    """covirt.host.virt.volumes.Volumes and GrowingVolumes; all are raw."""
 
     paths: Mapping[VolumeRef, str]
     users: dict[VolumeRef, set[str]] = field(default_factory=dict)
@@ -33,3 +34,10 @@ class FakeVolumes:
         self.users.get(ref, set()).discard(user)
         if not self.users.get(ref):
             self.users.pop(ref, None)
+
+    def size_for_guest(self, ref: VolumeRef, *, asked_bytes: int) -> int:
+        assert asked_bytes > 0
+        return Path(self.paths[ref]).stat().st_size
+
+    def has_grown(self, ref: VolumeRef, *, size_bytes: int) -> None:
+        self.history.append((f"grown to {size_bytes}", ref))

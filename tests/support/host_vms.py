@@ -63,7 +63,11 @@ class HostVms:
         self.vms, self.support = self.part.vms, self.part.support
         self.streams = TicketStreams()
         self._dispatcher = Dispatcher(
-            [VmVerbs(self.vms), VmDeviceVerbs(self.vms, self.part.hotplug), StreamVerbs(self.vms, self.streams)]
+            [
+                VmVerbs(self.vms),
+                VmDeviceVerbs(self.vms, self.part.hotplug, self.volumes),
+                StreamVerbs(self.vms, self.streams),
+            ]
         )
         self._dispatcher.set_ready()
 

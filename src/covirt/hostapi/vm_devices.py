@@ -92,6 +92,13 @@ class PolicyParams(VmParams):
     policy: PolicyChange = Field(alias="params")
 
 
+class ExtendDiskParams(VmParams):
+    """``driveSpecs``: poolID, domainID, imageID and volumeID; ``newSize``: bytes."""
+
+    device: dict[str, Text] = Field(alias="driveSpecs")
+    size_bytes: Annotated[Number, Field(ge=1)] = Field(alias="newSize")
+
+
 _VM_LIST: Final = dict[str, Any]
 
 VERBS: Final = (
@@ -107,6 +114,8 @@ VERBS: Final = (
          params=UpdateDeviceParams, result=_VM_LIST, changes=True),
     Verb(name="VM.changeCD", summary="Puts a disc into a drive, or takes it out.", params=ChangeDiscParams,
          result=_VM_LIST, changes=True),
+    Verb(name="VM.diskSizeExtend", summary="Lets a running guest have a larger disk; the size it has then, in bytes.",
+         params=ExtendDiskParams, result=str, changes=True),
     Verb(name="VM.setTicket", summary="Opens a guest's display to a password, for a while.", params=TicketParams,
          changes=True),
     Verb(name="VM.setNumberOfCpus", summary="Changes how many CPUs a running guest has, and where they run.",

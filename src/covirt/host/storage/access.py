@@ -16,10 +16,12 @@ from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import FileDomain, meta_name
 from covirt.host.storage.image_volumes import VolumeFacts, VolumeIsIllegal
-from covirt.host.storage.storage_errors import BrokenVolumeMetadata, NoSuchVolume, WrongGeneration
+from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.storage_errors import BrokenVolumeMetadata, NoSuchVolume, VolumeWouldShrink, WrongGeneration
 from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, replace_link
 from covirt.host.storage.storage_state import StateFile
 from covirt.host.storage.volume_format import Legality, Place, VolumeMetadata, next_generation
+from covirt.host.storage.volume_work import rounded
 from covirt.host.virt.volumes import VolumeRef
 
 log = logging.getLogger(__name__)
@@ -100,6 +102,35 @@ class StoredVolumes:
 
     def held_domains(self) -> frozenset[str]:
         return frozenset(ref.domain_id for ref in self._state.now.held)
+
+    def size_for_guest(self, ref: VolumeRef, *, asked_bytes: int) -> int:
+        """Raises NoSuchVolume, VolumeWouldShrink, StorageDomainSilent."""
+        ref = _checked(ref)
+        domain = self._usable(ref.pool_id, ref.domain_id)
+
+        def size() -> int:
+            metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
+            if metadata.format is ImageFormat.RAW:
+                return domain.size(ref.image_id, ref.volume_id).apparent_bytes
+            if asked_bytes < metadata.capacity_bytes:
+                present = metadata.capacity_bytes
+                raise VolumeWouldShrink(volume_id=ref.volume_id, present=present, asked=asked_bytes)
+            return rounded(asked_bytes)
+
+        return self._calls.call(domain.id, size)
+
+    def has_grown(self, ref: VolumeRef, *, size_bytes: int) -> None:
+        """A sparse qcow2 volume is extended by its guest's QEMU, and its metadata here."""
+        ref = _checked(ref)
+        domain = self._usable(ref.pool_id, ref.domain_id)
+
+        def keep() -> None:
+            metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
+            if metadata.capacity_bytes < size_bytes:
+                changed = replace(metadata, capacity_bytes=size_bytes)
+                domain.write_volume_metadata(ref.image_id, ref.volume_id, changed)
+
+        self._calls.call(domain.id, keep)
 
     # for copies and container images
 

@@ -149,6 +149,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (devices.NicNotUnplugged, Code.HOT_UNPLUG_NIC),
     (devices.DeviceNotUpdated, Code.UPDATE_DEVICE),
     (devices.NoSuchDevice, Code.UPDATE_DEVICE),
+    (devices.NoSuchDisk, Code.IMAGE_FILE),
     (devices.DiscNotChanged, Code.CHANGE_DISK),
     (devices.DisplayNotOpened, Code.TICKET),
     (devices.CpusNotSet, Code.SET_CPUS),

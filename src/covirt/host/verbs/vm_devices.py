@@ -8,6 +8,7 @@ from typing import Any, Final
 from covirt.common.process import Secret
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.virt.device_errors import BadDevice, GuestCannot
+from covirt.host.virt.disk_growth import extend_disk
 from covirt.host.virt.display import set_ticket
 from covirt.host.virt.document import attribute_of, read_xml
 from covirt.host.virt.guest_agent import freeze, thaw
@@ -18,6 +19,7 @@ from covirt.host.virt.nic_update import update_nic
 from covirt.host.virt.removable import Discs, Drive, disc_of
 from covirt.host.virt.vm_guest import VmGuest
 from covirt.host.virt.vms import Vms
+from covirt.host.virt.volumes import GrowingVolumes
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.vm import VmParams
 from covirt.hostapi.vm_devices import (
@@ -26,6 +28,7 @@ from covirt.hostapi.vm_devices import (
     CpusParams,
     DeviceChange,
     DiskTune,
+    ExtendDiskParams,
     HotPlugParams,
     PolicyParams,
     TicketParams,
@@ -41,8 +44,9 @@ Change = Callable[[VmGuest, Any], JsonValue]
 
 
 class VmDeviceVerbs:
-    def __init__(self, vms: Vms, hotplug: HotPlug) -> None:
+    def __init__(self, vms: Vms, hotplug: HotPlug, growing: GrowingVolumes) -> None:
         self._vms = vms
+        self._growing = growing
         self._hotplug = hotplug
         self._discs = Discs(hotplug=hotplug)
 
@@ -54,6 +58,7 @@ class VmDeviceVerbs:
             "VM.hotunplugNic": self.unplug_nic,
             "VM.updateDevice": self.update_device,
             "VM.changeCD": self.change_disc,
+            "VM.diskSizeExtend": self.extend_disk,
             "VM.setTicket": self.set_ticket,
             "VM.setNumberOfCpus": self.set_cpus,
             "VM.setBalloonTarget": self.set_balloon,
@@ -137,6 +142,12 @@ class VmDeviceVerbs:
         drive = Drive(interface=spec.interface, index=spec.index)
         self._discs.change(guest, drive, disc_of(spec.volume if spec.volume is not None else spec.path))
         return _NO_LIST
+
+    def extend_disk(self, guest: VmGuest, params: ExtendDiskParams) -> JsonValue:
+        size_bytes = extend_disk(
+            guest, self._hotplug.turns, self._growing, device=params.device, asked_bytes=params.size_bytes
+        )
+        return str(size_bytes)
 
     def set_ticket(self, guest: VmGuest, params: TicketParams) -> JsonValue:
         password = Secret(params.password.get_secret_value())

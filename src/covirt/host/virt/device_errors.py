@@ -21,6 +21,10 @@ class NoSuchDevice(NotFound):
     template = "the guest has no such {what}: {name}"
 
 
+class NoSuchDisk(NotFound):
+    template = "the guest has no disk with the volume {volume}"
+
+
 class DiskNotPlugged(CommandFailed):
     template = "the disk was not added: {reason}"
 

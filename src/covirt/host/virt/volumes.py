@@ -30,3 +30,16 @@ class Volumes(Protocol):
 
     def teardown(self, ref: VolumeRef, *, user: str) -> None:
         """Give it back. One that is not prepared is fine, so that what was half done can be finished."""
+
+
+class GrowingVolumes(Protocol):
+    """Sizes of volumes while a guest writes to them."""
+
+    def size_for_guest(self, ref: VolumeRef, *, asked_bytes: int) -> int:
+        """How large the guest's disk becomes: a raw one as its file, which was extended before; a qcow2 one as asked.
+
+        Raises the storage's own errors.
+        """
+
+    def has_grown(self, ref: VolumeRef, *, size_bytes: int) -> None:
+        """The hypervisor has made it so large."""

@@ -37,6 +37,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "VM.hotunplugNic": {"params": {"xml": "<hotplug/>"}},
     "VM.updateDevice": {"params": {"deviceType": "interface", "alias": "x", "linkActive": "false"}},
     "VM.changeCD": {"driveSpec": {"iface": "ide", "index": "2", "path": ""}},
+    "VM.diskSizeExtend": {"driveSpecs": {}, "newSize": "1"},
     "VM.setTicket": {"password": "x", "ttl": "10", "existingConnAction": "disconnect", "params": {}},
     "VM.setNumberOfCpus": {"numberOfCpus": 2},
     "VM.setBalloonTarget": {"target": 65536},
