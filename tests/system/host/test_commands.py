@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """covirt-host enrol and covirt-host check, as an administrator types them."""
 
+import datetime
+import ssl
 from pathlib import Path
 
 import pytest
 
 from covirt.common.process import Completed, run
 from covirt.common.root import Root
+from covirt.rpc.tls import TlsFiles, client_context
 from tests.support.covirt_host import SECONDS, CovirtHost, serve_covirt_host
 from tests.support.enrolling_engine import serve_enrolling_engine
+from tests.support.raw_stomp import RawStomp
 from tests.support.roots import new_directory
+from tests.support.waiting import wait_until
 
 
 def tell(root: Path, *words: str) -> Completed:
@@ -30,6 +35,26 @@ def test_from_nothing_to_a_host_that_answers(tmp_path: Path) -> None:
         assert b"ok       certificate" in tell(root, "check").stdout
         with serve_covirt_host(Root(root), port=54381) as host, host.client() as client:
             assert client.call("Host.ping2") is True
+
+
+def test_the_running_host_gets_a_new_certificate_in_time(tmp_path: Path) -> None:
+    """It starts in the last third of its certificate's life; clients that come later are shown the new one."""
+    with new_directory() as root, serve_enrolling_engine(tmp_path) as engine:
+        engine.begins, engine.ends = datetime.timedelta(days=-9), datetime.timedelta(days=1)
+        enrolled = tell(root, "enrol", "--engine", engine.url, "--token", engine.token, "--name", "localhost")
+        assert enrolled.status == 0, enrolled.stderr
+        engine.begins, engine.ends = datetime.timedelta(minutes=-5), datetime.timedelta(days=398)
+        first = (root / "etc/pki/vdsm/certs/vdsmcert.pem").read_text()
+        with serve_covirt_host(Root(root), port=54382) as host:
+            wait_until(lambda: "The host has a new certificate" in host.log, what="the renewal")
+            files = TlsFiles.in_directory(host.pki)
+            second = files.certificate.read_text()
+            with RawStomp(host.port, client_context(files)) as client:
+                shown = client.socket.getpeercert(binary_form=True)  # type: ignore[attr-defined]  # it is TLS
+                assert client.call("Host.ping2")["result"] is True
+        assert second != first
+        assert ssl.DER_cert_to_PEM_cert(shown) == second
+        assert engine.signed == 2
 
 
 def test_what_is_missing_is_told_with_what_mends_it() -> None:
