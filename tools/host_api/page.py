@@ -26,7 +26,7 @@ work unchanged. What Vdsm does not have is a named extension; a client finds the
 parameters that it does not know are ignored.
 
 *Quick* verbs wait for nothing slow, and a busy host answers them as soon as an idle one. Until a host that was
-started has found its guests again, it refuses all verbs with 99 but those that are marked *early*.
+started has found its guests again, it refuses all verbs with 99.
 """
 
 
@@ -51,8 +51,7 @@ def _noun(noun: str, verbs: Iterable[Verb], objects: dict[str, Mapping[str, Any]
 def _verb(verb: Verb, objects: dict[str, Mapping[str, Any]]) -> str:
     schema = verb.params.model_json_schema(by_alias=True)
     objects.update(schema.get("$defs", {}))
-    marks = [word for word in ("quick", "early") if getattr(verb, word)]
-    tail = [f"Answers {_result(verb.result)}.", *(f"*{word.capitalize()}.*" for word in marks)]
+    tail = [f"Answers {_result(verb.result)}.", *(["*Quick.*"] if verb.quick else [])]
     if verb.extension:
         tail.append(f"Extension `{verb.extension}`.")
     lines = [f"### {verb.name}", "", f"{verb.summary} {' '.join(tail)}", "", *_members(schema)]

@@ -138,7 +138,7 @@ TEXTS: Final = {
     Code.UNSUPPORTED: "Operation not supported",
     Code.RECOVERING: "Recovering from crash or Initializing",
     Code.NO_SUCH_METHOD: "The method does not exist or is not available",
-    Code.INVALID_PARAMS: "Invalid method parameters",
+    Code.INVALID_PARAMS: "Invalid method parameter(s)",
     Code.INTERNAL_ERROR: "Internal JSON-RPC error",
     Code.RESOURCE_UNAVAILABLE: "Resource unavailable",
     Code.NO_SUCH_VOLUME: "Volume does not exist",

@@ -8,12 +8,7 @@ from covirt.hostapi.verb import Verb
 
 VERBS: Final = (
     Verb(name="Host.ping", summary="Tells that the host answers.", inline=True),
-    Verb(
-        name="Host.ping2",
-        summary="Tells that the host answers, before it has recovered too.",
-        inline=True,
-        early=True,
-    ),
+    Verb(name="Host.ping2", summary="Tells that the host answers, and confirms nothing.", inline=True),
     Verb(name="Host.getCapabilities", summary="What the host is and can do.", result=dict[str, Any]),
     Verb(name="Host.getStats", summary="How the host does.", result=dict[str, Any], quick=True),
     Verb(name="Host.getHardwareInfo", summary="What its maker says of it.", result=dict[str, Any]),

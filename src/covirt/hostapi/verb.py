@@ -27,7 +27,7 @@ class Verb:
     client finds in getCapabilities; None for Vdsm's verbs.
 
     ``quick`` verbs wait for nothing slow and have workers of their own, so that a busy host still answers them.
-    ``inline`` ones compute nothing at all. ``early``: answered while the host still recovers, too.
+    ``inline`` ones compute nothing at all.
     """
 
     name: str
@@ -38,4 +38,3 @@ class Verb:
     changes: bool = False
     quick: bool = False
     inline: bool = False
-    early: bool = False

@@ -19,7 +19,10 @@ INTERNAL_ERROR: Final = -32603
 MAX_BATCH: Final = 100  # messages in one body
 _BEFORE_VALUES: Final = (b",", b"[", b"{")
 _TEXTS: Final = {
-    PARSE_ERROR: "Parse error",
+    # Vdsm's words, as all of them.
+    PARSE_ERROR: (
+        "Invalid JSON was received by the server. An error occurred on the server while parsing the JSON text."
+    ),
     INVALID_REQUEST: "Invalid request",
     INTERNAL_ERROR: "Internal JSON-RPC error",
 }

@@ -24,6 +24,8 @@ from covirt.hostapi.verb import Params, Verb
 
 log = logging.getLogger(__name__)
 
+_LONGEST_NAME = 100  # of a method that there is not, in the answer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
@@ -45,7 +47,7 @@ class VerbClass(Protocol):
 
 
 class Dispatcher:
-    """Answers calls; thread-safe. It refuses what is not ``early`` until set_ready()."""
+    """Answers calls; thread-safe. As Vdsm does, it refuses all of them until set_ready()."""
 
     def __init__(self, classes: Iterable[VerbClass]) -> None:
         self._handlers: dict[str, tuple[Verb, Handler]] = {}
@@ -95,11 +97,11 @@ class Dispatcher:
         return True if answer is None else answer
 
     def _find(self, method: str) -> tuple[Verb, Handler]:
+        if not self._ready:
+            raise CallRefused(Code.RECOVERING, TEXTS[Code.RECOVERING])
         found = self._handlers.get(method)
         if found is None:
-            raise CallRefused(Code.NO_SUCH_METHOD, _text(Code.NO_SUCH_METHOD, method=method))
-        if not (self._ready or found[0].early):
-            raise CallRefused(Code.RECOVERING, TEXTS[Code.RECOVERING])
+            raise CallRefused(Code.NO_SUCH_METHOD, _text(Code.NO_SUCH_METHOD, method=method[:_LONGEST_NAME]))
         return found
 
     @staticmethod
@@ -120,6 +122,9 @@ def _text(code: Code, **details: str) -> str:
 def _checked(verb: Verb, params: object) -> Params:
     if isinstance(params, list):
         names = [field.alias or name for name, field in verb.params.model_fields.items()]
+        if len(params) > len(names):
+            reason = f"there are {len(params)} parameters, and {verb.name} has {len(names)}"
+            raise CallRefused(Code.INTERNAL_ERROR, _text(Code.INTERNAL_ERROR, reason=reason))
         params = dict(zip(names, params, strict=False))
     try:
         return verb.params.model_validate({} if params is None else params)

@@ -55,7 +55,7 @@ def nouns() -> Nouns:
 def dispatcher(nouns: Nouns, monkeypatch: pytest.MonkeyPatch) -> Dispatcher:
     verbs = {
         "Noun.start": Verb(name="Noun.start", summary="", params=StartParams),
-        "Noun.ping": Verb(name="Noun.ping", summary="", quick=True, early=True),
+        "Noun.ping": Verb(name="Noun.ping", summary="", quick=True),
     }
     monkeypatch.setattr(dispatch, "VERBS", verbs)
     return Dispatcher([nouns])
@@ -67,16 +67,18 @@ def refused(dispatcher: Dispatcher, method: str, params: object) -> CallRefused:
     return caught.value
 
 
-def test_early_verbs_only_until_it_is_ready(dispatcher: Dispatcher) -> None:
-    assert dispatcher.call("Noun.ping", {}, CONTEXT) is True
-    assert refused(dispatcher, "Noun.start", {"vmID": "a"}).code == Code.RECOVERING
+def test_nothing_is_answered_until_it_is_ready(dispatcher: Dispatcher) -> None:
+    for method in ("Noun.ping", "Noun.start", "Noun.unknown"):
+        assert refused(dispatcher, method, {"vmID": "a"}).code == Code.RECOVERING
     dispatcher.set_ready()
+    assert dispatcher.call("Noun.ping", {}, CONTEXT) is True
     assert dispatcher.call("Noun.start", {"vmID": "a", "new in 5.0": 1}, CONTEXT) == ["a", 0, "f1"]
 
 
 def test_parameters_in_order(dispatcher: Dispatcher) -> None:
     dispatcher.set_ready()
     assert dispatcher.call("Noun.start", ["a", 3], CONTEXT) == ["a", 3, "f1"]
+    assert refused(dispatcher, "Noun.start", ["a", 3, 4]).code == -32603  # as Vdsm
 
 
 def test_bad_calls(dispatcher: Dispatcher) -> None:
@@ -86,6 +88,7 @@ def test_bad_calls(dispatcher: Dispatcher) -> None:
         -32601,
         "The method does not exist or is not available: {'method': 'Noun.stop'}",
     )
+    assert len(refused(dispatcher, "x" * 100_000, {}).message) < 200
     missing = refused(dispatcher, "Noun.start", {})
     assert missing.code == -32603
     assert "vmID" in missing.message
