@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.virt.errors import BadVm
-from covirt.host.virt.kinds import require_allowed
+from covirt.host.virt.host_devices import host_devices
+from covirt.host.virt.kinds import Kind, require_allowed
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.vms import Vms
 from covirt.hostapi.errors import CallRefused, Code
+from covirt.hostapi.host import DevicesParams
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.verb import Params
 from covirt.hostapi.vm import (
@@ -44,6 +46,7 @@ class VmVerbs:
             "Host.getVMList": self.get_list,
             "Host.getVMFullList": self.get_full_list,
             "Host.dumpxmls": self.dump_xmls,
+            "Host.hostdevListByCaps": self.list_devices,
             "Host.getAllVmStats": self.get_all_stats,
         }
 
@@ -106,6 +109,9 @@ class VmVerbs:
         # None is asked for by name: none is told. One that ended just now keeps the others from nobody.
         vms = self._chosen(params.vm_list) if params.vm_list else []
         return {vm.vm_id: vm.domain_xml() for vm in vms}
+
+    def list_devices(self, params: DevicesParams, _context: CallContext) -> JsonValue:
+        return host_devices(self._vms.connections[Kind.MACHINE].get(), params.capabilities or ())
 
     def get_all_stats(self, _params: Params, _context: CallContext) -> JsonValue:
         return [self._vms.stats(vm) for vm in self._vms.all()]

@@ -78,6 +78,14 @@ def test_what_is_no_uuid_is_no_vm(host: HostVms) -> None:
         assert host.refusal(verb, vmID="no/uuid").code == Code.NO_SUCH_VM, verb
 
 
+def test_the_host_s_own_devices(host: HostVms) -> None:
+    found = host.call("Host.hostdevListByCaps")
+    assert found["computer"] == {"params": {"capability": "system"}}
+    [loopback] = [name for name in found if name.startswith("net_lo_")]
+    assert found[loopback]["params"] == {"capability": "net", "parent": "computer"}
+    assert host.call("Host.hostdevListByCaps", caps=["system"]) == {"computer": found["computer"]}
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_its_xml_is_told_and_a_hash_tells_when_it_has_changed(
     host: HostVms, tiny_guest: TinyGuest, linux_bridge: LinuxBridge, kind: Kind
