@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
-from covirt.host.storage.bounded import BoundedCalls
+from covirt.host.storage.bounded import BoundedCalls, storage_failures
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import FileDomain, meta_name
@@ -157,9 +157,11 @@ class StoredVolumes:
         def ended(during: VolumeMetadata) -> VolumeMetadata:
             return replace(during, legality=Legality.LEGAL, generation=next_generation(during.generation))
 
-        domain.change_volume(ref.image_id, ref.volume_id, begun)
+        with storage_failures(domain.id):
+            domain.change_volume(ref.image_id, ref.volume_id, begun)
         yield
-        domain.change_volume(ref.image_id, ref.volume_id, ended)
+        with storage_failures(domain.id):
+            domain.change_volume(ref.image_id, ref.volume_id, ended)
 
     def alone(
         self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()

@@ -57,13 +57,13 @@ class Directory:
         return Directory(descriptor)
 
     def make(self, name: str, *, mode: int = DIRECTORY_MODE) -> "Directory":
-        """Make the directory where there is none, and open it."""
-        try:
+        """Make the directory where there is none, and open it. One that a killed agent had just made is finished."""
+        with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._descriptor)
-        except FileExistsError:
-            return self.sub(name)
         made = self.sub(name)
-        _hand_over(made._descriptor, mode)
+        found = os.fstat(made._descriptor)
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
+            _hand_over(made._descriptor, mode)
         return made
 
     def make_private(self, name: str) -> "Directory":
@@ -109,8 +109,12 @@ class Directory:
         """Write the file anew, in one step and lastingly."""
         new = f"{name}.new"
         self.unlink(new)
-        self.create(new, data=data, mode=mode)
-        os.rename(new, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        try:
+            self.create(new, data=data, mode=mode)
+            os.rename(new, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except OSError:  # a full file system keeps an empty file
+            self.unlink(new)
+            raise
         self.sync()
 
     def create(self, name: str, *, data: bytes = b"", size_bytes: int = 0, mode: int = FILE_MODE) -> None:

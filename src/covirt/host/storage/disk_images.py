@@ -7,6 +7,7 @@ from typing import Final
 
 from covirt.common.errors import Conflict, InvalidRequest, NotFound
 from covirt.host.storage import qemu_img
+from covirt.host.storage.bounded import storage_failures
 from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.storage_errors import UsedByOthers
@@ -67,7 +68,8 @@ class DiskImages:
     def run_delete(self, params: Params, control: Control) -> None:
         domain_id, image_id = params["domain_id"], params["image_id"]
         try:
-            with self._volumes.alone(domain_id, image_id, None, purpose="its removal"):
+            alone = self._volumes.alone(domain_id, image_id, None, purpose="its removal")
+            with alone, storage_failures(domain_id):
                 self._delete(domain_id, image_id, control, zero=params["zero"])
         except UsedByOthers as error:
             raise ImageInUse(image_id=image_id, users=error.fields["users"]) from error

@@ -23,7 +23,7 @@ from covirt.host.storage.domain_format import (
     StorageType,
     new_domain_metadata,
 )
-from covirt.host.storage.file_domain import FileDomain, needs_leases
+from covirt.host.storage.file_domain import FileDomain, finish_removals, needs_leases
 from covirt.host.storage.storage_errors import (
     BlockSizeDiffers,
     DomainAttachedElsewhere,
@@ -74,6 +74,10 @@ class Domains:
         """Raises as Connections.connect()."""
         mount = self._calls.call(connection.path, lambda: self._connections.connect(storage_type, connection))
         self._look(mount)
+        try:
+            self._calls.call(connection.path, lambda: finish_removals(mount), timeout_seconds=_LOOK_SECONDS)
+        except (Error, OSError) as error:
+            log.warning("What was formatted is left for later mount=%s: %s", mount, error)
 
     def disconnect(self, storage_type: int, connection: Connection) -> None:
         self._calls.call(connection.path, lambda: self._connections.disconnect(storage_type, connection))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from covirt.host.storage.directory import FILE_MODE, Directory, NotARegularFile
 from covirt.host.storage.domain_format import BLANK_ID, DomainMetadata, StorageType
@@ -43,6 +44,7 @@ _MAILBOX_BYTES: Final = 16 * _MIB
 # Empty until sanlock formats them, which local domains never ask for.
 _SPECIAL_FILES: Final[Mapping[str, int]] = {"ids": 0, "inbox": _MAILBOX_BYTES, "leases": 0, "outbox": _MAILBOX_BYTES}
 _REMOVED: Final = "_remove_me_"
+_FORMATTED: Final = "_covirt_formatted_"  # beside domains
 _META: Final = ".meta"
 # Where new images are made: neither we nor Vdsm, which looks for *-*-*-*-*, take such a directory for an image.
 STAGE_PREFIX: Final = "_covirt_"
@@ -93,16 +95,13 @@ class FileDomain:
             mount.sync()
 
     def remove(self) -> None:
-        """Format: the metadata goes first, so that what is left of it is no domain."""
+        """Format: out of sight in one step, then file by file; finish_removals() does the rest after a kill."""
+        gone = f"{_FORMATTED}{uuid4().hex}"
         with Directory.open(self.mount) as mount:
-            try:
-                top = mount.sub(self.id)
-            except FileNotFoundError:
-                return
-            with top, contextlib.suppress(FileNotFoundError), top.sub(METADATA_DIRECTORY) as inner:
-                inner.unlink(_METADATA)
-                inner.sync()
-            _remove_below(mount, self.id)
+            with contextlib.suppress(FileNotFoundError):
+                mount.rename(self.id, mount, gone)
+                mount.sync()
+            _remove_below(mount, gone)
             mount.sync()
 
     def metadata(self, *, direct: bool = False) -> DomainMetadata:
@@ -320,6 +319,15 @@ def meta_name(volume_id: str) -> str:
 def needs_leases(storage_type: StorageType) -> bool:
     """Whether other hosts share the storage, so that sanlock has to guard it."""
     return storage_type is not StorageType.LOCALFS
+
+
+def finish_removals(mount: Path) -> None:
+    """Of domains, where a killed agent had begun to format them."""
+    with Directory.open(mount) as directory:
+        for name in directory.names():
+            if name.startswith(_FORMATTED):
+                log.info("A format is finished mount=%s name=%s", mount, name)
+                _remove_below(directory, name)
 
 
 def _remove_below(directory: Directory, name: str, *, depth: int = 4) -> None:

@@ -182,7 +182,8 @@ class Pools:
             self._require_free(pool_id)
             before = {domain_id: self._domains.metadata(domain_id) for domain_id in domain_ids}
             for domain_id, metadata in before.items():
-                if metadata.pools:
+                # A killed agent may have written the others, and the master last.
+                if metadata.pools and (domain_id == master_id or metadata.pools != (pool_id,)):
                     raise DomainAlreadyAttached(domain_id=domain_id, pool_id=metadata.pools[0])
             for domain_id, metadata in before.items():
                 undo.add(f"detach {domain_id}", partial(self._write, domain_id, metadata))
@@ -291,6 +292,7 @@ class Pools:
                 self._spm.status = SpmStatus.FREE
                 raise
             self._spm.status = SpmStatus.SPM
+            self._finish_moved_master(pool)
             self._collect_garbage()
         log.info("Storage pool is managed here pool=%s", pool.id)
 
@@ -376,6 +378,16 @@ class Pools:
         self._write(pool.master_id, old.changed(ROLE=Role.REGULAR, MASTER_VERSION=0))
         log.info("Storage pool has another master pool=%s master=%s", pool.id, new_id)
         return changed
+
+    def _finish_moved_master(self, pool: Pool) -> None:
+        """A killed agent may have left the old one its role, and a pool connected to it would be another pool."""
+        for domain_id in self._domains_of(pool).read():
+            try:
+                metadata = self._domains.metadata(domain_id)
+                if domain_id != pool.master_id and metadata.role is Role.MASTER and pool.id in metadata.pools:
+                    self._write(domain_id, metadata.changed(ROLE=Role.REGULAR, MASTER_VERSION=0))
+            except (Error, OSError) as error:
+                log.warning("A domain's role is not known domain=%s: %s", domain_id, error)
 
     # inside
 

@@ -26,6 +26,7 @@ from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import (
     BadStorageValue,
+    NoSpaceLeft,
     SharedVolumeKept,
     UsedByOthers,
     VolumeExists,
@@ -236,7 +237,7 @@ class VolumeWork:
     def run_extend(self, params: Params, _control: Control) -> None:
         """Only raw volumes: QEMU extends a sparse qcow2 one itself, when its guest runs."""
         ref, capacity = VolumeRef(**params["ref"]), rounded(params["capacity_bytes"])
-        with self._kept(ref):
+        with self._kept(ref), storage_failures(ref.domain_id):
             self._extend(ref, capacity)
 
     def _extend(self, ref: VolumeRef, capacity: int) -> None:
@@ -245,7 +246,7 @@ class VolumeWork:
         metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
         if metadata.format is ImageFormat.QCOW2 and metadata.allocation is Allocation.SPARSE:
             return
-        with storage_failures(domain.id), domain.image(ref.image_id) as image:
+        with domain.image(ref.image_id) as image:
             present = domain.size(ref.image_id, ref.volume_id).apparent_bytes
             if metadata.format is ImageFormat.QCOW2:
                 qemu_img.resize(domain.facts(ref).layer, size_bytes=capacity)
@@ -273,7 +274,8 @@ class VolumeWork:
     def run_delete(self, params: Params, _control: Control) -> None:
         ref = VolumeRef(**params["ref"])
         try:
-            with self._claims.alone(ref.domain_id, ref.image_id, ref.volume_id, purpose="its removal"):
+            ids = (ref.domain_id, ref.image_id, ref.volume_id)
+            with self._claims.alone(*ids, purpose="its removal"), storage_failures(ref.domain_id):
                 self._delete(ref, force=params["force"])
         except UsedByOthers as error:
             raise VolumeInUse(volume_id=ref.volume_id, users=error.fields["users"]) from error
@@ -285,8 +287,10 @@ class VolumeWork:
             return
         self.check_delete(ref, force=force)
         ids = (ref.image_id, ref.volume_id)
-        metadata = domain.change_volume(*ids, lambda found: replace(found, legality=Legality.ILLEGAL))
-        with storage_failures(domain.id), domain.images() as images, images.sub(ref.image_id) as image:
+        metadata = domain.volume_metadata(*ids)
+        with contextlib.suppress(NoSpaceLeft), storage_failures(domain.id):  # a removal is what makes room
+            domain.change_volume(*ids, lambda found: replace(found, legality=Legality.ILLEGAL))
+        with domain.images() as images, images.sub(ref.image_id) as image:
             image.unlink(ref.volume_id)
             image.unlink(f"{ref.volume_id}.lease")
             domain.settle_parent(ref.image_id, metadata.parent_id, without=ref.volume_id)
