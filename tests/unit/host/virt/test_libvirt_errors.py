@@ -30,7 +30,7 @@ def libvirt_error(code: int, domain: int = libvirt.VIR_FROM_QEMU) -> libvirt.lib
         (libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_FROM_RPC),) + (HypervisorUnavailable,) * 2,
         (libvirt_error(libvirt.VIR_ERR_AGENT_UNRESPONSIVE), AgentSilent, AgentSilent),
         (libvirt_error(libvirt.VIR_ERR_OPERATION_UNSUPPORTED), GuestCannot, GuestCannot),
-        (libvirt_error(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED), GuestCannot, GuestCannot),
+        (libvirt_error(libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED), DiskNotPlugged, LibvirtFailed),
         (libvirt_error(libvirt.VIR_ERR_CONFIG_UNSUPPORTED), DiskNotPlugged, LibvirtFailed),
         (libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR), DiskNotPlugged, LibvirtFailed),
     ],
