@@ -53,7 +53,9 @@ class HostVms:
         events.join(self._keep)
         self.part = VirtPart(
             root,
-            VirtConfig(qemu_uri=qemu_uri, oci_uri=oci_uri, sample_seconds=sample_seconds),
+            VirtConfig(
+                qemu_uri=qemu_uri, oci_uri=oci_uri, sample_seconds=sample_seconds, host_files=("/",)
+            ),  # tiny machines boot a kernel of the host
             ContainersConfig(enabled=True),
             events=events,
             volumes=self.volumes,

@@ -157,7 +157,7 @@ def serving() -> Iterator[None]:
             layout = write_layout(WORLD_DIR / "layout", {IMAGE: busybox_image()})
             import_image(virtocid.root, f"oci:{layout}:{IMAGE}", IMAGE)
         virtocid.start()
-        uris = f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\n'
+        uris = f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nhost_files = ["/"]\n'
         host = CovirtHost(roots["host"], configuration=f"{uris}[containers]\nenabled = true\n", listen="::")
         host.start()
         try:

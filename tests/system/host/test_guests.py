@@ -26,7 +26,7 @@ PORT = 54371
 @contextmanager
 def host_on(libvirtd: Libvirtd, virtocid: Virtocid, *, port: int) -> Iterator[CovirtHost]:
     configuration = (
-        f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nsample_seconds = 1\n'
+        f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nsample_seconds = 1\nhost_files = ["/"]\n'
         "[containers]\nenabled = true\n"
     )
     with new_root() as root, serve_covirt_host(root, configuration=configuration, port=port) as host:

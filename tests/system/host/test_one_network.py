@@ -76,7 +76,7 @@ class Guests:
 @pytest.fixture
 def host(libvirtd: Libvirtd, virtocid: Virtocid) -> Iterator[CovirtHost]:
     configuration = (
-        f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nsample_seconds = 1\n'
+        f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nsample_seconds = 1\nhost_files = ["/"]\n'
         "[containers]\nenabled = true\n"
     )
     with new_root() as root, serve_covirt_host(root, configuration=configuration, port=free_port()) as running:

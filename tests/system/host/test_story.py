@@ -48,6 +48,7 @@ def new_place(libvirtd: Libvirtd, virtocid: Virtocid, registry: Registry) -> Ite
         (certificates / registry.host).symlink_to(registry.cert_dir)
         configuration = (
             f'[virt]\nqemu_uri = "{libvirtd.uri}"\noci_uri = "{virtocid.uri}"\nsample_seconds = 1\n'
+            'host_files = ["/"]\n'
             "[containers]\nenabled = true\n"
             f'[images]\ncontainer_image_policy = "{policy}"\nregistry_certificates = "{certificates}"\n'
         )

@@ -45,6 +45,7 @@ from covirt.host.storage.transfers import TicketAddressRefused
 from covirt.host.virt import device_errors as devices
 from covirt.host.virt import errors as virt
 from covirt.host.virt.container_errors import BadContainerProperty, NoContainerImage
+from covirt.host.virt.host_reach import BeyondTheGuest
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 
 # The first row that fits counts: precise classes come before the seven meanings.
@@ -158,6 +159,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (devices.NotFrozen, Code.FREEZE),
     (devices.NotThawed, Code.THAW),
     (devices.AgentSilent, Code.NON_RESPONSIVE_GUEST_AGENT),
+    (BeyondTheGuest, Code.CANNOT_CREATE_VM),
     (BadContainerProperty, Code.CANNOT_CREATE_VM),
     (NoContainerImage, Code.CANNOT_CREATE_VM),
     (Unsupported, Code.UNSUPPORTED),

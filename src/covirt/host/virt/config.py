@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from covirt.common.config import Between, setting
 
 
+def _absolute(directories: tuple[str, ...]) -> None:
+    for directory in directories:
+        if not directory.startswith("/"):
+            raise ValueError(f"{directory!r} is no absolute path")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtConfig:
     """Virtual machines and containers."""
@@ -20,3 +26,6 @@ class VirtConfig:
     # Where displays of virtual machines listen. Whoever connects there needs the ticket of VM.setTicket; what follows
     # with VNC is not encrypted, so choose an address that only engines' proxies reach.
     display_address: str = "127.0.0.1"
+    # Directories whose files engines may name for guests although they are in no storage domain: a kernel to boot, an
+    # image of a container, a log. libvirtd and virtocid open them with root's rights.
+    host_files: tuple[str, ...] = setting((), check=_absolute)

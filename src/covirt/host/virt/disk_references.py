@@ -26,6 +26,8 @@ _UUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _POOL_PATH: Final = re.compile(
     rf"/rhev/data-center/(?P<pool>{_UUID})/(?P<domain>{_UUID})/images/(?P<image>{_UUID})/(?P<volume>{_UUID})"
 )
+# In place of a path that is not known before the volume is prepared.
+UNPREPARED: Final = "/not/prepared/yet"
 _DISK: Final = "disk"
 _FILE: Final = "file"
 

@@ -27,10 +27,11 @@ from covirt.host.virt.device_errors import (
     NicNotPlugged,
     NicNotUnplugged,
 )
-from covirt.host.virt.disk_references import disk_reference, point_at_file
+from covirt.host.virt.disk_references import UNPREPARED, disk_reference, point_at_file
 from covirt.host.virt.document import attribute_of, read_xml, write_xml
 from covirt.host.virt.errors import HypervisorUnavailable
 from covirt.host.virt.guest import Guest, Turns, edit_block, live_xml
+from covirt.host.virt.host_reach import HostReach
 from covirt.host.virt.libvirt_errors import told_as
 from covirt.host.virt.nic_filter import filter_interface
 from covirt.host.virt.ovirt_metadata import DEVICE_TAG, VM_TAG, DeviceFacts, read_vm_facts
@@ -65,6 +66,7 @@ class HotPlug:
     volumes: Volumes
     turns: Turns = field(default_factory=Turns)
     removal_seconds: float = _REMOVAL_SECONDS
+    reach: HostReach = field(default_factory=HostReach)
 
     @contextmanager
     def changing(self, guest: Guest, failure: type[Error]) -> Iterator[UndoStack]:
@@ -86,6 +88,9 @@ class HotPlug:
         if not name:
             raise BadDevice(reason="it has no <target dev>")
         ref = disk_reference(disk, facts)
+        if ref is not None:
+            point_at_file(disk, UNPREPARED)
+        self.reach.check(root, prepared=(UNPREPARED,))
         known = facts.device(devtype=DISK, name=name, alias=attribute_of(disk, "alias", "name"))
         with self.changing(guest, DiskNotPlugged) as undo:
             if find_disk(live_xml(guest), name=name) is not None:
@@ -131,6 +136,7 @@ class HotPlug:
         mac = attribute_of(nic, "mac", "address").lower()
         if not mac:
             raise BadDevice(reason="it has no <mac address>")
+        self.reach.check(root)
         with self.changing(guest, NicNotPlugged) as undo:
             if find_nic(live_xml(guest), mac=mac) is not None:
                 raise NicNotPlugged(reason=f"the guest has an interface {mac} already")

@@ -4,7 +4,6 @@
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from lxml import etree
@@ -37,8 +36,7 @@ def adapt_machine(root: etree._Element, host: MachineHost) -> None:
     if root.get("type") == _ACCELERATED and not host.kvm_works:
         _emulate(root)
     for emulator in root.findall("devices/emulator"):
-        if not Path((emulator.text or "").strip()).is_file():
-            _remove(emulator)  # libvirt knows where the host's is
+        _remove(emulator)  # which program runs is the host's matter; libvirt knows where it is
     for graphics in root.iterfind("devices/graphics"):
         _close_display(graphics, host)
     for console in root.iterfind("devices/console"):

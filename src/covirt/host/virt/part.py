@@ -16,6 +16,7 @@ from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.container_config import ContainersConfig
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.errors import NoSuchVm
+from covirt.host.virt.host_reach import HostReach
 from covirt.host.virt.hotplug import HotPlug
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.kvm_probe import KvmProbe
@@ -53,13 +54,16 @@ class VirtPart:
         self.probe = probe or KvmProbe(root.run_dir / "host")
         self.machines = MachineSupport(self.probe, display_address=config.display_address)
         self.support = ContainerSupport(containers)
-        self.hotplug = HotPlug(volumes=volumes)
+        reach = HostReach(host_files=config.host_files)
+        self.hotplug = HotPlug(volumes=volumes, reach=reach)
         self.vms = Vms(
             root,
             config,
             events=events,
             volumes=volumes,
-            preparer=Preparation(volumes=volumes, containers=self.support, machine_host=self.machines.machine_host),
+            preparer=Preparation(
+                volumes=volumes, containers=self.support, machine_host=self.machines.machine_host, reach=reach
+            ),
             watchers=(ContainerWatcher(self.support), self.machines, _Settler(self)),
             guest_facts=lambda vm: self.agents.facts(vm.vm_id),
             on_device_removed=self.settle,

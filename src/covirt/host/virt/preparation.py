@@ -8,22 +8,20 @@ may wait for storage and belongs to the start that follows.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
 
 from lxml import etree
 
 from covirt.common.undo import UndoStack
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.container_xml import apply_properties, chosen_runtime
-from covirt.host.virt.disk_references import find_references, point_at_file, prepare_references
+from covirt.host.virt.disk_references import UNPREPARED, find_references, point_at_file, prepare_references
+from covirt.host.virt.host_reach import HostReach
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.machine_xml import MachineHost, adapt_machine
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.vm_block import block_of, reference_device
 from covirt.host.virt.volumes import VolumeRef, Volumes
-
-_SOME_PATH: Final = "/not/prepared/yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +31,18 @@ class Preparation:
     volumes: Volumes
     containers: ContainerSupport
     machine_host: Callable[[], MachineHost]
+    reach: HostReach = field(default_factory=HostReach)
 
     def check(self, root: etree._Element, kind: Kind) -> None:
-        """Raises BadVolumeReference, and for a container what it is refused with. The <domain> stays as it is."""
+        """Raises BadVolumeReference, BeyondTheGuest, and for a container what it is refused with. The <domain>
+        stays as it is."""
         facts, changed = read_vm_facts(root), copy.deepcopy(root)
         for reference in find_references(changed, facts):
-            point_at_file(reference.disk, _SOME_PATH)
+            point_at_file(reference.disk, UNPREPARED)
+        self.reach.check(changed, prepared=(UNPREPARED,))
         if kind is Kind.CONTAINER:
             apply_properties(changed, facts.custom)
+            self.reach.check(changed, prepared=(UNPREPARED,))
             self.containers.check(chosen_runtime(changed))
 
     def volumes_of(self, root: etree._Element) -> tuple[VolumeRef, ...]:
