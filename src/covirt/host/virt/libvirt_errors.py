@@ -13,8 +13,8 @@ from covirt.common.errors import Error
 from covirt.host.virt.device_errors import AgentSilent, GuestCannot
 from covirt.host.virt.errors import HypervisorUnavailable, LibvirtFailed, VmIsDown
 
-# Not VIR_ERR_CONFIG_UNSUPPORTED and VIR_ERR_ARGUMENT_UNSUPPORTED: those are about one device, definition or agent, and
-# what was wanted of it has failed.
+# Not VIR_ERR_CONFIG_UNSUPPORTED and VIR_ERR_ARGUMENT_UNSUPPORTED: those are about one device, definition or agent,
+# and what was wanted of it has failed.
 _UNSUPPORTED: Final = (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)
 _LOST_DOMAINS: Final = (libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC)
 _LOST_CODES: Final = (
