@@ -111,6 +111,10 @@ class StorageLoss:
             if known:
                 self._submit(guest)
 
+    def forget(self, vm_id: str) -> None:
+        """It was destroyed. One of its id that is made later was never paused by us."""
+        self._mark(vm_id).unlink(missing_ok=True)
+
     def _submit(self, guest: StoredGuest) -> None:
         with self._lock:
             if guest.vm_id in self._busy:

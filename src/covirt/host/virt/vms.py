@@ -58,7 +58,9 @@ class Vms:
         watchers: tuple[Watcher, ...] = (),
         guest_facts: GuestFacts = lambda _vm: {},
         on_device_removed: Callable[[Vm], object] = lambda _vm: None,
+        on_destroyed: Callable[[Vm], object] = lambda _vm: None,
     ) -> None:
+        """``on_destroyed``: told before its id can be taken again."""
         self._lock = threading.Lock()
         self._vms: dict[str, Vm] = {}
         self._starts: dict[str, threading.Thread] = {}
@@ -66,6 +68,7 @@ class Vms:
         self._preparer = preparer
         self._watchers = watchers
         self._guest_facts = guest_facts
+        self._on_destroyed = on_destroyed
         self._domain_events = {
             kind: DomainEvents(kind, self._vms.get, on_reboot=self._rebooted, on_device_removed=on_device_removed)
             for kind in Kind
@@ -186,6 +189,7 @@ class Vms:
     # Inside.
 
     def _forget(self, vm: Vm) -> None:
+        self._on_destroyed(vm)
         with self._lock:
             self._vms.pop(vm.vm_id, None)
         log.info("Vm destroyed vm=%s name=%s", vm.vm_id, vm.name)

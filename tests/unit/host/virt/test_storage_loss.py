@@ -176,3 +176,13 @@ def test_storage_that_is_back_before_a_pause_was_done(host: Host) -> None:
     assert guest.gate is not None
     guest.gate.set()
     wait_until(lambda: guest.calls == ["pause", "resume"])
+
+
+def test_one_that_was_destroyed_in_its_pause_is_another_one_later(host: Host) -> None:
+    host.add(FakeGuest("a"))
+    host.tell(ok=False)
+    host.guests.clear()
+    host.agent.forget("a")
+    again = host.add(FakeGuest("a", state="paused"))
+    host.tell(ok=True)
+    assert again.calls == []
