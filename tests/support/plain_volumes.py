@@ -94,6 +94,9 @@ class PlainVolumes:
     def users(self, ref: VolumeRef) -> frozenset[str]:
         return frozenset(user for held, user in self.held if held == ref)
 
+    def all_users(self) -> frozenset[str]:
+        return frozenset(user for _ref, user in self.held)
+
     @contextmanager
     def replacing(self, ref: VolumeRef, *, generation: int | None) -> Iterator[None]:
         before = self.volume(ref)

@@ -58,9 +58,10 @@ class StoredVolumes:
         what finding its domain raises.
         """
         ref = _checked(ref)
-        domain = self._usable(ref.pool_id, ref.domain_id)
+        self._usable(ref.pool_id, ref.domain_id)
         is_new = self._state.hold(ref, user)  # before the look: nobody removes it between that and its use
         try:
+            domain = self._usable(ref.pool_id, ref.domain_id)
             facts = self._calls.call(domain.id, lambda: _whole(domain, ref, as_is=as_is))
         except BaseException:
             if is_new:
@@ -95,6 +96,9 @@ class StoredVolumes:
         held = self._state.now.held.items()
         same = (users for one, users in held if (one.domain_id, one.image_id, one.volume_id) == wanted)
         return frozenset().union(*same)
+
+    def all_users(self) -> frozenset[str]:
+        return frozenset().union(*self._state.now.held.values())
 
     def domain_users(self, domain_id: str) -> frozenset[str]:
         held = self._state.now.held.items()

@@ -95,6 +95,10 @@ class ImageVolumes(Protocol):
         """Who holds the volume on this host."""
         ...
 
+    def all_users(self) -> frozenset[str]:
+        """Who holds any volume on this host."""
+        ...
+
     def replacing(self, ref: VolumeRef, *, generation: int | None) -> AbstractContextManager[None]:
         """While the content is written anew: illegal until it is whole, then of the next generation.
 

@@ -3,8 +3,8 @@
 """Tasks, jobs and transfers of one host, made and started together."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from covirt.common.root import Root
@@ -26,12 +26,16 @@ _PLACE: Final = "host"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """The parts. Kinds of tasks and jobs are added by who knows them, before start()."""
+    """The parts. Kinds of tasks and jobs are added by who knows them, before start().
+
+    ``at_start``: what others do first then.
+    """
 
     tasks: Tasks
     jobs: Jobs
     servers: NbdServers
     transfers: Transfers
+    at_start: list[Callable[[], object]] = field(default_factory=list)
 
     @classmethod
     def new(
@@ -54,6 +58,8 @@ class Images:
         return cls(tasks=Tasks(tasks), jobs=Jobs(jobs), servers=servers, transfers=transfers)
 
     def start(self) -> None:
+        for step in self.at_start:
+            step()
         self.transfers.start()
         self.tasks.start()
         self.jobs.start()

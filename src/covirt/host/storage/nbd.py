@@ -70,9 +70,12 @@ class NbdServers:
 
     def check_free(self, server_id: str) -> None:
         """Raises NbdServerExists."""
+        if self.runs(server_id):
+            raise NbdServerExists(id=server_id)
+
+    def runs(self, server_id: str) -> bool:
         with self._lock:
-            if SocketProgram(self._directory / f"{checked_id(server_id)}.sock").answers():
-                raise NbdServerExists(id=server_id)
+            return SocketProgram(self._directory / f"{checked_id(server_id)}.sock").answers()
 
     def start(self, server_id: str, export: NbdExport) -> str:
         """Serve a volume; gives the address."""

@@ -7,7 +7,8 @@ Local storage has one host, so that managing the pool (SPM) needs no lease: this
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -82,7 +83,7 @@ class Pools:
         state: StateFile,
         domains: Domains,
         calls: BoundedCalls,
-        require_unused: Callable[[str], object],
+        unused: Callable[[str], AbstractContextManager[None]],
         changed: Callable[[], object],
         stages: Callable[[], Collection[str]],
     ) -> None:
@@ -90,7 +91,7 @@ class Pools:
         self._state = state
         self._domains = domains
         self._calls = calls
-        self._require_unused = require_unused
+        self._unused = unused
         self._changed = changed
         self._stages = stages
         self._changes = threading.RLock()
@@ -238,9 +239,8 @@ class Pools:
                 return
             if self._spm.status is not SpmStatus.FREE:
                 raise IsSpm(pool_id=pool.id)
-            for domain_id in self.active_domains():
-                self._require_unused(domain_id)
-            self._forget(pool)
+            with self._all_unused(self.active_domains()):
+                self._forget(pool)
         log.info("Storage pool disconnected pool=%s", pool.id)
 
     def destroy(self, pool_id: str) -> None:
@@ -248,13 +248,12 @@ class Pools:
         with self._changes:
             pool = self.require_managed(pool_id)
             statuses = self._domains_of(pool).read()
-            for domain_id in statuses:
-                self._require_unused(domain_id)
-            # The master last: until then it still tells which domains are left.
-            for domain_id in sorted(statuses, key=lambda key: key == pool.master_id):
-                self._write(domain_id, detached(self._domains.metadata(domain_id), pool.id))
-            self._spm.status = SpmStatus.FREE
-            self._forget(pool)
+            with self._all_unused(statuses):
+                # The master last: until then it still tells which domains are left.
+                for domain_id in sorted(statuses, key=lambda key: key == pool.master_id):
+                    self._write(domain_id, detached(self._domains.metadata(domain_id), pool.id))
+                self._spm.status = SpmStatus.FREE
+                self._forget(pool)
         log.info("Storage pool destroyed pool=%s", pool.id)
 
     def rename(self, pool_id: str, name: str) -> None:
@@ -328,14 +327,14 @@ class Pools:
             pool = self.require_managed(pool_id)
             domains = self._domains_of(pool)
             domains.require_may_leave(domain_id)
-            self._require_unused(domain_id)
-            try:
-                self._write(domain_id, detached(self._domains.metadata(domain_id), pool.id))
-            except (Error, OSError) as error:
-                if not force:
-                    raise
-                log.warning("A domain that is not there is detached domain=%s: %s", domain_id, error)
-            domains.remove(domain_id)
+            with self._unused(domain_id):
+                try:
+                    self._write(domain_id, detached(self._domains.metadata(domain_id), pool.id))
+                except (Error, OSError) as error:
+                    if not force:
+                        raise
+                    log.warning("A domain that is not there is detached domain=%s: %s", domain_id, error)
+                domains.remove(domain_id)
 
     def activate(self, pool_id: str, domain_id: str) -> None:
         """Raises DomainNotInPool, NoSuchStorageDomain, DomainAlreadyAttached (elsewhere)."""
@@ -358,13 +357,13 @@ class Pools:
         with self._changes:
             pool = self.require_managed(pool_id)
             self._domains_of(pool).status(domain_id)
-            self._require_unused(domain_id)
-            if domain_id == pool.master_id:
-                if new_master_id is None:
-                    return
-                pool = self._move_master(pool, checked_uuid("masterSdUUID", new_master_id), new_version)
-            self._domains_of(pool).set(domain_id, DomainStatus.ATTACHED)
-            self._refresh()
+            with self._unused(domain_id):
+                if domain_id == pool.master_id:
+                    if new_master_id is None:
+                        return
+                    pool = self._move_master(pool, checked_uuid("masterSdUUID", new_master_id), new_version)
+                self._domains_of(pool).set(domain_id, DomainStatus.ATTACHED)
+                self._refresh()
 
     def _move_master(self, pool: Pool, new_id: str, version: int) -> Pool:
         """The new one is whole before the old one gives up, so that a kill leaves one of them."""
@@ -390,6 +389,13 @@ class Pools:
                 log.warning("A domain's role is not known domain=%s: %s", domain_id, error)
 
     # inside
+
+    @contextmanager
+    def _all_unused(self, domain_ids: Iterable[str]) -> Iterator[None]:
+        with ExitStack() as unused:
+            for domain_id in domain_ids:
+                unused.enter_context(self._unused(domain_id))
+            yield
 
     def _require_free(self, pool_id: str) -> None:
         present = self._state.now.pool

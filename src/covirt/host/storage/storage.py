@@ -4,7 +4,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 from covirt.common.root import Root
 from covirt.host.storage.access import StoredVolumes
@@ -18,7 +19,7 @@ from covirt.host.storage.monitor import Health, HealthListener, Look, StorageMon
 from covirt.host.storage.operations import Book
 from covirt.host.storage.pools import Pools
 from covirt.host.storage.storage_config import StorageConfig
-from covirt.host.storage.storage_errors import DomainInUse
+from covirt.host.storage.storage_errors import DomainInUse, UsedByOthers
 from covirt.host.storage.storage_paths import StoragePaths, checked_uuid
 from covirt.host.storage.storage_state import StateFile
 from covirt.host.storage.tasks import Tasks
@@ -49,7 +50,7 @@ class Storage:
             state=self._state,
             domains=self.domains,
             calls=self.calls,
-            require_unused=self.require_unused,
+            unused=self.unused,
             changed=self.watch,
             stages=self._stages,
         )
@@ -84,18 +85,21 @@ class Storage:
         """Look after the pool's active domains, and after those that somebody uses."""
         self.monitor.watch(self.pools.last_active | self.volumes.held_domains())
 
-    def require_unused(self, domain_id: str) -> None:
-        """Raises DomainInUse."""
-        users = self.volumes.domain_users(domain_id)
-        if users:
-            raise DomainInUse(domain_id=domain_id, users=", ".join(sorted(users)))
+    @contextmanager
+    def unused(self, domain_id: str) -> Iterator[None]:
+        """Nobody uses a volume of the domain, and nobody begins to. Raises DomainInUse."""
+        try:
+            with self._state.alone(domain_id, None, None, purpose="a change of its domain"):
+                yield
+        except UsedByOthers as error:
+            raise DomainInUse(domain_id=domain_id, users=error.fields["users"]) from error
 
     def format_domain(self, domain_id: str, *, detach: bool) -> None:
         """Raises DomainInConnectedPool, DomainInUse and as Domains.format()."""
         domain_id = checked_uuid("storagedomainID", domain_id)
         self.pools.require_outside(domain_id)
-        self.require_unused(domain_id)
-        self.domains.format(domain_id, detach=detach)
+        with self.unused(domain_id):
+            self.domains.format(domain_id, detach=detach)
 
     def space(self, domain_id: str) -> Space:
         domain = self.domains.get(domain_id)

@@ -44,17 +44,17 @@ class StorageState:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Claim:
-    """``volume_id`` None: the whole image. ``allowed`` None: beside everything but what claims it for itself."""
+    """None: all images, all volumes. ``allowed`` None: beside everything but what claims it for itself."""
 
     domain_id: str
-    image_id: str
+    image_id: str | None
     volume_id: str | None
     purpose: str
     allowed: frozenset[str] | None
 
-    def meets(self, domain_id: str, image_id: str, volume_id: str | None) -> bool:
-        same = (self.domain_id, self.image_id) == (domain_id, image_id)
-        return same and (None in (self.volume_id, volume_id) or self.volume_id == volume_id)
+    def meets(self, domain_id: str, image_id: str | None, volume_id: str | None) -> bool:
+        pairs = ((self.image_id, image_id), (self.volume_id, volume_id))
+        return self.domain_id == domain_id and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 class StateFile:
@@ -113,9 +113,18 @@ class StateFile:
 
     @contextmanager
     def alone(
-        self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()
+        self,
+        domain_id: str,
+        image_id: str | None,
+        volume_id: str | None,
+        *,
+        purpose: str,
+        allowed: Collection[str] = (),
     ) -> Iterator[None]:
-        """Nobody but ``allowed`` holds the volume, or any of the image, and nobody will. Raises UsedByOthers."""
+        """Nobody but ``allowed`` holds the volume, or any of the image or of the domain, and nobody will.
+
+        Raises UsedByOthers.
+        """
         claim = _Claim(
             domain_id=domain_id, image_id=image_id, volume_id=volume_id, purpose=purpose, allowed=frozenset(allowed)
         )

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from covirt.common.errors import CommandFailed, Denied, Unavailable
 from covirt.common.files import BrokenFile, UnknownFileVersion, read_json, write_json
 from covirt.common.root import Root
-from covirt.host.storage.imageio import ImageioControl, ImageioDaemon, NoImageDaemon
+from covirt.host.storage.imageio import ImageDaemonRefused, ImageioControl, ImageioDaemon, NoImageDaemon
 from covirt.host.storage.nbd import NbdServers
 from covirt.host.storage.operation import checked_id
 from covirt.host.storage.storage_paths import is_uuid
@@ -76,8 +76,14 @@ class Transfers:
         if not self.may_serve(str(ticket["url"])):
             raise TicketAddressRefused(url=ticket["url"])
         self._renew()
-        self._control().put(ticket)
-        self._remember(ticket_id)
+        control = self._control()
+        is_new = ticket_id not in self._ids
+        self._remember(ticket_id)  # first: a killed agent's successor must not end the daemon under it
+        try:
+            control.put(ticket)
+        except ImageDaemonRefused:
+            self._remember(ticket_id, gone=is_new)
+            raise
         log.info("Ticket added transfer_id=%s ops=%s", ticket.get("transfer_id"), ",".join(ticket["ops"]))
 
     def get(self, ticket_id: str) -> Mapping[str, Any]:

@@ -37,11 +37,13 @@ def image_verb_classes(
     container_images = ContainerImages(volumes=volumes, program=ContainerImageProgram(root=root, config=config))
     parts.tasks.add_kinds(disk_images.kinds())
     parts.jobs.add_kinds([CopyData(volumes).kind(), *container_images.kinds()])
+    nbd = NbdVerbs(servers=parts.servers, volumes=volumes)
+    parts.at_start.append(nbd.give_back)
     return (
         TaskVerbs(parts.tasks, require_manager=require_manager),
         JobVerbs(parts.jobs),
         TicketVerbs(parts.transfers),
-        NbdVerbs(servers=parts.servers, volumes=volumes),
+        nbd,
         ImageVerbs(images=disk_images, volumes=volumes, tasks=parts.tasks),
         SdmVerbs(parts.jobs),
         ContainerImageVerbs(images=container_images, jobs=parts.jobs),

@@ -3,6 +3,7 @@
 """NBD servers for volumes of storage domains."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from covirt.common.undo import undo_on_failure
 from covirt.host.storage.image_volumes import ImageVolumes, VolumeIsShared
@@ -14,6 +15,8 @@ from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.nbd import NbdServerConfig, StartServerParams, StopServerParams
 
+_USER: Final = "nbd-"
+
 
 class NbdVerbs:
     def __init__(self, *, servers: NbdServers, volumes: ImageVolumes) -> None:
@@ -22,6 +25,13 @@ class NbdVerbs:
 
     def handlers(self) -> Mapping[str, Handler]:
         return {"NBD.start_server": self.start, "NBD.stop_server": self.stop}
+
+    def give_back(self) -> None:
+        """What servers held that ended without us, or never began, when the agent was killed."""
+        for user in self._volumes.all_users():
+            server_id = user.removeprefix(_USER)
+            if user.startswith(_USER) and not self._servers.runs(server_id):
+                self._volumes.release(user)
 
     def start(self, params: StartServerParams, _context: CallContext) -> JsonValue:
         server_id, ref = checked_id(params.server_id), _ref(params.config)
@@ -52,7 +62,7 @@ class NbdVerbs:
 
 
 def _user(server_id: str) -> str:
-    return f"nbd-{server_id}"
+    return f"{_USER}{server_id}"
 
 
 def _ref(config: NbdServerConfig) -> VolumeRef:

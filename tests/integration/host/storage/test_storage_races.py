@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two who change the same volume at the same time: neither loses what the other wrote, and nobody uses what goes."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from covirt.host.storage.storage_errors import NoSuchVolume, VolumeTaken, WrongG
 from covirt.host.storage.volume_format import VolumeMetadata
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.errors import CallRefused
-from tests.support.host_storage import MIB, Disk, StorageAgent
+from tests.support.host_storage import BLANK, MIB, Disk, StorageAgent
 from tests.support.roots import new_root
 from tests.support.storage_checker import volume_metadata
 
@@ -156,3 +157,58 @@ def test_a_volume_is_described_beside_no_other_change(agent: StorageAgent, monke
     thread.join(30)
     found = volume_metadata(disk.path(f"{volume}.meta"))
     assert (found["DESCRIPTION"], found["GEN"], found["LEGALITY"]) == ("another", "1", "LEGAL")
+
+
+@pytest.mark.parametrize("change", ["deactivate", "detach", "format"])
+def test_nobody_gets_a_volume_of_a_domain_that_leaves(
+    agent: StorageAgent, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    disk = Disk(agent)
+    other = agent.new_domain(agent.root.path / "two")
+    ids = {"storagedomainID": other, "storagepoolID": disk.pool_id}
+    agent.call("StorageDomain.attach", **ids)
+    agent.call("StorageDomain.activate", **ids)
+    image_id, volume_id = str(uuid4()), str(uuid4())
+    volume = {**ids, "imageID": image_id, "volumeID": volume_id, "srcImgUUID": BLANK, "srcVolUUID": BLANK}
+    agent.done("Volume.create", **volume, size=str(MIB), volFormat=5, preallocate=2, diskType="DATA", desc="")
+    ref = VolumeRef(pool_id=BLANK, domain_id=other, image_id=image_id, volume_id=volume_id)
+    verbs: list[tuple[str, dict[str, Any]]] = [
+        ("deactivate", {**ids, "masterSdUUID": BLANK, "masterVersion": 0}),
+        ("detach", {**ids, "masterSdUUID": BLANK, "masterVersion": 0}),
+        ("format", {"storagedomainID": other}),
+    ]
+    tried: list[None] = []
+
+    def then(real: Any) -> Any:
+        def first(*args: Any, **keywords: Any) -> Any:
+            if not tried:
+                tried.append(None)
+                with contextlib.suppress(Conflict):
+                    agent.storage.volumes.prepare(ref, user="vm-1")
+            return real(*args, **keywords)
+
+        return first
+
+    for verb, params in verbs:
+        if verb == change:
+            for name in ("write_metadata", "remove"):
+                monkeypatch.setattr(FileDomain, name, then(getattr(FileDomain, name)))
+        agent.call(f"StorageDomain.{verb}", **params)
+        if verb == change:
+            break
+    assert tried
+    assert agent.storage.volumes.users(ref) == frozenset()
+
+
+def test_what_a_dead_server_held_is_given_back(agent: StorageAgent) -> None:
+    """The agent was killed between holding the volume and starting its server."""
+    disk = Disk(agent)
+    volume = disk.create()
+    user = f"nbd-{uuid4()}"
+    agent.storage.volumes.prepare(disk.ref(volume), user=user)
+    following = StorageAgent(agent.root)
+    following.start()
+    try:
+        assert following.storage.volumes.users(disk.ref(volume)) == frozenset()
+    finally:
+        following.stop()
