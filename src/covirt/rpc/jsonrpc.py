@@ -78,7 +78,7 @@ def parse(body: bytes, *, max_values: int | None = None) -> list[Message]:
     if max_values is not None and len(body) > max_values and sum(map(body.count, _BEFORE_VALUES)) > max_values:
         raise BadMessage(reason=f"it has more than {max_values} values", code=INVALID_REQUEST)
     try:
-        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(body.decode(json.detect_encoding(body)))
     except (ValueError, RecursionError) as error:
         raise BadMessage(reason="it is not JSON", code=PARSE_ERROR) from error
     if not isinstance(value, list):
@@ -151,4 +151,9 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def _dump(value: Json) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
+
+
+# Made once: json.loads and json.dumps make theirs anew for each message.
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

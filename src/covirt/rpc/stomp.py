@@ -9,6 +9,7 @@ heartbeat. Everything a peer sends is limited before memory is spent on it.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from covirt.rpc.errors import BadFrame, FrameTooLarge
@@ -41,7 +42,7 @@ class Frame:
         plain = self.command in _UNESCAPED_COMMANDS
         lines = [self.command]
         for name, value in self.headers.items():
-            lines.append(f"{name}:{value}" if plain else f"{name.translate(_ESCAPED)}:{value.translate(_ESCAPED)}")
+            lines.append(f"{name}:{value}" if plain else f"{_escape(name)}:{_escape(value)}")
         if self.body and "content-length" not in self.headers:
             lines.append(f"content-length:{len(self.body)}")
         return b"".join(("\n".join(lines).encode(), b"\n\n", self.body, b"\0"))
@@ -172,6 +173,11 @@ def _parse_head(data: bytes, limits: Limits) -> Frame:
             name, value = _unescape(name), _unescape(value)
         headers.setdefault(name, value)  # of a repeated header the first counts
     return Frame(command=command, headers=headers)
+
+
+@lru_cache(maxsize=128)  # an answer's headers are nearly always those of the one before
+def _escape(text: str) -> str:
+    return text.translate(_ESCAPED)
 
 
 def _unescape(text: str) -> str:
