@@ -40,7 +40,9 @@ class Agent:
     def __init__(self, root: Root, config: HostConfig) -> None:
         self.events = Events()
         pki = root.path / config.rpc.pki_dir
-        Identity(root, pki).finish()
+        identity = Identity(root, pki)
+        identity.finish()
+        identity.require()
         tls = TlsFiles.in_directory(pki)
         context = server_context(tls)
         self.renewal = Renewal(root, pki, on_renewed=lambda: load_identity(context, tls))

@@ -24,6 +24,9 @@ def tell(root: Path, *words: str) -> Completed:
 
 def test_from_nothing_to_a_host_that_answers(tmp_path: Path) -> None:
     with new_directory() as root, serve_enrolling_engine(tmp_path) as engine:
+        serving = tell(root)
+        assert serving.status == 1
+        assert b"run covirt-host enrol --engine URL --token-file FILE" in serving.stderr.splitlines()[-1]
         before = tell(root, "check")
         assert before.status == 1
         assert b"MISSING  certificate" in before.stdout

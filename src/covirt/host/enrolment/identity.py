@@ -109,6 +109,11 @@ class Identity:
         self._pki = pki
         self._next = pki / "next"
 
+    def require(self) -> None:
+        """Raises NotEnrolled when there is nothing at all; what is there, TLS judges."""
+        if not any(path.exists() for path in self._targets().values()):
+            raise NotEnrolled(directory=self._pki)
+
     def check(self) -> None:
         """Raises NotEnrolled, BadCertificate."""
         try:
