@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
@@ -90,7 +91,7 @@ class RpcServer:
         )
         self._broker = Broker()
         self._connections: dict[int, Connection] = {}
-        self._handshakes: dict[asyncio.Task[None], str] = {}  # to the peer's address, in the order of arrival
+        self._handshakes: dict[asyncio.Task[None], _Stranger] = {}  # in the order of arrival
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: socket.socket | None = None
         self._acceptor: asyncio.Task[None] | None = None
@@ -247,33 +248,38 @@ class RpcServer:
                 continue
             if len(self._handshakes) >= self.settings.max_handshakes:
                 self._drop_handshake()
-            task = loop.create_task(self._greet(accepted))
-            self._handshakes[task] = address[0]
-            task.add_done_callback(partial(self._greeted, accepted))
+            stranger = _Stranger(address=address[0], socket=accepted)
+            task = loop.create_task(self._greet(stranger))
+            self._handshakes[task] = stranger
+            task.add_done_callback(partial(self._greeted, stranger))
+            await asyncio.sleep(0)  # however many wait to be accepted, others are served in between
 
     def _drop_handshake(self) -> None:
         """The oldest of the address that has most, so that one stranger drives out nobody but itself."""
-        most, _ = Counter(self._handshakes.values()).most_common(1)[0]
-        next(task for task, address in self._handshakes.items() if address == most).cancel()
+        most, _ = Counter(stranger.address for stranger in self._handshakes.values()).most_common(1)[0]
+        task = next(task for task, stranger in self._handshakes.items() if stranger.address == most)
+        del self._handshakes[task]  # it may end only after others have come
+        task.cancel()
 
-    async def _greet(self, accepted: socket.socket) -> None:
+    async def _greet(self, stranger: "_Stranger") -> None:
+        stranger.begun = True
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(
                 lambda: Connection(self),
-                accepted,
+                stranger.socket,
                 ssl=self._tls,
                 ssl_handshake_timeout=self.settings.handshake_seconds if self._tls else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if self._tls else None,
             )
         except OSError as error:  # ssl.SSLError is one
-            accepted.close()
+            stranger.socket.close()
             self.complaints.warning("Client refused: no good TLS reason=%r", str(error))
 
-    def _greeted(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
-        del self._handshakes[task]
-        if task.cancelled():  # perhaps before its first step
-            accepted.close()
+    def _greeted(self, stranger: "_Stranger", task: asyncio.Task[None]) -> None:
+        self._handshakes.pop(task, None)
+        if task.cancelled():
+            stranger.leave()
 
     async def _stop_listening(self) -> None:
         tasks = [*([self._acceptor] if self._acceptor is not None else []), *self._handshakes]
@@ -302,6 +308,22 @@ class RpcServer:
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed: this call outlived stop()
             self._loop.call_soon_threadsafe(action)
+
+
+@dataclass(eq=False, slots=True)
+class _Stranger:
+    """Who has connected, and has not shown a certificate yet."""
+
+    address: str
+    socket: socket.socket
+    begun: bool = False  # the socket is asyncio's
+
+    def leave(self) -> None:
+        with contextlib.suppress(OSError):
+            # asyncio forgets a cancelled handshake that it had hardly begun with; by this it hears of its end.
+            self.socket.shutdown(socket.SHUT_RDWR)
+        if not self.begun:
+            self.socket.close()
 
 
 def _as_request(message: Request | Answer | BadMessage) -> Request | BadMessage:

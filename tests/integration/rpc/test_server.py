@@ -4,6 +4,7 @@
 
 import json
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -323,6 +324,24 @@ def test_half_open_strangers_have_few_places(hasty: tuple[RpcServer, RawStomp], 
                 assert stranger.recv(100) == b""
             except ConnectionError:
                 continue
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00"])
+def test_strangers_over_the_limit_are_gone_at_once(files: TlsFiles, said: bytes) -> None:
+    """Not when their time is over: each costs some hundred KiB until then."""
+    settings = ServerSettings(max_handshakes=4, handshake_seconds=600)
+    with served(files, settings=settings) as server, ExitStack() as stack:
+        strangers = []
+        for _ in range(60):
+            strangers.append(stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20)))
+            strangers[-1].sendall(said)
+
+        def is_there(stranger: socket.socket) -> bool:
+            ready, _, _ = select.select([stranger], [], [], 0)
+            return not ready
+
+        wait_until(lambda: sum(map(is_there, strangers)) <= 4, what="the others to be dropped")
+        assert sum(map(is_there, strangers)) == 4
 
 
 def test_there_are_only_so_many_clients(hasty: tuple[RpcServer, RawStomp], context: ssl.SSLContext) -> None:
