@@ -90,6 +90,7 @@ def test_what_the_host_has(client: HostClient) -> None:
     assert "pc" in capabilities["emulatedMachines"]
     assert capabilities["kvmEnabled"] in ("true", "false")
     assert capabilities["additionalFeatures"] == ["CONTAINERS"]
+    assert capabilities["cd_change_pdiv"] is True
     assert client.call("Host.getStats")["vmCount"] == 0
 
 

@@ -97,6 +97,7 @@ class Capabilities:
             "coldBackupEnabled": False,
             "zerocopy_migrations": False,
             "lastClientIface": "",
+            "cd_change_pdiv": True,  # VM.changeCD takes a volume's ids, and engines need not make a path of them
         }
 
     def _present(self) -> Mapping[str, JsonValue]:
