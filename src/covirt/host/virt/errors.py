@@ -17,6 +17,13 @@ class BadVm(InvalidRequest):
     template = "the Vm cannot be created: {reason}"
 
 
+class NoPayloads(Unsupported):
+    template = (
+        "the drive {drive} is to hold files that the engine sends along (cloud-init, Sysprep), and this host makes "
+        "no such discs: start it without them, or bring them on a disc of a storage domain"
+    )
+
+
 class VmIsDown(Conflict):
     template = "{name} is not running"
 

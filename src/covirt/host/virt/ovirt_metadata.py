@@ -13,6 +13,7 @@ from covirt.common.dialect import OVIRT_VM_NAMESPACE
 
 VM_TAG: Final = f"{{{OVIRT_VM_NAMESPACE}}}vm"
 DEVICE_TAG: Final = f"{{{OVIRT_VM_NAMESPACE}}}device"
+PAYLOAD_TAG: Final = f"{{{OVIRT_VM_NAMESPACE}}}payload"
 _CUSTOM_TAG: Final = f"{{{OVIRT_VM_NAMESPACE}}}custom"
 
 

@@ -9,6 +9,7 @@ from covirt.host.virt.container_config import ContainersConfig
 from covirt.host.virt.container_errors import ContainersUnavailable
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.document import read_xml, write_xml
+from covirt.host.virt.errors import NoPayloads
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.machine_xml import MachineHost
 from covirt.host.virt.ovirt_metadata import read_vm_facts
@@ -61,3 +62,11 @@ def test_a_container_is_refused_where_there_are_none() -> None:
     with pytest.raises(ContainersUnavailable):
         part.check(root, Kind.CONTAINER)
     part.check(read_xml(engine_xml()), Kind.MACHINE)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_files_that_an_engine_sends_along_are_not_lost_silently(kind: Kind) -> None:
+    payload = '<ovirt-vm:payload><ovirt-vm:file path="meta-data">e30=</ovirt-vm:file></ovirt-vm:payload>'
+    known = f'<ovirt-vm:device devtype="disk" name="sdd">{payload}</ovirt-vm:device>'
+    with pytest.raises(NoPayloads, match="the drive sdd is to hold files"):
+        preparation(FakeVolumes({})).check(read_xml(machine_xml("", known=known)), kind)
