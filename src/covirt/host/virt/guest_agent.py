@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked of the agent in a guest: facts, and to hold its file systems still."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import libvirt
 
-from covirt.common.errors import Error
 from covirt.host.virt.agent_facts import cpu_facts, guest_facts, interface_facts
 from covirt.host.virt.device_errors import AgentSilent, NotFrozen, NotThawed
 from covirt.host.virt.guest import Guest
@@ -23,27 +20,16 @@ _AGENT: Final = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT
 
 def freeze(guest: Guest) -> int:
     """The number of file systems that stand still now. Raises NotFrozen, AgentSilent, GuestCannot."""
-    with told_as(NotFrozen, name=guest.vm_id), _without_agent(NotFrozen):
+    with told_as(NotFrozen, name=guest.vm_id):
         count: int = guest.domain().fsFreeze()
         return count
 
 
 def thaw(guest: Guest) -> int:
     """Raises NotThawed, AgentSilent, GuestCannot."""
-    with told_as(NotThawed, name=guest.vm_id), _without_agent(NotThawed):
+    with told_as(NotThawed, name=guest.vm_id):
         count: int = guest.domain().fsThaw()
         return count
-
-
-@contextmanager
-def _without_agent(failure: Callable[..., Error]) -> Iterator[None]:
-    """libvirt calls a missing agent an argument that is not supported; to Vdsm the freeze has failed."""
-    try:
-        yield
-    except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED:
-            raise
-        raise failure(reason=error.get_error_message()) from error
 
 
 def ask(guest: Guest) -> dict[str, JsonValue]:
