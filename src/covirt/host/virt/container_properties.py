@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from covirt.host.virt.container_errors import BadContainerProperty
+from covirt.host.virt.document import is_xml_text
 
 Value = TypeVar("Value")
 
@@ -136,15 +137,19 @@ def _command(text: str) -> tuple[str, ...]:
     if not text.startswith("["):
         return tuple(shlex.split(text))
     words = json.loads(text)
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words) or not words:
+    if not isinstance(words, list) or not all(_is_text(word) for word in words) or not words:
         raise ValueError("it is not a list of texts")
     return tuple(words)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and is_xml_text(value)
 
 
 def _environment(text: str) -> tuple[tuple[str, str], ...]:
     if text.startswith("{"):
         table = json.loads(text)
-        if not all(isinstance(value, str) for value in table.values()):
+        if not all(_is_text(value) for value in table.values()):
             raise ValueError("its values are not all texts")
         pairs = list(table.items())
     else:

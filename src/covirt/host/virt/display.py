@@ -10,7 +10,7 @@ from lxml import etree
 
 from covirt.common.process import Secret
 from covirt.host.virt.device_errors import DisplayNotOpened
-from covirt.host.virt.document import write_xml
+from covirt.host.virt.document import is_xml_text, write_xml
 from covirt.host.virt.guest import Guest, live_xml
 from covirt.host.virt.libvirt_errors import told_as
 
@@ -30,6 +30,8 @@ def set_ticket(
     graphics = _display(guest, kind)
     if graphics.get("type") == "vnc" and not 0 < len(password) <= _LONGEST_VNC:
         raise DisplayNotOpened(reason=f"a password for VNC has one to {_LONGEST_VNC} characters")
+    if not is_xml_text(password):
+        raise DisplayNotOpened(reason="a password has no control characters")
     graphics.set("passwd", password)
     graphics.attrib.pop("passwdValidTo", "")
     if valid_seconds > 0:

@@ -3,12 +3,16 @@
 """XML that an engine or libvirt gave: read with nothing fetched or expanded, looked through, written again."""
 
 import copy
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from lxml import etree
 
 from covirt.common.errors import InvalidRequest
 from covirt.common.xml_guard import PARSER_OPTIONS, UnsafeXml, bounded, guarded
+
+_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class BadXml(InvalidRequest):
@@ -34,6 +38,11 @@ def write_xml(element: etree._Element) -> str:
     alone = copy.deepcopy(element)
     alone.tail = None
     return etree.tostring(alone, encoding="unicode")
+
+
+def is_xml_text(text: str) -> bool:
+    """Whether XML can have it at all: it has no NUL, and few other control characters."""
+    return _NOT_XML.search(text) is None
 
 
 def children(element: etree._Element, tag: str) -> Iterator[etree._Element]:

@@ -4,8 +4,8 @@
 
 import libvirt
 
-from covirt.host.virt.device_errors import DeviceNotUpdated, NoSuchDevice
-from covirt.host.virt.document import made_child, write_xml
+from covirt.host.virt.device_errors import BadDevice, DeviceNotUpdated, NoSuchDevice
+from covirt.host.virt.document import is_xml_text, made_child, write_xml
 from covirt.host.virt.guest import Guest, Turns, live_xml
 from covirt.host.virt.hotplug import find_nic
 from covirt.host.virt.libvirt_errors import told_as
@@ -23,8 +23,10 @@ def update_nic(
     """None leaves things as they are. An empty network is none: the link goes down, and the interface stays in the
     bridge it is in.
 
-    Raises NoSuchDevice and DeviceNotUpdated.
+    Raises BadDevice, NoSuchDevice and DeviceNotUpdated.
     """
+    if network is not None and not is_xml_text(network):
+        raise BadDevice(reason="its network's name has control characters")
     with turns.turn(guest.vm_id), told_as(DeviceNotUpdated, name=guest.vm_id):
         nic = find_nic(live_xml(guest), alias=alias, mac=mac.lower())
         if nic is None:

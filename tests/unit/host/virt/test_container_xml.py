@@ -107,6 +107,9 @@ def test_command_and_environment_as_json() -> None:
     [
         ("containerCommand", "sh -c 'x"),
         ("containerCommand", "[1]"),
+        ("containerCommand", '["a\\u0000b"]'),
+        ("containerEnvironment", '{"NAME": "a\\u0000b"}'),
+        ("containerEnvironment", '{"NAME": "\\ud800"}'),
         ("containerCommand", "[" * 100_000),
         ("containerEnvironment", "A"),
         ("containerEnvironment", "1A=b"),

@@ -6,10 +6,14 @@ import libvirt
 import pytest
 
 from covirt.common.errors import Error
-from covirt.host.virt.device_errors import AgentSilent, DiskNotPlugged, GuestCannot
+from covirt.common.process import Secret
+from covirt.host.virt.device_errors import AgentSilent, BadDevice, DiskNotPlugged, DisplayNotOpened, GuestCannot
+from covirt.host.virt.display import set_ticket
 from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, LibvirtFailed, VmIsDown
+from covirt.host.virt.guest import Turns
 from covirt.host.virt.hotplug import HotPlug
 from covirt.host.virt.libvirt_errors import told_as, translated
+from covirt.host.virt.nic_update import update_nic
 from covirt.host.virt.volumes import VolumeRef
 from tests.support.engine_xml import POOL, STORAGE, disk_xml
 from tests.support.fake_volumes import FakeVolumes
@@ -53,6 +57,7 @@ class Guest:
 
     vm_id = POOL
     is_container = False
+    devices = ""
 
     def __init__(self, error: libvirt.libvirtError) -> None:
         self.volumes: tuple[VolumeRef, ...] = ()
@@ -65,7 +70,7 @@ class Guest:
         return self
 
     def XMLDesc(self, _flags: int) -> str:  # noqa: N802 - libvirt's names
-        return "<domain><devices/></domain>"
+        return f"<domain><devices>{self.devices}</devices></domain>"
 
     def metadata(self, *_words: object) -> str:
         raise libvirt_error(libvirt.VIR_ERR_NO_DOMAIN_METADATA)
@@ -93,3 +98,16 @@ def test_a_disk_the_guest_may_have_stays_its_own(
         HotPlug(volumes=volumes).plug_disk(guest, disk_xml("vdb", REF))
     assert guest.volumes == held
     assert tuple(volumes.users) == held
+
+
+def test_a_password_that_xml_cannot_have_is_refused_and_not_told() -> None:
+    guest = Guest(libvirt_error(1))
+    guest.devices = "<graphics type='vnc'/>"
+    with pytest.raises(DisplayNotOpened, match="control characters") as caught:
+        set_ticket(guest, Secret("se\0cret"), valid_seconds=60)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_network_that_xml_cannot_have() -> None:
+    with pytest.raises(BadDevice, match="control characters"):
+        update_nic(Guest(libvirt_error(1)), Turns(), mac="52:54:00:00:00:01", network="a\0")
