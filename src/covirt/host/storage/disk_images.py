@@ -52,7 +52,13 @@ class DiskImages:
 
     def check_removable(self, domain_id: str, image_id: str) -> None:
         """Raises NoSuchImage, ImageInUse and ImageIsTemplate."""
-        volumes = self.volumes_of(domain_id, image_id)
+        try:
+            volumes = self.volumes_of(domain_id, image_id)
+        except NoSuchImage:
+            with self._volumes.images(domain_id) as images:
+                if not images.has(image_id):
+                    raise
+            volumes = []  # the metadata of all its volumes is damaged; who would use them is refused
         users = {user for volume in volumes for user in self._volumes.users(volume.ref)}
         if users:
             raise ImageInUse(image_id=image_id, users=", ".join(sorted(users)))
@@ -82,10 +88,14 @@ class DiskImages:
             return
         if zero:
             # A template's volume that is linked in here is the data of other images, too.
-            for volume in (found for found in self.volumes_of(domain_id, image_id) if found.is_own):
+            for volume in self._own_volumes(domain_id, image_id):
                 with self._volumes.images(domain_id) as images, images.sub(image_id) as image:
                     image.overwrite(volume.ref.volume_id, lambda size: _zeros(size, control))
         self._volumes.remove_image(domain_id, image_id)
+
+    def _own_volumes(self, domain_id: str, image_id: str) -> list[VolumeFacts]:
+        found = self._volumes.volumes(domain_id)
+        return [volume for volume in found if volume.ref.image_id == image_id and volume.is_own]
 
     def verify(self, volume: VolumeFacts) -> None:
         """Judge what a stranger has written, before a guest or QEMU trusts it. Raises UploadRefused.

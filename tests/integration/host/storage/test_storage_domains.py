@@ -406,6 +406,18 @@ def test_zeroing_a_disk_leaves_the_template_it_builds_on(agent: StorageAgent) ->
     check_domain(disk.directory)
 
 
+@pytest.mark.parametrize("zero", [False, True])
+def test_an_image_with_damaged_metadata_can_be_removed(agent: StorageAgent, zero: bool) -> None:
+    """getInfo tells an engine that such a volume is invalid, so that its user removes it."""
+    disk = Disk(agent)
+    volume = disk.create()
+    disk.path(f"{volume}.meta").write_bytes(b"")
+    assert agent.call("Volume.getInfo", **disk.ids(volume))["status"] == "INVALID"
+    agent.done("Image.delete", **disk.ids(), postZero=zero, force=False)
+    assert not disk.path(volume).parent.exists()
+    refused(agent, 268, "Image.delete", **disk.ids(), postZero=zero, force=False)
+
+
 def test_what_was_prepared_is_given_back_while_storage_is_away(agent: StorageAgent) -> None:
     """Otherwise the domain would be in use for ever."""
     disk = Disk(agent)
