@@ -4,6 +4,7 @@
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import socket
@@ -26,7 +27,7 @@ from covirt.common.root import Root
 from tests.support.authority import TestAuthority
 from tests.support.waiting import wait_until
 
-SECONDS: Final = 30.0
+SECONDS: Final = float(os.environ.get("COVIRT_CALL_SECONDS", "30"))
 PORT: Final = 54321
 _PROGRAMS: Final = Path(sys.executable).parent
 _REQUESTS: Final = "jms.topic.vdsm_requests"

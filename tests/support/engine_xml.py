@@ -5,6 +5,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from lxml import etree
+
 from covirt.host.virt.vm_block import reference_values
 from covirt.host.virt.volumes import VolumeRef
 
@@ -63,6 +65,22 @@ def container_xml(
 <graphics type="vnc" port="-1" autoport="yes"/>
 <console type="unix"><source path="/run/ovirt-vmconsole-console/{uuid}.sock" mode="bind"/>
 <target type="serial" port="0"/></console>{devices}</devices></domain>"""
+
+
+def with_disk(xml: str, ref: VolumeRef, *, name: str = "vda", kind: str = "raw") -> str:
+    """A machine's XML with one disk more."""
+    given = disk_xml(name, ref).replace("type='raw'", f"type='{kind}'")
+    domain, source = etree.fromstring(xml), etree.fromstring(given.partition("?>")[2])
+    devices, disk = domain.find("devices"), source.find("devices/disk")
+    block = domain.find("metadata/{http://ovirt.org/vm/1.0}vm")
+    facts = source.find("metadata/{http://ovirt.org/vm/1.0}vm/{http://ovirt.org/vm/1.0}device")
+    assert devices is not None
+    assert disk is not None
+    assert block is not None
+    assert facts is not None
+    devices.append(disk)
+    block.append(facts)
+    return etree.tostring(domain, encoding="unicode")
 
 
 def _disk(name: str, ref: VolumeRef) -> str:

@@ -64,6 +64,25 @@ class Machine:
         unpack = f"rm -rf {target} && mkdir {target} && tar -x --no-same-owner -C {target}"
         self.call(unpack, stdin_data=packed.getvalue())
 
+    def reboot(self) -> None:
+        """As its administrator does; return when it answers again. Raises NotBooted."""
+        asked = "cat /proc/sys/kernel/random/boot_id"
+        before = self.call(asked).stdout
+        self.call("systemctl reboot", check=False)  # may take the connection along
+        self.disconnect()
+        deadline = time.monotonic() + _BOOT_SECONDS
+        while time.monotonic() < deadline:
+            if _greets(self.port):
+                answer = self.call(asked, check=False)
+                if answer.status == 0 and answer.stdout != before:
+                    return
+                self.disconnect()
+            time.sleep(0.2)
+        raise NotBooted(seconds=_BOOT_SECONDS, console=self.console()[-500:])
+
+    def disconnect(self) -> None:
+        run([*self.ssh()[:-1], "-O", "exit", "root@127.0.0.1"], timeout_seconds=60, check=False)
+
     def console(self) -> str:
         """What it wrote on its serial line."""
         return (self.directory / "console").read_text(errors="replace")
@@ -83,7 +102,7 @@ def boot(disk: Disk, *, memory_mib: int, cpus: int, accelerator: str) -> Iterato
             try:
                 yield machine
             finally:
-                run([*machine.ssh()[:-1], "-O", "exit", "root@127.0.0.1"], timeout_seconds=60, check=False)
+                machine.disconnect()
 
 
 def _qemu(disk: Disk, machine: Machine, *, memory_mib: int, cpus: int, accelerator: str) -> list[Argument]:
@@ -94,6 +113,8 @@ def _qemu(disk: Disk, machine: Machine, *, memory_mib: int, cpus: int, accelerat
     argv += ["-kernel", disk.kernel, "-initrd", disk.initrd, "-append", append, "-drive", drive]
     argv += ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{machine.port}-:22"]
     argv += ["-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"]
+    # eth1 is for networks of covirt-host; nothing but a DHCP server is on its other end.
+    argv += ["-netdev", "user,id=lan,net=10.0.3.0/24,restrict=on", "-device", "virtio-net-pci,netdev=lan"]
     return [*argv, "-serial", f"file:{machine.directory}/console"]
 
 

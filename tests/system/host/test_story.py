@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from lxml import etree
 
 from covirt.host.virt.vm_block import reference_values
 from covirt.host.virt.volumes import VolumeRef
@@ -86,22 +85,6 @@ def imported(client: HostClient, pool: PoolOnHost, registry: Registry) -> dict[s
     return ids
 
 
-def with_disk(xml: str, ref: VolumeRef, *, name: str = "vda", kind: str = "raw") -> str:
-    """A machine's XML with one disk more."""
-    given = engine_xml.disk_xml(name, ref).replace("type='raw'", f"type='{kind}'")
-    domain, source = etree.fromstring(xml), etree.fromstring(given.partition("?>")[2])
-    devices, disk = domain.find("devices"), source.find("devices/disk")
-    block = domain.find("metadata/{http://ovirt.org/vm/1.0}vm")
-    facts = source.find("metadata/{http://ovirt.org/vm/1.0}vm/{http://ovirt.org/vm/1.0}device")
-    assert devices is not None
-    assert disk is not None
-    assert block is not None
-    assert facts is not None
-    devices.append(disk)
-    block.append(facts)
-    return etree.tostring(domain, encoding="unicode")
-
-
 def run_vm(client: HostClient, xml: str) -> str:
     vm_id: str = client.call("VM.create", {"vmID": "", "vmParams": {"xml": xml}})["vmId"]
     wait_until(lambda: status_of(client, vm_id) in ("Up", "Down"), timeout_seconds=60, what="the end of the start")
@@ -126,7 +109,7 @@ def test_a_container_and_a_machine_on_one_storage_domain(
             containerCommand=_WRITER,
         )  # fmt: skip
         assert run_vm(client, xml) == uuid
-        machine = run_vm(client, with_disk(machine_xml(tiny_guest, "box"), ref_of(disk)))
+        machine = run_vm(client, engine_xml.with_disk(machine_xml(tiny_guest, "box"), ref_of(disk)))
         kinds = {vm["vmName"]: vm["vmType"] for vm in client.call("Host.getAllVmStats")}
         assert kinds["shop"] == "oci"
         assert kinds["box"] in ("kvm", "qemu")
@@ -160,8 +143,8 @@ def test_disks_become_larger_while_their_machine_runs(
 ) -> None:
     with place.host.client() as client:
         raw, cow = (create_volume(client, place.pool, size_bytes=16 * _MIB, cow=cow) for cow in (False, True))
-        xml = with_disk(machine_xml(tiny_guest, "box"), ref_of(raw))
-        machine = run_vm(client, with_disk(xml, ref_of(cow), name="vdb", kind="qcow2"))
+        xml = engine_xml.with_disk(machine_xml(tiny_guest, "box"), ref_of(raw))
+        machine = run_vm(client, engine_xml.with_disk(xml, ref_of(cow), name="vdb", kind="qcow2"))
         size = str(32 * _MIB)
         for name, ids in (("vda", raw), ("vdb", cow)):
             device = reference_values(ref_of(ids))
