@@ -24,6 +24,7 @@ from tests.support.waiting import wait_until
 from tests.vm.installed import output, systemctl, unit_property
 
 UNIT: Final = "covirt-host"
+GUEST_FILES: Final = Path("/var/lib/tiny-guest")
 _PKI: Final = Path("/etc/pki/vdsm")
 _SETTINGS: Final = Path("/etc/covirt/host.d/50-containers.toml")
 MEMORY: Final = Path("/var/lib/covirt-engine.json")
@@ -37,7 +38,8 @@ class InstalledHost:
         if not (_PKI / "certs/vdsmcert.pem").exists():
             TestAuthority().issue(_PKI)
         _SETTINGS.parent.mkdir(parents=True, exist_ok=True)
-        _SETTINGS.write_text("[containers]\nenabled = true\n")
+        # Tiny machines boot a kernel of the host.
+        _SETTINGS.write_text(f'[containers]\nenabled = true\n[virt]\nhost_files = ["{GUEST_FILES}"]\n')
         systemctl("enable", UNIT)
         systemctl("restart", UNIT)
 

@@ -16,7 +16,7 @@ from tests.support.covirt_host import SECONDS, HostClient
 from tests.support.guest import TinyGuest, build_guest
 from tests.support.host_pool import BLANK, PoolOnHost, connect_pool, connect_server, create_volume, new_pool
 from tests.support.waiting import wait_until
-from tests.vm.host import UNIT, EngineMemory, InstalledHost, memory_of, set_up_networks
+from tests.vm.host import GUEST_FILES, UNIT, EngineMemory, InstalledHost, memory_of, set_up_networks
 from tests.vm.installed import InstalledVirtocid, output, systemctl, unit_property
 
 pytestmark = pytest.mark.skipif(
@@ -43,9 +43,8 @@ def client(host: InstalledHost) -> Iterator[HostClient]:
 
 @pytest.fixture(scope="module")
 def guest() -> TinyGuest:
-    directory = Path("/var/lib/tiny-guest")
-    directory.mkdir(exist_ok=True)
-    return build_guest(directory)
+    GUEST_FILES.mkdir(exist_ok=True)
+    return build_guest(GUEST_FILES)
 
 
 @pytest.fixture(scope="module")
