@@ -8,8 +8,8 @@ is told. The ids are kept (in /run, for root only), so that the daemon can be en
 
 import contextlib
 import logging
+import os
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -76,6 +76,7 @@ class Transfers:
         if not self.may_serve(str(ticket["url"])):
             raise TicketAddressRefused(url=ticket["url"])
         self._renew()
+        self._forget_lost()
         control = self._control()
         is_new = ticket_id not in self._ids
         self._remember(ticket_id)  # first: a killed agent's successor must not end the daemon under it
@@ -120,6 +121,12 @@ class Transfers:
             if control is not None and not self._using(control):
                 self._daemon.end()
 
+    def _forget_lost(self) -> None:
+        """Tickets are in the daemon's memory: with one that died they are gone, and whoever asks is told."""
+        if self._daemon.is_ours and self._control_or_none() is None:
+            for ticket_id in tuple(self._ids):
+                self._remember(ticket_id, gone=True)
+
     def _using(self, control: ImageioControl) -> int:
         """How many tickets are still good."""
         return sum(_is_alive(control, ticket_id) for ticket_id in tuple(self._ids))
@@ -158,5 +165,5 @@ def _is_alive(control: ImageioControl, ticket_id: str) -> bool:
         ticket = control.get(ticket_id)
     except (CommandFailed, Unavailable):  # it is gone
         return False
-    # The daemon counts by the same clock, CLOCK_MONOTONIC.
-    return bool(ticket.get("active")) or ticket.get("expires", 0) > time.monotonic()
+    # The daemon counts by the clock of times(2), which begins elsewhere than CLOCK_MONOTONIC.
+    return bool(ticket.get("active")) or ticket.get("expires", 0) > os.times().elapsed

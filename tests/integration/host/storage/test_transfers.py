@@ -3,8 +3,11 @@
 """Uploads and downloads through the real imageio daemon and real qemu-nbd, in several lives of the agent."""
 
 import os
+import select
+import signal
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -240,6 +243,48 @@ def test_a_daemon_that_died_is_started_anew(fresh_host: Host) -> None:
     life.transfers.add(ticket)
     assert fresh_host.client(ticket).download(512)[0] == 206
     life.daemon.end()
+
+
+def test_tickets_of_a_killed_daemon_are_gone_and_told(fresh_host: Host) -> None:
+    """Whoever transfers is cut off, the engine is told at its next question, and a new ticket is good."""
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    lost = ticket_for(f"file://{path}", "read", "write")
+    life.transfers.add(lost)
+    client = fresh_host.client(lost)
+    assert client.upload(b"x" * 512) == 200
+    kill_daemon(fresh_host)
+    for ask in (life.transfers.get, lambda ticket_id: life.transfers.extend(ticket_id, timeout_seconds=60)):
+        with pytest.raises(ImageDaemonRefused, match="404"):
+            ask(lost["uuid"])
+    assert client.download(512)[0] == 403
+    kill_daemon(fresh_host)
+    ticket = ticket_for(f"file://{path}", "read")
+    life.transfers.add(ticket)
+    assert life.transfers.count == 1
+    assert fresh_host.client(ticket).download(512)[0] == 206
+    life.transfers.remove(lost["uuid"])
+    life.daemon.end()
+
+
+def kill_daemon(host: Host) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(host.root.run_dir / "host" / "imageio" / "sock"))
+        found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        process = os.pidfd_open(int.from_bytes(found[:4], sys.byteorder))
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        select.select([process], [], [], 30)
+    finally:
+        os.close(process)
+
+
+def test_a_daemon_whose_tickets_expired_is_idle(fresh_host: Host) -> None:
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    ticket = {**ticket_for(f"file://{path}", "read"), "timeout": 0}
+    life.transfers.add(ticket)
+    assert fresh_host.client(ticket).download(512)[0] == 403
+    life.transfers.stop()
+    assert life.daemon.control(start=False) is None
 
 
 def test_a_renewed_certificate_is_used_when_the_daemon_is_idle(fresh_host: Host) -> None:
