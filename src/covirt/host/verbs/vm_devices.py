@@ -141,6 +141,7 @@ class VmDeviceVerbs:
         spec = params.spec
         drive = Drive(interface=spec.interface, index=spec.index)
         self._discs.change(guest, drive, disc_of(spec.volume if spec.volume is not None else spec.path))
+        guest.look_again()
         return _NO_LIST
 
     def extend_disk(self, guest: VmGuest, params: ExtendDiskParams) -> JsonValue:

@@ -187,6 +187,16 @@ def test_a_container(host: HostVms, linux_bridge: LinuxBridge) -> None:
     # What was plugged in is given back with the rest.
 
 
+def test_another_disc_is_another_set_of_devices(host: HostVms, tiny_guest: TinyGuest) -> None:
+    """For engines, which ask for the XML when the hash has changed."""
+    drive = "<disk type='file' device='cdrom'><target dev='hdc' bus='ide'/><readonly/></disk></devices>"
+    vm_id = host.run(machine_xml(tiny_guest, "player").replace("</devices>", drive))
+    before = host.stats(vm_id)["hash"]
+    disc = {"iface": "ide", "index": "2", "drive_spec": volume_facts(ref(3))}
+    host.call("VM.changeCD", vmID=vm_id, driveSpec=disc)
+    assert host.stats(vm_id)["hash"] != before
+
+
 def test_storage_that_goes_away(host: HostVms) -> None:
     stored = host.run(stored_xml("stored"))
     elsewhere = host.run(container_xml("elsewhere", SLEEP))
