@@ -62,7 +62,7 @@ class Connections:
         """One that is not connected is fine. Raises as connect() and UnmountFailed."""
         match storage_type:
             case StorageType.LOCALFS:
-                self._paths.mount(checked_local_path(connection.path)).unlink(missing_ok=True)
+                self._unlink(checked_local_path(connection.path))
             case StorageType.NFS:
                 self._unmount(checked_export(connection.path))
             case _:
@@ -73,8 +73,16 @@ class Connections:
             raise BadRemotePath(path=remote, reason="it is no directory on this host")
         self._check_access(Path(remote))
         link = self._paths.mount(remote)
+        # Vdsm's names are not unique: those of /a_/b and /a/_b are one, whose domains would be the other's.
+        if link.is_symlink() and os.readlink(link) != remote:
+            raise BadRemotePath(path=remote, reason=f"{os.readlink(link)} has its place; disconnect that first")
         replace_link(link, Path(remote))
         return link
+
+    def _unlink(self, remote: str) -> None:
+        link = self._paths.mount(remote)
+        if link.is_symlink() and os.readlink(link) == remote:
+            link.unlink()
 
     def _mount(self, remote: str, connection: Connection) -> Path:
         place = self._paths.mount(remote)

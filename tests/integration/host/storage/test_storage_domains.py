@@ -124,6 +124,29 @@ def test_refused_domains(agent: StorageAgent) -> None:
     refused(agent, 752, "StorageDomain.getInfo", storagedomainID=domain_id)
 
 
+def test_two_servers_never_have_one_place(agent: StorageAgent) -> None:
+    """Vdsm's name of both is the same, and the first one's guests would be given the second one's disks."""
+    first, second = agent.root.path / "a_/b", agent.root.path / "a/_b"
+    for path in (first, second):
+        path.parent.mkdir()
+    domain_id = agent.new_domain(first)
+    make_server(second)
+    assert agent.connect(second) == 390
+    servers = [{"id": BLANK, "connection": str(second)}]
+    ids = {"storagepoolID": BLANK, "domainType": 4}
+    agent.call("StoragePool.disconnectStorageServer", **ids, connectionParams=servers)
+    assert agent.call("StorageDomain.getInfo", storagedomainID=domain_id)["remotePath"] == str(first)
+    # The same one twice is one, and by another way it is found there, too.
+    assert agent.connect(first) == 0
+    other_way = agent.root.path / "link"
+    other_way.symlink_to(first)
+    assert agent.connect(other_way) == 0
+    agent.call(
+        "StoragePool.disconnectStorageServer", **ids, connectionParams=[{"id": BLANK, "connection": str(first)}]
+    )
+    assert agent.call("StorageDomain.getInfo", storagedomainID=domain_id)["remotePath"] == str(other_way)
+
+
 def test_links_do_not_lead_out_of_a_domain(agent: StorageAgent) -> None:
     disk = Disk(agent)
     outside = agent.root.path / "outside"
