@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,14 +16,16 @@ import pytest
 from covirt.common.files import write_json
 from covirt.common.process import run
 from covirt.host.storage.directory import Directory
+from covirt.host.storage.disk_images import DiskImages
+from covirt.host.storage.operation import Control
 from covirt.hostapi.errors import CallRefused
-from tests.support.host_storage import BLANK, StorageAgent, make_server, refused
+from tests.support.host_storage import BLANK, MIB, Disk, StorageAgent, make_server, refused
 from tests.support.roots import new_root
 from tests.support.storage_checker import check_domain
 
 pytestmark = pytest.mark.root
 
-_STEPS = ("make", "rename", "replace", "unlink", "rmdir", "create")
+_STEPS = ("make", "rename", "replace", "unlink", "rmdir", "create", "truncate", "allocate")
 _DIFFERENT = {"_SHA_CKSUM", "POOL_SPM_LVER", "REMOTE_PATH"}
 
 
@@ -154,6 +157,40 @@ def test_a_verb_that_was_cut_off_is_brought_to_its_end(monkeypatch: pytest.Monke
                     assert (verb, error.code) == ("StorageDomain.format", 358)  # noqa: PT017
                 found = two.result()
         assert found == expected, f"after {passing} steps"
+    assert passing > 1
+
+
+@pytest.mark.parametrize("work", ["extend sparse", "extend preallocated", "Image.delete"])
+def test_a_task_that_was_cut_off_is_done_again(monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+    """As the next life does it, from the record."""
+    with new_root() as root, life(StorageAgent(root)) as agent:
+        disk = Disk(agent)
+        images = DiskImages(agent.storage.volumes)
+        for passing in itertools.count():
+            disk.image_id = str(uuid4())
+            volume = disk.create(preallocate=1 if work == "extend preallocated" else 2)
+            extend = {"ref": asdict(disk.ref(volume)), "capacity_bytes": 2 * MIB}
+            delete = {"domain_id": disk.domain_id, "image_id": disk.image_id, "zero": True}
+
+            def do(extend: dict[str, Any] = extend, delete: dict[str, Any] = delete) -> None:
+                if work == "Image.delete":
+                    images.run_delete(delete, Control({}))
+                else:
+                    agent.storage.work.run_extend(extend, Control({}))
+
+            with monkeypatch.context() as patch:
+                is_cut_off = cut_off(patch, passing)
+                with contextlib.suppress(Killed):
+                    do()
+                if not is_cut_off():
+                    break
+            do()
+            check_domain(disk.directory)
+            if work == "Image.delete":
+                assert not disk.path(volume).parent.exists()
+            else:
+                assert agent.call("Volume.getInfo", **disk.ids(volume))["capacity"] == str(2 * MIB)
+                assert disk.path(volume).stat().st_size == 2 * MIB
     assert passing > 1
 
 
