@@ -65,10 +65,10 @@ class Machine:
         self.call(unpack, stdin_data=packed.getvalue())
 
     def reboot(self) -> None:
-        """As its administrator does; return when it answers again. Raises NotBooted."""
+        """At once: an orderly one waits minutes for guests that do not hear of it. Raises NotBooted."""
         asked = "cat /proc/sys/kernel/random/boot_id"
         before = self.call(asked).stdout
-        self.call("systemctl reboot", check=False)  # may take the connection along
+        self.call("systemctl reboot --force", check=False)  # may take the connection along
         self.disconnect()
         deadline = time.monotonic() + _BOOT_SECONDS
         while time.monotonic() < deadline:
