@@ -20,7 +20,8 @@ from covirt.host.virt.errors import HypervisorUnavailable
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
-# A libvirt that is silent for fifteen seconds is given up, and with it every call that waits for it.
+# A libvirt that is silent for fifteen seconds is given up, and with it a call that waits for it. Of several libvirt's
+# client frees the first: the others wait until the daemon goes on or ends.
 _KEEPALIVE_SECONDS: Final = 5
 _KEEPALIVE_COUNT: Final = 3
 _JOIN_SECONDS: Final = 5.0
