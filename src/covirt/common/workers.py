@@ -3,7 +3,8 @@
 """The threads that run handlers: a bounded pool, and a few workers kept for quick calls.
 
 When every ordinary worker waits for something slow, destroy, state and list still get through, as with libvirtd's
-priority workers.
+priority workers. Where it is asked for, a worker whose job is overdue (of something that hangs) is replaced until it
+comes back: what hangs costs threads then, and nobody's turn.
 """
 
 import logging
@@ -18,9 +19,24 @@ Job = Callable[[], object]
 
 
 class WorkerPool:
-    """Threads are made when a job finds none idle, up to the two limits, and live until stop()."""
+    """Threads are made when a job finds none idle, up to the two limits, and live until stop().
 
-    def __init__(self, *, workers: int, priority_workers: int, name: str) -> None:
+    At most ``replacements`` ordinary workers are made above the limit, one for each job that has run for
+    ``overdue_seconds`` and more. They need a reserved worker, which looks after them while it is idle.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        priority_workers: int,
+        name: str,
+        replacements: int = 0,
+        overdue_seconds: float = 10.0,
+    ) -> None:
+        self._replacements = replacements
+        self._overdue_seconds = overdue_seconds
+        self._began: dict[threading.Thread, float] = {}  # of the jobs that ordinary workers run
         self._limits = {False: workers, True: priority_workers}
         self._name = name
         self._lock = threading.Lock()
@@ -53,6 +69,10 @@ class WorkerPool:
                 self._add(reserved=False)
             elif priority and self._count[True] < self._limits[True]:
                 self._add(reserved=True)
+            elif self._replacements and not self._count[True]:
+                self._add(reserved=True)  # to look after them
+            else:
+                self._replace_overdue()
             return True
 
     def stop(self, *, timeout_seconds: float) -> bool:
@@ -72,6 +92,21 @@ class WorkerPool:
             log.warning("Handlers still run at stop threads=%s", ",".join(stuck))
         return not stuck
 
+    def _replace_overdue(self) -> None:
+        """With the lock held."""
+        if self._jobs[False] and not self._idle[False] and self._count[False] < self._wanted():
+            log.warning("A worker was added for one whose job is overdue pool=%s workers=%d", self._name,
+                        self._count[False] + 1)  # fmt: skip
+            self._add(reserved=False)
+
+    def _wanted(self) -> int:
+        """How many ordinary workers there may be now."""
+        if not self._replacements:
+            return self._limits[False]
+        latest = time.monotonic() - self._overdue_seconds
+        overdue = sum(began <= latest for began in self._began.values())
+        return self._limits[False] + min(overdue, self._replacements)
+
     def _add(self, *, reserved: bool) -> None:
         self._count[reserved] += 1
         kind = "priority" if reserved else "worker"
@@ -87,18 +122,41 @@ class WorkerPool:
                 job()
             except Exception:  # the top of a thread: a bug in one job must not cost a worker
                 log.exception("Job failed")
+            if not reserved and not self._still_wanted():
+                return
+
+    def _still_wanted(self) -> bool:
+        """Whether the worker that asks goes on: one comes back to find its replacement in its place."""
+        with self._lock:
+            me = threading.current_thread()
+            self._began.pop(me, None)
+            if self._stopping or self._count[False] <= self._wanted():
+                return True
+            self._count[False] -= 1
+            self._threads.remove(me)
+            return False
 
     def _next(self, *, reserved: bool) -> Job | None:
         with self._lock:
             while True:
                 if self._stopping:
                     return None
-                if self._jobs[True]:
-                    return self._jobs[True].popleft()
-                if not reserved and self._jobs[False]:
-                    return self._jobs[False].popleft()
+                if job := self._take(reserved=reserved):
+                    return job
                 self._idle[reserved] += 1
                 try:
-                    self._wake[reserved].wait()
+                    self._wake[reserved].wait(self._overdue_seconds if reserved and self._replacements else None)
                 finally:
                     self._idle[reserved] -= 1
+                if reserved:
+                    self._replace_overdue()
+
+    def _take(self, *, reserved: bool) -> Job | None:
+        job = None
+        if self._jobs[True]:
+            job = self._jobs[True].popleft()
+        elif not reserved and self._jobs[False]:
+            job = self._jobs[False].popleft()
+        if job is not None and not reserved:
+            self._began[threading.current_thread()] = time.monotonic()
+        return job

@@ -67,10 +67,12 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner) -> None:
         self.client = Client(name="?")
-        self.calls = CallQueue(settings=owner.settings, begin=lambda work: owner.begin(self, work))
         self._owner = owner
         self._settings = owner.settings
         self._loop = asyncio.get_running_loop()
+        self.calls = CallQueue(
+            settings=owner.settings, begin=lambda work: owner.begin(self, work), later=self._loop.call_later
+        )
         self._transport: asyncio.Transport | None = None
         self._first = b""
         self._decoder: Decoder | None = None

@@ -87,7 +87,11 @@ class RpcServer:
         self._tls = tls
         self._address = listen
         self._pool = WorkerPool(
-            workers=self.settings.workers, priority_workers=self.settings.priority_workers, name="rpc"
+            workers=self.settings.workers,
+            priority_workers=self.settings.priority_workers,
+            name="rpc",
+            replacements=self.settings.replacements,
+            overdue_seconds=self.settings.overdue_seconds,
         )
         self._broker = Broker()
         self._connections: dict[int, Connection] = {}

@@ -33,6 +33,10 @@ class ServerSettings:
     priority_workers: int = 4
     max_running: int = 12
     max_running_quick: int = 6
+    # A call that runs so long has something hang under it (libvirt, storage). It keeps its worker and is counted no
+    # longer; so many workers are made in the place of such.
+    overdue_seconds: float = 10.0
+    replacements: int = 64
     # Calls of one client that wait; when there are more it is not read from.
     max_waiting: int = 64
     # Unsent bytes from which no call of the client is begun, and at which it is dropped for not reading.

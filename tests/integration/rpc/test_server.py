@@ -185,6 +185,25 @@ def test_slow_calls_hold_up_neither_others_nor_the_quick_ones(files: TlsFiles, c
             assert json.loads(busy.receive().body)["id"] == 1
 
 
+def test_calls_that_hang_cost_threads_and_nobody_s_turn(files: TlsFiles, context: ssl.SSLContext) -> None:
+    """As of a libvirt or a storage that is stopped: more of them than workers, and than one client may have."""
+    service = PlayService()
+    settings = ServerSettings(workers=2, priority_workers=1, max_running=2, overdue_seconds=0.02, replacements=4)
+    with served(files, service, settings) as server, RawStomp(server.port, context) as client:
+        for _ in range(4):
+            client.ask(b'{"jsonrpc":"2.0","method":"wait","id":1}')
+        wait_until(lambda: service.waiting == 4)
+        assert client.call("echo", [1])["result"] == [1]
+        for _ in range(4):  # more than are replaced: what is too much waits
+            client.ask(b'{"jsonrpc":"2.0","method":"wait","id":1}')
+        assert client.call("quick")["result"] is None
+        wait_until(lambda: service.waiting == 6)
+        service.go.set()
+        for _ in range(8):
+            assert json.loads(client.receive().body)["id"] == 1
+        assert client.call("echo", [2])["result"] == [2]
+
+
 # Peers that must not get in.
 
 

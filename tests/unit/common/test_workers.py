@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pool: bounded, fair to quick calls, and gone after stop()."""
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from covirt.common.workers import WorkerPool
+from tests.support.waiting import wait_until
 
 _SECONDS = 20
 
@@ -93,3 +95,65 @@ def test_stop_names_what_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
     assert not workers.submit(job, priority=False)
     gate.set()
     assert workers.stop(timeout_seconds=_SECONDS)
+
+
+def test_what_hangs_is_replaced_and_comes_back_to_its_place() -> None:
+    gates = [threading.Event() for _ in range(2)]
+    hanging = threading.Semaphore(0)
+
+    def hang(gate: threading.Event) -> None:
+        hanging.release()
+        gate.wait(_SECONDS)
+
+    workers = WorkerPool(workers=2, priority_workers=1, name="pool", replacements=1, overdue_seconds=0.01)
+    try:
+        for gate in gates:
+            workers.submit(functools.partial(hang, gate), priority=False)
+        for _ in gates:
+            assert hanging.acquire(timeout=_SECONDS)
+        done = threading.Event()
+        workers.submit(done.set, priority=False)
+        assert done.wait(_SECONDS)
+        for gate in gates:
+            gate.set()
+        wait_until(lambda: _ordinary() == 2, what="one of three to have gone")
+        assert _runs_at_once(workers, 2)
+    finally:
+        assert workers.stop(timeout_seconds=_SECONDS)
+    assert _ordinary() == 0
+
+
+def test_replacements_have_a_limit() -> None:
+    gate, done = threading.Event(), threading.Event()
+    workers = WorkerPool(workers=1, priority_workers=1, name="pool", replacements=2, overdue_seconds=0.01)
+    try:
+        running = threading.Semaphore(0)
+
+        def hang() -> None:
+            running.release()
+            gate.wait(_SECONDS)
+
+        for _ in range(3):
+            workers.submit(hang, priority=False)
+        for _ in range(3):
+            assert running.acquire(timeout=_SECONDS)
+        workers.submit(done.set, priority=False)
+        workers.submit(lambda: None, priority=True)
+        assert _ordinary() == 3
+        assert not done.is_set()
+        gate.set()
+        assert done.wait(_SECONDS)
+    finally:
+        assert workers.stop(timeout_seconds=_SECONDS)
+
+
+def _ordinary() -> int:
+    return sum(thread.name.startswith("pool-worker-") for thread in threading.enumerate())
+
+
+def _runs_at_once(workers: WorkerPool, count: int) -> bool:
+    barrier = threading.Barrier(count + 1)
+    for _ in range(count):
+        workers.submit(lambda: barrier.wait(_SECONDS), priority=False)
+    barrier.wait(_SECONDS)
+    return True
