@@ -2,17 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual machine and a container, driven through the whole program by a client that is not ours."""
 
+import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from covirt.common.channels import LogChannelRequest
+from covirt.hostapi.errors import Code
 from covirt.rpc.tls import TlsFiles, client_context
-from tests.support.covirt_host import SECONDS, CovirtHost, HostClient, serve_covirt_host
+from tests.support.covirt_host import SECONDS, CallFailed, CovirtHost, HostClient, serve_covirt_host
 from tests.support.guest import TinyGuest
 from tests.support.host_vms import container_xml, machine_xml
 from tests.support.libvirtd import Libvirtd
+from tests.support.raw_stomp import RawStomp
 from tests.support.roots import new_root
 from tests.support.stream_client import StreamClient
 from tests.support.virtocid import Virtocid
@@ -21,6 +26,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.qemu, pytest.mark.runc]
 
 PORT = 54371
+_MANY = 20
 
 
 @contextmanager
@@ -133,3 +139,37 @@ def test_a_container_s_log_over_the_same_port(running: CovirtHost, client: HostC
     wait_until(lambda: "Stream ended" in running.log)
     assert "flow_id=flow-of-a-stream" in running.log.partition("Stream begun")[2]
     assert answer["ticket"] not in running.log
+
+
+def test_many_calls_that_hang_in_one_libvirt(
+    running: CovirtHost, client: HostClient, tiny_guest: TinyGuest, virtocid: Virtocid
+) -> None:
+    """More than there are workers, and of one client: the other libvirt's guests are served as ever."""
+    machine, container = (create(client, xml_of(kind, tiny_guest, kind)) for kind in ("machine", "container"))
+    for vm_id in (machine, container):
+        wait_for_status(client, vm_id, "Up")
+    with RawStomp(running.port, client_context(TlsFiles.in_directory(running.pki))) as other:
+        os.kill(virtocid.pid, signal.SIGSTOP)
+        try:
+            for number in range(_MANY):
+                request = {"jsonrpc": "2.0", "method": "VM.reset", "params": {"vmID": container}, "id": str(number)}
+                other.ask(json.dumps(request).encode())
+            request = {"jsonrpc": "2.0", "method": "VM.pause", "params": {"vmID": machine}, "id": "paused"}
+            other.ask(json.dumps(request).encode())
+            client.wait_for_event(f"|virt|VM_status|{machine}", status="Paused")
+            client.call("VM.cont", {"vmID": machine})
+        finally:
+            os.kill(virtocid.pid, signal.SIGCONT)
+        answered = {json.loads(other.receive().body)["id"] for _ in range(_MANY + 1)}
+    assert answered == {"paused", *(str(number) for number in range(_MANY))}
+    wait_until(lambda: _is_done(client, "VM.pause", container), timeout_seconds=SECONDS)  # it is connected again
+
+
+def _is_done(client: HostClient, verb: str, vm_id: str) -> bool:
+    try:
+        client.call(verb, {"vmID": vm_id})
+    except CallFailed as failure:
+        if failure.code != Code.RESOURCE_UNAVAILABLE:
+            raise
+        return False
+    return True
