@@ -3,7 +3,8 @@
 """Asks the agents of all guests, again and again, so that statistics wait for none.
 
 A guest whose agent hangs takes a worker for some seconds; those that hang at once are no more than there are workers,
-and nobody waits for them but each other.
+and nobody waits for them but each other. Each kind has workers of its own: one libvirt that hangs may hold all of
+them.
 """
 
 import logging
@@ -18,11 +19,12 @@ from covirt.common.errors import Error
 from covirt.common.workers import WorkerPool
 from covirt.host.virt.guest import Guest
 from covirt.host.virt.guest_agent import ask
+from covirt.host.virt.kinds import Kind
 from covirt.hostapi.json import JsonValue
 
 log = logging.getLogger(__name__)
 
-_WORKERS: Final = 4
+_WORKERS: Final = 4  # of each kind
 _STOP_SECONDS: Final = 20.0
 
 
@@ -66,17 +68,22 @@ class AgentPoller:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._stopping = threading.Event()
-        self._workers = WorkerPool(workers=_WORKERS, priority_workers=0, name="agent")
+        self._workers = {
+            kind: WorkerPool(workers=_WORKERS, priority_workers=0, name=f"agent-{kind.name.lower()}") for kind in Kind
+        }
         self._thread = threading.Thread(target=self._run, name="agent-poller", daemon=True)
 
     def start(self) -> None:
-        self._workers.fill()
+        for workers in self._workers.values():
+            workers.fill()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
         self._thread.join(_STOP_SECONDS)
-        self._workers.stop(timeout_seconds=_STOP_SECONDS)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for workers in self._workers.values():
+            workers.stop(timeout_seconds=max(0.0, deadline - time.monotonic()))
 
     def facts(self, vm_id: str) -> Mapping[str, JsonValue]:
         """What was last heard, in the words of VmStats; empty for one that never answered."""
@@ -99,7 +106,8 @@ class AgentPoller:
                 del self._known[vm_id]
             due = [guest for vm_id, guest in guests.items() if self._is_due(vm_id, now)]
         for guest in due:
-            self._workers.submit(lambda guest=guest: self._ask(guest), priority=False)  # type: ignore[misc]
+            kind = Kind.CONTAINER if guest.is_container else Kind.MACHINE
+            self._workers[kind].submit(lambda guest=guest: self._ask(guest), priority=False)  # type: ignore[misc]
 
     def _is_due(self, vm_id: str, now: float) -> bool:
         known = self._known.setdefault(vm_id, _Known(since=now, due=now))
