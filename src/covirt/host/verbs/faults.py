@@ -129,6 +129,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (virt.NothingToAsk, Code.VM_EXISTS),  # Vdsm's answer when it has no way to shut a guest down
     (virt.ResetFailed, Code.RESET_FAILED),
     (virt.DestroyFailed, Code.VM_DESTROY_FAILED),
+    (virt.NotGivenBack, Code.VM_DESTROY_FAILED),
     (virt.HypervisorUnavailable, Code.RESOURCE_UNAVAILABLE),
     (ConnectionLost, Code.NETWORK_CONNECTION_LOST),
     (NetworkChangeRuns, Code.RESOURCE_UNAVAILABLE),

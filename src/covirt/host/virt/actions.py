@@ -13,7 +13,14 @@ import libvirt
 
 from covirt.common.errors import Error
 from covirt.common.log import carrying_flow
-from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, NothingToAsk, ResetFailed, VmIsDown
+from covirt.host.virt.errors import (
+    DestroyFailed,
+    HypervisorUnavailable,
+    NotGivenBack,
+    NothingToAsk,
+    ResetFailed,
+    VmIsDown,
+)
 from covirt.host.virt.libvirt_errors import is_gone, translated
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Phase
@@ -101,10 +108,24 @@ class Actions:
         """Stop it, whatever it does, give back what it held, and forget it. Fine when it is down.
 
         What takes long, as a start that hangs, goes on when this has given up; another call waits for the same end.
-        Raises DestroyFailed, HypervisorUnavailable; then it is as it was, or still on its way.
+        Raises DestroyFailed, HypervisorUnavailable, NotGivenBack; then it is as it was, or still on its way.
         """
         if vm.record.owns_domain:
             self._parts.hypervisors[vm.kind].get()  # nothing is begun that cannot be finished
+        work = self._begin_destroy(vm, graceful_attempts)
+        if not work.done.wait(_ANSWER_SECONDS):
+            reason = "its start hangs" if not vm.started.is_set() else "libvirt is not done with it"
+            raise DestroyFailed(action="destroy", name=vm.name, reason=f"{reason}; it is gone as soon as that ends")
+        if work.error is not None:
+            raise work.error
+
+    def finish_destroy(self, vm: Vm) -> None:
+        """Try again to give back what one holds that was destroyed, and do not wait for it."""
+        if vm.record.destroyed and not self._stopping.is_set():
+            self._begin_destroy(vm, 0)
+
+    def _begin_destroy(self, vm: Vm, graceful_attempts: int) -> "_Destroy":
+        """Or the one that is under way."""
         vm.cancel()
         with self._lock:
             work = self._destroys.get(vm)
@@ -116,11 +137,7 @@ class Actions:
                     name=f"vm-destroy-{vm.vm_id[:8]}",
                     daemon=True,  # it may hang in a libvirt; what is left then is finished by the next agent
                 ).start()
-        if not work.done.wait(_ANSWER_SECONDS):
-            reason = "its start hangs" if not vm.started.is_set() else "libvirt is not done with it"
-            raise DestroyFailed(action="destroy", name=vm.name, reason=f"{reason}; it is gone as soon as that ends")
-        if work.error is not None:
-            raise work.error
+        return work
 
     def shut_down(self, vm: Vm, *, timeout_seconds: float, force: bool, reboot: bool) -> None:
         """Ask its guest to end, or to begin anew, and return; ``force`` ends it when it has not after all tries.
@@ -159,7 +176,7 @@ class Actions:
                 if vm.record.owns_domain and not vm.started.wait(_NUDGE_SECONDS):
                     _tried(vm, lambda domain: domain.destroy())  # a start that hangs in its guest ends by that
             self._end(vm, graceful_attempts)
-            give_back(vm, self._parts)
+            self._give_back(vm)
             vm.forget()
             self._forgotten(vm)
         except Error as error:
@@ -172,6 +189,13 @@ class Actions:
             with self._lock:
                 self._destroys.pop(vm, None)
             work.done.set()
+
+    def _give_back(self, vm: Vm) -> None:
+        try:
+            give_back(vm, self._parts)
+        except NotGivenBack:
+            vm.was_destroyed()
+            raise
 
     def _end(self, vm: Vm, graceful_attempts: int) -> None:
         if vm.record.phase is Phase.DOWN:

@@ -52,3 +52,7 @@ class ResetFailed(LibvirtFailed):
 
 class DestroyFailed(LibvirtFailed):
     pass
+
+
+class NotGivenBack(CommandFailed):
+    template = "{name} has ended, but still holds {volumes}: {reason}; that is tried again by itself"

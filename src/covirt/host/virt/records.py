@@ -65,6 +65,7 @@ class VmRecord:
     volumes: tuple[VolumeRef, ...] = ()
     exit: Exit | None = None
     destroy_on_reboot: bool = False
+    destroyed: bool = False  # by an engine; it is there for what could not be given back
     stopping: ExitReason | None = None  # a stop is under way, and this will be its reason
 
     @classmethod
@@ -82,6 +83,7 @@ class VmRecord:
             volumes=tuple(VolumeRef(**ref) for ref in value["volumes"]),
             exit=None if value["exit"] is None else Exit.from_json(value["exit"]),
             destroy_on_reboot=bool(value.get("destroy_on_reboot", False)),
+            destroyed=bool(value.get("destroyed", False)),
             stopping=None if stopping is None else ExitReason(stopping),
         )
 

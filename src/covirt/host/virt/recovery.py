@@ -6,12 +6,14 @@ Runs whenever a connection opens, so after a restart of the agent as after one o
 that were never finished.
 """
 
+import contextlib
 import logging
 from typing import Any, Final
 
 import libvirt
 
 from covirt.common.root import boot_id
+from covirt.host.virt.errors import NotGivenBack
 from covirt.host.virt.libvirt_errors import is_gone, is_missing
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Exit, Phase
@@ -85,7 +87,8 @@ def _undo_start(vm: Vm, domain: Any | None, parts: VmParts) -> None:
         except libvirt.libvirtError as error:
             if not is_gone(error):
                 raise
-    give_back(vm, parts)
+    with contextlib.suppress(NotGivenBack):  # which is on record: who destroys it tries again
+        give_back(vm, parts)
     _ended(vm, exit_for(ExitReason.START_FAILED, _UNFINISHED))
 
 

@@ -12,14 +12,15 @@ from typing import Any, Final
 
 import libvirt
 
-from covirt.common.errors import Conflict, Error
+from covirt.common.errors import Conflict, Error, InvalidRequest
 from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.host.virt.document import read_xml, write_xml
-from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.errors import HypervisorUnavailable, NotGivenBack
 from covirt.host.virt.libvirt_errors import is_connection_loss, is_gone, is_missing, translated
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.stop_causes import exit_for
 from covirt.host.virt.vm import Vm
+from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.statuses import ExitReason
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ def _start(vm: Vm, parts: VmParts) -> bool:
     connection = parts.hypervisors[vm.kind].get()
     with undo_on_failure() as undo:
         root = read_xml(vm.record.xml)
-        undo.add("it holds nothing", partial(vm.holds, ()))
+        undo.add("it holds nothing", partial(_give_volumes_back, vm, parts))
         vm.holds(parts.preparer.volumes_of(root))
         parts.preparer.prepare(root, vm.kind, vm_id=vm.vm_id, undo=undo)
         with translated("look for", vm.name):
@@ -125,7 +126,10 @@ def undefine(vm: Vm, domain: Any) -> None:
 
 
 def give_back(vm: Vm, parts: VmParts) -> None:
-    """The volumes and the domain of one that is down. Raises HypervisorUnavailable, and can be called again then."""
+    """The volumes and the domain of one that is down.
+
+    Raises HypervisorUnavailable, NotGivenBack, and can be called again then.
+    """
     if vm.record.owns_domain:
         try:
             undefine(vm, vm.domain())
@@ -133,9 +137,21 @@ def give_back(vm: Vm, parts: VmParts) -> None:
             if not is_missing(error):
                 raise HypervisorUnavailable(name="libvirt", reason=error.get_error_message()) from error
         vm.leave_domain()
+    _give_volumes_back(vm, parts)
+
+
+def _give_volumes_back(vm: Vm, parts: VmParts) -> None:
+    """What fails stays on record. Raises NotGivenBack."""
+    failed: dict[VolumeRef, Exception] = {}
     for ref in vm.volumes:
         try:
             parts.volumes.teardown(ref, user=vm.vm_id)
-        except Error as error:
+        except InvalidRequest as error:  # there can be no such volume, now or later
+            log.warning("A volume that cannot be is given back vm=%s volume=%s reason=%s", vm.vm_id, ref, error)
+        except (Error, OSError) as error:
             log.warning("A volume could not be given back vm=%s volume=%s reason=%s", vm.vm_id, ref, error)
-    vm.holds(())
+            failed[ref] = error
+    vm.holds(tuple(failed))
+    if failed:
+        names = ", ".join(map(str, failed))
+        raise NotGivenBack(name=vm.name, volumes=names, reason=next(iter(failed.values())))

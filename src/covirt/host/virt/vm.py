@@ -176,6 +176,10 @@ class Vm:
     def destroys_on_reboot(self) -> None:
         self._remember(destroy_on_reboot=True)
 
+    def was_destroyed(self) -> None:
+        """It goes as soon as what it holds is given back."""
+        self._remember(destroyed=True)
+
     def set_running(self, *, paused: bool, first: bool) -> None:
         """``first``: it has just been started, and engines want to know all of it."""
         with self._lock:

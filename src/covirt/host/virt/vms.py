@@ -158,7 +158,8 @@ class Vms:
         return vm
 
     def destroy(self, vm_id: str, *, graceful_attempts: int = 1) -> None:
-        """Stop it, give everything back, and forget it. Raises NoSuchVm, DestroyFailed, HypervisorUnavailable."""
+        """Stop it, give everything back, and forget it. Raises NoSuchVm, DestroyFailed, HypervisorUnavailable,
+        NotGivenBack."""
         self.actions.destroy(self.get(vm_id), graceful_attempts=graceful_attempts)
 
     def statistics(self) -> Mapping[str, JsonValue]:
@@ -256,6 +257,7 @@ class Vms:
     def _look_for_changes(self, kind: Kind) -> None:
         for vm in self._of(kind):
             vm.tell_when_up()
+            self.actions.finish_destroy(vm)
 
     def _of(self, kind: Kind) -> list[Vm]:
         return [vm for vm in self.all() if vm.kind is kind]

@@ -10,14 +10,16 @@ import pytest
 
 from covirt.host.virt import actions
 from covirt.host.virt.actions import Actions
-from covirt.host.virt.errors import DestroyFailed
+from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, NotGivenBack
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Records, VmRecord
+from covirt.host.virt.recovery import recover_vm
+from covirt.host.virt.starting import give_back
 from covirt.host.virt.stop_causes import exit_for
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import VolumeRef
-from covirt.hostapi.statuses import ExitReason
+from covirt.hostapi.statuses import ExitReason, VmStatus
 from covirt.hostapi.table import VERBS
 from tests.support.fake_volumes import FakeVolumes
 from tests.support.waiting import wait_until
@@ -130,6 +132,47 @@ def test_what_is_heard_of_one_that_is_gone_is_not_written_down(host: Host) -> No
     vm.will_stop(ExitReason.HOST_SHUTDOWN)
     vm.destroys_on_reboot()
     assert host.records.load() == []
+
+
+@pytest.mark.parametrize("failure", [OSError("no space left"), HypervisorUnavailable(name="it", reason="gone")])
+def test_a_volume_that_cannot_be_given_back_is_not_forgotten(
+    host: Host, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    """It stays on record, with the others gone, until a later try; also over the agent's end."""
+
+    def fail(ref: VolumeRef, *, user: str) -> None:
+        raise failure
+
+    vm = host.vm()
+    vm.set_down(exit_for(ExitReason.ADMIN_SHUTDOWN))
+    host.actions.finish_destroy(vm)  # nobody has destroyed it: it keeps what it has
+    with monkeypatch.context() as patch:
+        patch.setattr(host.volumes, "teardown", fail)
+        with pytest.raises(NotGivenBack, match="still holds d/i/v"):
+            host.actions.destroy(vm)
+    (record,) = host.records.load()
+    assert record.volumes == (REF,)
+    assert not record.owns_domain
+    assert host.gone == []
+    again = Vm(record, host.parts)
+    host.actions.finish_destroy(again)
+    wait_until(lambda: host.gone == [again])
+    assert host.volumes.users == {}
+    assert host.records.load() == []
+
+
+def test_a_start_that_failed_forgets_no_volume(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(ref: VolumeRef, *, user: str) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(host.volumes, "teardown", fail)
+    vm = host.vm()
+    with pytest.raises(NotGivenBack):
+        give_back(vm, host.parts)
+    recover_vm(vm, host.libvirt, host.parts, left_over=True)
+    assert vm.list_status is VmStatus.DOWN
+    (record,) = host.records.load()
+    assert record.volumes == (REF,)
 
 
 @pytest.mark.parametrize("verb", ["VM.destroy", "VM.shutdown"])
