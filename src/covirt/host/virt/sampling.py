@@ -24,6 +24,8 @@ _STATS: Final = (
 # Domains that are busy give what can be had without waiting for them.
 _FLAGS: Final = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 
+_SILENCE_SECONDS: Final = 15.0  # as the connection's keepalive
+
 Values = Mapping[str, Any]
 
 
@@ -57,6 +59,7 @@ class Sampler:
         self._period_seconds = period_seconds
         self._told = told
         self._samples = Samples()
+        self._asked: float | None = None  # since when it waits for an answer; of the monotonic clock
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"vm-samples-{connection.name}", daemon=True)
@@ -64,6 +67,12 @@ class Sampler:
     @property
     def samples(self) -> Samples:
         return self._samples
+
+    @property
+    def silent(self) -> bool:
+        """Whether its libvirt hangs. Where several calls do, libvirt's client does not tell that it is given up."""
+        asked = self._asked
+        return asked is not None and time.monotonic() - asked > _SILENCE_SECONDS
 
     def start(self) -> None:
         self._thread.start()
@@ -81,12 +90,14 @@ class Sampler:
     def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            self._asked = time.monotonic()
             try:
                 sample = self._take()
             except (libvirt.libvirtError, HypervisorUnavailable) as error:
                 log.debug("No sample connection=%s error=%s", self._connection.name, error)
             else:
                 self._samples = Samples(last=sample, before=self._samples.last)
+            self._asked = None
             self._told()
             self._wake.wait(self._period_seconds)
 

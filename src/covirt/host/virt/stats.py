@@ -20,8 +20,8 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 _SPEED_MBPS: Final = "1000"  # of every virtual NIC, as Vdsm says
 
 
-def vm_stats(vm: Vm, samples: Samples, guest: Mapping[str, JsonValue]) -> Stats:
-    """``guest``: what its agent has told, in VmStats' words."""
+def vm_stats(vm: Vm, samples: Samples, guest: Mapping[str, JsonValue], *, silent: bool = False) -> Stats:
+    """``guest``: what its agent has told, in VmStats' words; ``silent``: its libvirt hangs."""
     if vm.record.phase is Phase.DOWN:
         return {**vm.exit_words(), "statusTime": str(vm.status_time_ms)}
     last = samples.last.domains.get(vm.vm_id, _NOTHING)
@@ -36,7 +36,7 @@ def vm_stats(vm: Vm, samples: Samples, guest: Mapping[str, JsonValue]) -> Stats:
         "kvmEnable": "true",
         "acpiEnable": "true" if vm.has_acpi else "false",
         "elapsedTime": str(vm.elapsed_seconds),
-        "monitorResponse": "0" if vm.responsive else "-1",
+        "monitorResponse": "0" if vm.responsive and not silent else "-1",
         "clientIp": "",
         "timeOffset": "0",
         "pauseCode": vm.pause_code.value,

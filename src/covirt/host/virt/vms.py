@@ -185,7 +185,8 @@ class Vms:
         }
 
     def stats(self, vm: Vm) -> Stats:
-        return vm_stats(vm, self.samplers[vm.kind].samples, self._guest_facts(vm))
+        sampler = self.samplers[vm.kind]
+        return vm_stats(vm, sampler.samples, self._guest_facts(vm), silent=sampler.silent)
 
     # Inside.
 
