@@ -27,9 +27,10 @@ _BOUND: Final = ("/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Libvirtd:
-    """A running libvirtd."""
+    """A running libvirtd. ``pid`` is 0 for one that is not ours."""
 
     uri: str = URI
+    pid: int = 0
 
     def virsh(self, *arguments: str, check: bool = True, timeout_seconds: float = 60) -> Completed:
         return run(["virsh", "-q", "-c", self.uri, *arguments], timeout_seconds=timeout_seconds, check=check)
@@ -51,7 +52,7 @@ def serve_libvirtd(directory: Path) -> Iterator[Libvirtd]:
             what="an answer of libvirtd",
         )
         assert daemon.poll() is None, (directory / "daemons.log").read_text()
-        yield Libvirtd()
+        yield Libvirtd(pid=daemon.pid)
 
 
 def _bind_private_copies(directory: Path, stack: ExitStack) -> None:
