@@ -113,6 +113,8 @@ class DomainEvents:
             _follow_pause(vm, domain)
 
     def _stopped(self, vm: Vm, domain: Any, detail: int) -> None:
+        if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED and vm.record.phase is Phase.STARTING:
+            return  # whoever starts it is told why, and tells the engine
         stop = self._container_stop(vm, domain)
         if stop is None:
             vm.set_down(_exit(vm, detail))
