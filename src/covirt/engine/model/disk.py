@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Disks, how machines have them attached, and uploads and downloads of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from covirt.engine.model.entity import Entity
+
+
+class DiskStatus(StrEnum):
+    OK = "ok"
+    LOCKED = "locked"
+    ILLEGAL = "illegal"
+
+
+class DiskFormat(StrEnum):
+    COW = "cow"
+    RAW = "raw"
+
+
+class DiskContentType(StrEnum):
+    """``CONTAINER_IMAGE`` is data to clients that do not know better: a raw file that nothing writes to."""
+
+    DATA = "data"
+    ISO = "iso"
+    OVF_STORE = "ovf_store"
+    MEMORY_DUMP_VOLUME = "memory_dump_volume"
+    MEMORY_METADATA_VOLUME = "memory_metadata_volume"
+    BACKUP_SCRATCH = "backup_scratch"
+    HOSTED_ENGINE = "hosted_engine"
+    HOSTED_ENGINE_CONFIGURATION = "hosted_engine_configuration"
+    HOSTED_ENGINE_METADATA = "hosted_engine_metadata"
+    HOSTED_ENGINE_SANLOCK = "hosted_engine_sanlock"
+
+
+class DiskInterface(StrEnum):
+    VIRTIO = "virtio"
+    VIRTIO_SCSI = "virtio_scsi"
+    SATA = "sata"
+    IDE = "ide"
+    SPAPR_VSCSI = "spapr_vscsi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk(Entity):
+    """``name`` is oVirt's alias. ``image_id``: the volume that is written to; the image group has the disk's id."""
+
+    storage_domain_id: str
+    image_id: str
+    status: DiskStatus = DiskStatus.OK
+    format: DiskFormat = DiskFormat.RAW
+    sparse: bool = True
+    content_type: DiskContentType = DiskContentType.DATA
+    provisioned_size_bytes: int
+    actual_size_bytes: int = 0
+    total_size_bytes: int = 0
+    initial_size_bytes: int | None = None
+    shareable: bool = False
+    wipe_after_delete: bool = False
+    propagate_errors: bool = False
+    qcow_version: str = ""
+    disk_profile_id: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskAttachment:
+    """Of a disk to a machine or to a template (exactly one of both). Its id on the wire is the disk's."""
+
+    disk_id: str
+    vm_id: str | None = None
+    template_id: str | None = None
+    interface: DiskInterface = DiskInterface.VIRTIO
+    active: bool = True
+    bootable: bool = False
+    read_only: bool = False
+    pass_discard: bool = False
+    uses_scsi_reservation: bool = False
+    logical_name: str = ""
+
+
+class TransferPhase(StrEnum):
+    UNKNOWN = "unknown"
+    INITIALIZING = "initializing"
+    TRANSFERRING = "transferring"
+    RESUMING = "resuming"
+    PAUSED_SYSTEM = "paused_system"
+    PAUSED_USER = "paused_user"
+    CANCELLED = "cancelled"
+    CANCELLED_SYSTEM = "cancelled_system"
+    CANCELLED_USER = "cancelled_user"
+    FINALIZING_SUCCESS = "finalizing_success"
+    FINALIZING_FAILURE = "finalizing_failure"
+    FINALIZING_CLEANUP = "finalizing_cleanup"
+    FINISHED_SUCCESS = "finished_success"
+    FINISHED_FAILURE = "finished_failure"
+    FINISHED_CLEANUP = "finished_cleanup"
+
+
+class TransferDirection(StrEnum):
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+class TransferTimeoutPolicy(StrEnum):
+    LEGACY = "legacy"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageTransfer(Entity):
+    disk_id: str
+    direction: TransferDirection
+    phase: TransferPhase = TransferPhase.INITIALIZING
+    format: DiskFormat = DiskFormat.RAW
+    host_id: str | None = None
+    timeout_policy: TransferTimeoutPolicy = TransferTimeoutPolicy.LEGACY
+    inactivity_timeout_seconds: int = 60
+    transfer_url: str = ""
+    proxy_url: str = ""
+    transferred_bytes: int = 0
+    active: bool = False
+    shallow: bool = False
