@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the API needs of the rest of the engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+API_PATH: Final = "/ovirt-engine/api"
+
+
+class Principal(Protocol):
+    """Who asks."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def group_ids(self) -> tuple[str, ...]: ...
+    @property
+    def admin(self) -> bool: ...
+
+
+class Authenticator(Protocol):
+    def authenticate(self, headers: Mapping[str, str], address: str) -> Principal:
+        """``headers`` have lower-case names. Raises auth.errors.Unauthenticated."""
+        ...
+
+
+class Access(Protocol):
+    def viewer(self, principal: Any, *, filtered: bool) -> Any:
+        """What lists are limited to (store.ListQuery.visible_to); None sees everything. Raises Denied for a user
+        without an administrator's role who does not ask for the filtered view."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductVersion:
+    """What ``product_info`` says. Clients look at major and minor: this API is that of oVirt 4.5."""
+
+    full: str
+    major: int = 4
+    minor: int = 5
+    build: int = 0
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    store: Any
+    authenticator: Authenticator
+    access: Access
+    version: ProductVersion
