@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tables; importing this makes the metadata whole."""
+
+from covirt.engine.store.columns import metadata
+from covirt.engine.store.tables import (
+    access,
+    catalogue,
+    events,
+    groups,
+    infrastructure,
+    machines,
+    networks,
+    storage,
+)
+
+__all__ = [
+    "access",
+    "catalogue",
+    "events",
+    "groups",
+    "infrastructure",
+    "machines",
+    "metadata",
+    "networks",
+    "storage",
+]
