@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the API needs of the rest of the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,7 @@ class Principal(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def group_ids(self) -> tuple[str, ...]: ...
+    def group_ids(self) -> Collection[str]: ...
     @property
     def admin(self) -> bool: ...
 

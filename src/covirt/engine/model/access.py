@@ -80,10 +80,12 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role(Entity):
-    """``mutable`` is false for those that the engine brings along."""
+    """``mutable`` is false for those that the engine brings along. Who has one with ``shows_contents`` on an object
+    sees what lies in it, too."""
 
     administrative: bool = False
     mutable: bool = True
+    shows_contents: bool = True
     permit_ids: frozenset[str] = frozenset()
 
 

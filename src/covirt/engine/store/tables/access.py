@@ -50,7 +50,15 @@ permits = Table(
     flag("administrative"),
 )
 
-roles = Table("roles", metadata, identity(), *called(unique=True), flag("administrative"), flag("mutable"))
+roles = Table(
+    "roles",
+    metadata,
+    identity(),
+    *called(unique=True),
+    flag("administrative"),
+    flag("mutable"),
+    flag("shows_contents"),
+)
 
 role_permits = Table(
     "role_permits",
