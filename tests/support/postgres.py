@@ -54,7 +54,7 @@ class Postgres:
 
 @contextmanager
 def serve_postgres(directory: Path) -> Iterator[Postgres]:
-    """Run a server with its data and its socket in ``directory``. Nothing of it survives a power cut, so it is quick."""
+    """Run a server with its data and its socket in ``directory``. It syncs nothing, so it is quick."""
     data, log = directory / "data", directory / "postgres.log"
     shutil.chown(directory, _USER, _USER)
     run(

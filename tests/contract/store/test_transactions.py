@@ -39,9 +39,13 @@ def test_what_was_written_is_there_after_a_restart(database_url: str) -> None:
 
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
-    with pytest.raises(NameInUse, match="The name twice is in use by another MAC Pool"), store.write() as session:
-        session.mac_pools.add(_pool("twice"))
-        session.mac_pools.add(_pool("twice"))
+    def add_twice() -> None:
+        with store.write() as session:
+            session.mac_pools.add(_pool("twice"))
+            session.mac_pools.add(_pool("twice"))
+
+    with pytest.raises(NameInUse, match="The name twice is in use by another MAC Pool"):
+        add_twice()
     with store.read() as session:
         assert session.mac_pools.list() == []
 
