@@ -58,9 +58,14 @@ def _sqlite(url: URL) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     """WAL: readers never wait for the writer. FULL: what was answered is still there after a power cut."""
     del record
+    connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
     connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where Python guesses
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _lower(value: str | float | None) -> str | float | None:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The repository of each noun: where its rows lie, and what of it lies elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import insert
@@ -21,6 +21,7 @@ from covirt.engine.model.template import InstanceType, Template
 from covirt.engine.model.vm import Cdrom, Nic, Snapshot, Vm
 from covirt.engine.store.repository import Facts, Members, Repository
 from covirt.engine.store.tables import access, catalogue, events, groups, infrastructure, machines, networks, storage
+from covirt.engine.store.visibility import has_permit
 
 
 class DataCenters(Repository[DataCenter]):
@@ -177,6 +178,10 @@ class Roles(Repository[am.Role]):
 
 class Permissions(Repository[am.Permission]):
     entity, table, noun = am.Permission, access.permissions, "Permission"
+
+    def has_permit(self, principal_ids: Iterable[str], permit_id: str, subject: am.Subject) -> bool:
+        """Whether one of the principals may do this to the object."""
+        return has_permit(self._connection, principal_ids, permit_id, subject)
 
     def _built(self, values: dict[str, Any]) -> am.Permission:
         subject = am.Subject(type=values.pop("object_type"), id=values.pop("object_id"))

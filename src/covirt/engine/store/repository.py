@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, in
 from sqlalchemy.exc import IntegrityError
 
 from covirt.engine.store.errors import BadReference, NameInUse, NoSuchObject, StillInUse
-from covirt.engine.store.query import ALL, ListQuery
+from covirt.engine.store.query import ALL, ListQuery, Viewer
 from covirt.engine.store.selection import narrowed
+from covirt.engine.store.visibility import visible
 
 E = TypeVar("E")
 
@@ -55,6 +56,15 @@ class Repository(Generic[E]):
     def get(self, key: object) -> E:
         """The one with this id. Raises NoSuchObject."""
         found = self._fetch(self._select().where(self.table.c[self.key] == key))
+        if not found:
+            raise NoSuchObject(noun=self.noun, id=key)
+        return found[0]
+
+    def get_visible(self, key: object, viewer: Viewer | None) -> E:
+        """As get; what the viewer does not see is not there. Raises NoSuchObject."""
+        if viewer is None:
+            return self.get(key)
+        found = self._fetch(self._select().where(self.table.c[self.key] == key, visible(self.table, viewer)))
         if not found:
             raise NoSuchObject(noun=self.noun, id=key)
         return found[0]
