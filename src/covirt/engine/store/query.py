@@ -17,13 +17,15 @@ class Viewer:
 class ListQuery:
     """``search`` is in oVirt's language; ``where`` are columns that must have a value, or one of several.
 
-    ``maximum`` and ``page`` (from 1) come after all else. ``visible_to`` None: everything is seen.
+    ``after``: of events, those with greater numbers only. ``maximum`` and ``page`` (from 1) come after all else.
+    ``visible_to`` None: everything is seen.
     """
 
     search: str = ""
     case_sensitive: bool = True
     maximum: int | None = None
     page: int | None = None
+    after: int | None = None
     where: Mapping[str, object] = field(default_factory=dict)
     visible_to: Viewer | None = None
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from covirt.engine.store import repositories as of
+from covirt.engine.store.taggings import Taggings
 
 
 class Session:
@@ -122,6 +123,10 @@ class Session:
     @cached_property
     def tags(self) -> of.Tags:
         return of.Tags(self.connection)
+
+    @cached_property
+    def taggings(self) -> Taggings:
+        return Taggings(self.connection)
 
     @cached_property
     def users(self) -> of.Users:
