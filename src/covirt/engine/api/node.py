@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 # Names and types are the table's (``codec/table.json``). A mapping is an object without an identity, such as ``cpu``.
-Value: TypeAlias = "str | int | float | bool | datetime | Node | Mapping[str, Value | None] | Sequence[Value]"
+Value: TypeAlias = "str | int | float | bool | datetime | Node | Mapping[str, Value] | Sequence[Value] | None"
 Body: TypeAlias = dict[str, "BodyValue"]
 BodyValue: TypeAlias = "str | int | float | bool | datetime | Body | list[BodyValue]"
 
@@ -28,9 +28,16 @@ class Node:
     type: str
     id: str | None = None
     path: str | None = None
-    values: Mapping[str, Value | None] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     actions: tuple[str, ...] = ()
+
+
+def sequence(value: Value) -> Sequence[Value]:
+    """The value of a field that is a list. Raises TypeError."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return value
+    raise TypeError(f"not a list: {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
