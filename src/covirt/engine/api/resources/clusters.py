@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Data centers, clusters, their levels, features and CPU profiles."""
+
+from collections.abc import Mapping, Sequence
+
+from covirt.engine.api.call import Call
+from covirt.engine.api.node import Node, Value
+from covirt.engine.api.registry import Collection
+from covirt.engine.api.resources.absent import GLUSTER_HOOKS, GLUSTER_VOLUMES
+from covirt.engine.api.resources.access import permissions_below
+from covirt.engine.api.resources.affinity import GROUPS_OF_CLUSTER
+from covirt.engine.api.resources.loading import by_id, by_parent, each, empty, found, nothing
+from covirt.engine.api.resources.networks import NETWORKS_OF_CLUSTER, NETWORKS_OF_DATA_CENTER
+from covirt.engine.api.resources.storage_domains import STORAGE_DOMAINS_OF_DATA_CENTER
+from covirt.engine.api.resources.values import named, properties, reference, version
+from covirt.engine.model.access import ObjectType
+from covirt.engine.model.cluster import Cluster, ClusterFeature, ClusterLevel, CpuProfile
+from covirt.engine.model.data_center import DataCenter
+
+
+def data_center_node(center: DataCenter) -> Node:
+    values: dict[str, Value] = {
+        **named(center),
+        "status": str(center.status),
+        "local": center.local,
+        "version": version(center.version),
+        "supported_versions": [version(center.version)],
+        "storage_format": str(center.storage_format),
+        "quota_mode": str(center.quota_mode),
+        "mac_pool": reference("MacPool", center.mac_pool_id),
+    }
+    return Node(type="DataCenter", id=center.id, values=values)
+
+
+def cluster_node(cluster: Cluster) -> Node:
+    values: dict[str, Value] = {
+        **named(cluster),
+        **_policies(cluster),
+        "data_center": reference("DataCenter", cluster.data_center_id),
+        "version": version(cluster.version),
+        "cpu": {"type": cluster.cpu_type or None, "architecture": str(cluster.cpu_architecture)},
+        "bios_type": str(cluster.bios_type),
+        "firewall_type": str(cluster.firewall_type),
+        "switch_type": str(cluster.switch_type),
+        "scheduling_policy": reference("SchedulingPolicy", cluster.scheduling_policy_id),
+        "mac_pool": reference("MacPool", cluster.mac_pool_id),
+        "management_network": reference("Network", cluster.management_network_id),
+        "virt_service": True,
+        "gluster_service": False,
+        "trusted_service": False,
+        "upgrade_in_progress": False,
+        "required_rng_sources": ["urandom"],
+    }
+    return Node(type="Cluster", id=cluster.id, values=values)
+
+
+def _policies(cluster: Cluster) -> dict[str, Value]:
+    return {
+        "error_handling": {"on_error": str(cluster.error_handling)},
+        "memory_policy": {
+            "over_commit": {"percent": cluster.memory_over_commit_percent},
+            "transparent_hugepages": {"enabled": True},
+        },
+        "ballooning_enabled": cluster.ballooning_enabled,
+        "ksm": {"enabled": cluster.ksm_enabled, "merge_across_nodes": True},
+        "threads_as_cores": cluster.threads_as_cores,
+        "ha_reservation": cluster.ha_reservation,
+        "tunnel_migration": cluster.tunnel_migration,
+        "migration": {"auto_converge": "inherit", "compressed": "inherit", "encrypted": "inherit"},
+        "custom_scheduling_policy_properties": properties(()) or None,
+    }
+
+
+def feature_node(feature: ClusterFeature) -> Node:
+    level = Node(type="ClusterLevel", id=feature.level, path=f"clusterlevels/{feature.level}")
+    return Node(type="ClusterFeature", id=feature.id, values={**named(feature), "cluster_level": level})
+
+
+def _features(call: Call, wanted: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[ClusterFeature]]:
+    features = call.session.cluster_features.by_ids({each for ids in wanted.values() for each in ids})
+    return {key: [features[each] for each in ids if each in features] for key, ids in wanted.items()}
+
+
+def _enabled(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[ClusterFeature]]:
+    clusters = call.session.clusters.by_ids(ids)
+    return _features(call, {cluster.id: sorted(cluster.features) for cluster in clusters.values()})
+
+
+def _of_levels(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[ClusterFeature]]:
+    levels = call.session.cluster_levels.by_ids(ids)
+    return _features(call, {level.id: level.feature_ids for level in levels.values()})
+
+
+def level_node(level: ClusterLevel) -> Node:
+    types: list[Value] = [
+        {"name": each.name, "level": each.level, "architecture": str(each.architecture)} for each in level.cpu_types
+    ]
+    return Node(type="ClusterLevel", id=level.id, values={"cpu_types": types})
+
+
+def profile_node(profile: CpuProfile) -> Node:
+    values: dict[str, Value] = {**named(profile), "cluster": reference("Cluster", profile.cluster_id)}
+    return Node(type="CpuProfile", id=profile.id, values=values)
+
+
+_CLUSTER_CHILDREN = (
+    GROUPS_OF_CLUSTER,
+    Collection(
+        path="cpuprofiles",
+        type="CpuProfile",
+        show=each(profile_node),
+        below=by_parent(lambda session: session.cpu_profiles, "cluster_id"),
+    ),
+    Collection(path="enabledfeatures", type="ClusterFeature", show=each(feature_node), below=_enabled),
+    Collection(**empty("externalnetworkproviders", "ExternalProvider"), below=nothing),
+    GLUSTER_HOOKS,
+    GLUSTER_VOLUMES,
+    NETWORKS_OF_CLUSTER,
+    permissions_below(ObjectType.CLUSTER),
+)
+CLUSTERS = Collection(
+    path="clusters",
+    type="Cluster",
+    show=each(cluster_node),
+    list=found(lambda session: session.clusters),
+    get=by_id(lambda session: session.clusters),
+    searchable=True,
+    children=_CLUSTER_CHILDREN,
+)
+DATA_CENTERS = Collection(
+    path="datacenters",
+    type="DataCenter",
+    show=each(data_center_node),
+    list=found(lambda session: session.data_centers),
+    get=by_id(lambda session: session.data_centers),
+    searchable=True,
+    children=(
+        Collection(
+            path="clusters",
+            type="Cluster",
+            show=each(cluster_node),
+            below=by_parent(lambda session: session.clusters, "data_center_id"),
+            children=_CLUSTER_CHILDREN,
+        ),
+        Collection(**empty("iscsibonds", "IscsiBond"), below=nothing),
+        NETWORKS_OF_DATA_CENTER,
+        permissions_below(ObjectType.DATA_CENTER),
+        Collection(**empty("qoss", "Qos"), below=nothing),
+        Collection(**empty("quotas", "Quota"), below=nothing),
+        STORAGE_DOMAINS_OF_DATA_CENTER,
+    ),
+)
+CLUSTER_LEVELS = Collection(
+    path="clusterlevels",
+    type="ClusterLevel",
+    show=each(level_node),
+    list=found(lambda session: session.cluster_levels),
+    get=by_id(lambda session: session.cluster_levels),
+    uuids=False,
+    open=True,
+    children=(Collection(path="clusterfeatures", type="ClusterFeature", show=each(feature_node), below=_of_levels),),
+)
+CPU_PROFILES = Collection(
+    path="cpuprofiles",
+    type="CpuProfile",
+    show=each(profile_node),
+    list=found(lambda session: session.cpu_profiles),
+    get=by_id(lambda session: session.cpu_profiles),
+    children=(permissions_below(ObjectType.CPU_PROFILE),),
+)
