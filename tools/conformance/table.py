@@ -124,6 +124,6 @@ def _sent_messages() -> frozenset[int]:
         for node in ast.walk(ast.parse(inspect.getsource(events)))
         if isinstance(node, ast.Attribute | ast.Name)
     }
-    tables = [module for name, module in sys.modules.items() if name.startswith(procedures.__name__)]
+    tables = [module for name, module in list(sys.modules.items()) if name.startswith(procedures.__name__)]
     constants = [item for table in tables for item in vars(table).items()]
     return frozenset(item.number for name, item in constants if isinstance(item, Message) and name in words)

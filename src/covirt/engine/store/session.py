@@ -7,6 +7,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from covirt.engine.store import repositories as of
+from covirt.engine.store.accounts import Accounts
 from covirt.engine.store.taggings import Taggings
 
 
@@ -175,3 +176,7 @@ class Session:
     @cached_property
     def system_options(self) -> of.SystemOptions:
         return of.SystemOptions(self.connection)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(self.connection)

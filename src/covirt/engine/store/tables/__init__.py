@@ -5,6 +5,7 @@
 from covirt.engine.store.columns import metadata
 from covirt.engine.store.tables import (
     access,
+    accounts,
     catalogue,
     events,
     groups,
@@ -16,6 +17,7 @@ from covirt.engine.store.tables import (
 
 __all__ = [
     "access",
+    "accounts",
     "catalogue",
     "events",
     "groups",

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who fails to log in again and again has to wait longer and longer, by user and by address.
+
+Kept in the database, so a restart forgives nothing. A user's own delay stays short: somebody who fails with the
+administrator's name on purpose must not keep the administrator out.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+from covirt.engine.auth.errors import TooManyFailures
+from covirt.engine.model.login import LoginFailures
+from covirt.engine.store.session import Session
+
+_KEEP: Final = 10_000
+_LONGEST_NAME: Final = 255
+_NETWORK_BITS: Final = 64  # of IPv6 one client has that many addresses to choose from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """After ``free`` failures in a row the wait begins with a second and doubles with each, up to ``longest``."""
+
+    free: int
+    longest_seconds: float
+
+    def wait_seconds(self, count: int) -> float:
+        if count < self.free:
+            return 0.0
+        return min(2.0 ** min(count - self.free, 30), self.longest_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    of_user: Patience = Patience(free=5, longest_seconds=30.0)
+    of_address: Patience = Patience(free=10, longest_seconds=900.0)
+    forget_after: timedelta = timedelta(hours=1)
+
+    def check(self, session: Session, *, user: str, address: str, now: datetime) -> None:
+        """Raises TooManyFailures while it is too early for another try."""
+        patience = self._patience(user, address)
+        left = 0.0
+        for about, failures in session.accounts.failures(patience).items():
+            if now - failures.last < self.forget_after:
+                until = failures.last + timedelta(seconds=patience[about].wait_seconds(failures.count))
+                left = max(left, (until - now).total_seconds())
+        if left > 0:
+            raise TooManyFailures(seconds=ceil(left))
+
+    def failed(self, session: Session, *, user: str, address: str, now: datetime) -> None:
+        """One more."""
+        abouts = self._patience(user, address)
+        known = session.accounts.failures(abouts)
+        for about in abouts:
+            before = known.get(about)
+            count = before.count if before and now - before.last < self.forget_after else 0
+            session.accounts.set_failures(LoginFailures(about=about, count=count + 1, last=now))
+        session.accounts.trim_failures(older_than=now - self.forget_after, keep=_KEEP)
+
+    def succeeded(self, session: Session, *, user: str, address: str) -> None:
+        """All is forgotten: both were used by somebody who knows the password."""
+        session.accounts.forget_failures(self._patience(user, address))
+
+    def _patience(self, user: str, address: str) -> dict[str, Patience]:
+        return {f"user {user[:_LONGEST_NAME]}": self.of_user, f"address {_network(address)}": self.of_address}
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""covirt-engine's configuration; the comments are its manual.
+
+``/usr/lib/covirt/engine.d/*.toml`` and ``/etc/covirt/engine.d/*.toml`` below the root, see common.config.
+"""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from covirt.common.config import Between, load_config, setting
+from covirt.common.metrics_server import check_listen
+from covirt.common.root import Root
+
+
+def _check_url(url: str) -> None:
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if parts.scheme not in ("sqlite", "postgresql"):
+        raise ValueError("must begin with sqlite:/// or postgresql://")
+    if parts.password is not None or "password" in parts.query:
+        raise ValueError("holds a password; write it to a file that only the engine can read, and name that file")
+
+
+def _check_log_level(level: str) -> None:
+    if level not in ("debug", "info", "warning", "error"):
+        raise ValueError(f'must be "debug", "info", "warning" or "error", and is {level!r}')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Where clients reach the engine, over HTTPS only."""
+
+    # The address to listen on; "::" is every address of both families.
+    listen: str = "::"
+    # What oVirt's clients expect. 0 takes any free one, which the log then tells.
+    port: int = setting(443, check=Between(0, 65535))
+    # Names and addresses that clients use, beside those the machine knows of itself. They are in the certificate.
+    names: tuple[str, ...] = ()
+    # How many requests are worked on at the same time; more of them wait.
+    threads: int = setting(40, check=Between(4, 1000))
+    # How many clients may be connected; more of them get status 503.
+    connections: int = setting(1000, check=Between(10, 100_000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig:
+    """Where the engine keeps everything."""
+
+    # As in postgresql://covirt@db.example.com/covirt; empty: SQLite, in the state directory.
+    # Without a password, which the file below holds.
+    url: str = setting("", check=_check_url)
+    # A file with the password of the URL's user, absolute or below the root. Empty: PostgreSQL's own ways (peer,
+    # ~/.pgpass).
+    password_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthConfig:
+    """How long a login lasts."""
+
+    # A token that nobody has used for so long counts no more.
+    idle_minutes: int = setting(30, check=Between(1, 43_200))
+    # And none counts for longer than this, however much it is used.
+    session_hours: int = setting(24, check=Between(1, 720))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Figures for Prometheus."""
+
+    # ADDRESS:PORT or the path of a unix socket; empty: none. Anybody who can connect can read.
+    listen: str = setting("", check=check_listen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """All of it."""
+
+    # How much is told: "debug", "info", "warning" or "error".
+    log_level: str = setting("info", check=_check_log_level)
+    server: ServerConfig = field(default_factory=ServerConfig)
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+
+
+def load_engine_config(root: Root) -> EngineConfig:
+    """Raises UnknownConfigKey, BadConfigValue, BrokenConfigFile."""
+    return load_config(EngineConfig, (root.vendor_config_dir / "engine.d", root.config_dir / "engine.d"))

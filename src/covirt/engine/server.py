@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""HTTPS: uvicorn in a thread of its own, with our listener, our TLS and our limits."""
+
+import logging
+import socket
+import ssl
+import threading
+from typing import Final
+
+import anyio.to_thread
+import uvicorn
+from starlette.types import ASGIApp
+
+from covirt.common.errors import Unavailable
+from covirt.engine.config import ServerConfig
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 20.0
+_GRACE_SECONDS: Final = 10  # for answers that are on their way
+_KEEP_ALIVE_SECONDS: Final = 30
+_BACKLOG: Final = 512
+
+
+class CannotListen(Unavailable):
+    template = "the engine cannot listen on {address} port {port}: {reason}; change [server] in the configuration"
+
+
+class ServerNotStarted(Unavailable):
+    template = "the HTTPS server has not started; the log says why"
+
+
+class _Uvicorn(uvicorn.Server):
+    """It tells when it serves, and how many threads answer."""
+
+    def __init__(self, config: uvicorn.Config, *, threads: int) -> None:
+        super().__init__(config)
+        self._threads = threads
+        self.serving = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = self._threads
+        await super().startup(sockets)
+        self.serving.set()
+
+
+class EngineServer:
+    """Serves from start() to stop(). Plain HTTP is not spoken at all."""
+
+    def __init__(self, app: ASGIApp, config: ServerConfig, tls: ssl.SSLContext) -> None:
+        self._config = config
+        self._listener: socket.socket | None = None
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                app,
+                ssl_context_factory=lambda *_: tls,
+                log_config=None,
+                access_log=False,  # web.request_log does it, with the user
+                server_header=False,
+                proxy_headers=False,  # an address that a client claims is not its address
+                lifespan="off",
+                ws="none",
+                limit_concurrency=config.connections,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            ),
+            threads=config.threads,
+        )
+        self._thread = threading.Thread(target=self._run, name="engine-https", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The one it listens on."""
+        assert self._listener is not None  # noqa: S101 - after start()
+        return int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Return once clients are served. Raises CannotListen, ServerNotStarted."""
+        self._listener = _listener(self._config.listen, self._config.port)
+        self._thread.start()
+        if not self._server.serving.wait(_START_SECONDS) or not self._server.started:
+            raise ServerNotStarted
+        log.info("Serving address=%s port=%d", self._config.listen, self.port)
+
+    def stop(self) -> None:
+        """Answers on their way are given, for a while."""
+        if self._thread.is_alive():
+            self._server.should_exit = True
+            self._thread.join(_STOP_SECONDS)
+            if self._thread.is_alive():
+                log.warning("The HTTPS server has not ended in time")
+        if self._listener is not None:
+            self._listener.close()
+
+    def _run(self) -> None:
+        assert self._listener is not None  # noqa: S101 - start() has made it
+        try:
+            self._server.run(sockets=[self._listener])
+        except Exception:  # the top of a thread
+            log.exception("The HTTPS server has ended")
+        finally:
+            self._server.serving.set()
+
+
+def _listener(address: str, port: int) -> socket.socket:
+    if address == "::" and not socket.has_dualstack_ipv6():
+        address = "0.0.0.0"  # noqa: S104 - every address is what was asked for
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, dualstack_ipv6=address == "::", backlog=_BACKLOG)
+    except OSError as error:
+        raise CannotListen(address=address, port=port, reason=error.strerror or error) from error

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's parts, put together."""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from covirt import __version__
+from covirt.common.errors import Error, InvalidRequest
+from covirt.common.files import make_directory
+from covirt.common.metrics_server import MetricsServer
+from covirt.common.root import Root
+from covirt.engine.api.app import create_app
+from covirt.engine.api.services import ApiServices, ProductVersion
+from covirt.engine.auth.access import Access
+from covirt.engine.auth.authenticator import Authenticator
+from covirt.engine.auth.first_user import ensure_administrator
+from covirt.engine.auth.login import Login
+from covirt.engine.auth.passwords import Passwords
+from covirt.engine.auth.seed import seed_access
+from covirt.engine.auth.tokens import Tokens
+from covirt.engine.config import AuthConfig, DatabaseConfig, EngineConfig
+from covirt.engine.metrics import EngineMetrics
+from covirt.engine.pki.names import own_names
+from covirt.engine.pki.pki import Pki
+from covirt.engine.server import EngineServer
+from covirt.engine.store.store import Store
+from covirt.engine.web.request_log import RequestLog
+from covirt.engine.web.routes import web_routes
+
+log = logging.getLogger(__name__)
+
+_HOUSEKEEPING_SECONDS: Final = 600.0
+_STOP_SECONDS: Final = 30.0
+
+
+class UnreadablePassword(InvalidRequest):
+    template = "the database's password cannot be read from {path}: {reason}"
+
+
+class Engine:
+    """Everything that runs, from start() to stop()."""
+
+    def __init__(self, root: Root, config: EngineConfig) -> None:
+        state = root.state_dir / "engine"
+        make_directory(state.parent)
+        make_directory(state, mode=0o700)
+        self._pki = Pki(state / "pki", names=own_names(config.server.names))
+        self._store = Store.open(database_url(root, config.database))
+        try:
+            with self._store.write() as session:
+                seed_access(session)
+            passwords = Passwords()
+            ensure_administrator(self._store, passwords, root.config_dir / "admin-password")
+            self._tokens = _tokens(self._store, config.auth)
+            login = Login(self._store, tokens=self._tokens, passwords=passwords)
+            metrics = EngineMetrics(sessions=self._count_sessions)
+            app = create_app(
+                ApiServices(
+                    store=self._store,
+                    authenticator=Authenticator(self._store, login),
+                    access=Access(),
+                    version=ProductVersion(full=__version__),
+                ),
+                routes=web_routes(login=login, store=self._store, pki=self._pki),
+            )
+            self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
+            self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
+            self._housekeeping = Housekeeping((self._pki.renew_when_due, self._remove_dead_sessions))
+        except BaseException:
+            self._store.close()
+            raise
+
+    @property
+    def port(self) -> int:
+        """Where clients are served, after start()."""
+        return self._server.port
+
+    def start(self) -> None:
+        """Raises CannotListen, ServerNotStarted."""
+        self._metrics.start()
+        self._housekeeping.start()
+        self._server.start()
+
+    def stop(self) -> None:
+        """Also after a start() that has failed."""
+        self._server.stop()
+        self._housekeeping.stop()
+        self._metrics.stop()
+        self._store.close()
+
+    def _count_sessions(self) -> int:
+        with self._store.read() as session:
+            return session.accounts.count_sessions()
+
+    def _remove_dead_sessions(self) -> None:
+        removed = self._tokens.remove_dead(now=datetime.now(UTC))
+        if removed:
+            log.debug("Removed sessions that are over count=%d", removed)
+
+
+class Housekeeping:
+    """What has to be looked at now and then, in one thread."""
+
+    def __init__(
+        self, jobs: tuple[Callable[[], object], ...], *, every_seconds: float = _HOUSEKEEPING_SECONDS
+    ) -> None:
+        self._jobs = jobs
+        self._every_seconds = every_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine-housekeeping", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every_seconds):
+            for job in self._jobs:
+                try:
+                    job()
+                except Error as error:
+                    log.warning("Housekeeping will be tried again reason=%s", error)
+                except Exception:  # the top of a thread: there is a next time
+                    log.exception("Housekeeping failed")
+
+
+def database_url(root: Root, config: DatabaseConfig) -> str:
+    """With the password: a secret. Raises UnreadablePassword."""
+    if not config.url:
+        return f"sqlite:///{root.state_dir / 'engine/engine.db'}"
+    if not config.password_file:
+        return config.url
+    path = root.path / Path(config.password_file)
+    try:
+        password = path.read_text().strip()
+    except OSError as error:
+        raise UnreadablePassword(path=path, reason=error.strerror) from error
+    parts = urlsplit(config.url)
+    user, _, place = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
+
+
+def _tokens(store: Store, config: AuthConfig) -> Tokens:
+    return Tokens(store, lifetime=timedelta(hours=config.session_hours), idle=timedelta(minutes=config.idle_minutes))
