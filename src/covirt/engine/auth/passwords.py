@@ -7,7 +7,7 @@ import string
 import threading
 from typing import Final
 
-from argon2 import PasswordHasher
+from argon2 import Parameters, PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
@@ -24,8 +24,8 @@ _LONGEST: Final = 1024  # bytes; a longer password is nobody's
 class Passwords:
     """Threads may share it."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+    def __init__(self, parameters: Parameters = RFC_9106_LOW_MEMORY) -> None:
+        self._hasher = PasswordHasher.from_parameters(parameters)
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._of_nobody = self._hasher.hash(random_password())
 
