@@ -64,7 +64,7 @@ class Engine:
                 ApiServices(
                     store=self._store,
                     authenticator=Authenticator(self._store, login),
-                    access=Access(),
+                    access=Access(self._store),
                     version=ProductVersion(full=__version__),
                 ),
                 routes=web_routes(login=login, store=self._store, pki=self._pki),

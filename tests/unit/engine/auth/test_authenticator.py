@@ -7,10 +7,11 @@ import base64
 import pytest
 
 from covirt.engine.auth.access import Access
-from covirt.engine.auth.errors import BadCredentials, MustFilter, TokenExpired, Unauthenticated
+from covirt.engine.auth.errors import BadCredentials, MissingPermit, MustFilter, TokenExpired, Unauthenticated
 from covirt.engine.auth.passwords import Passwords
+from covirt.engine.auth.permits import Right
 from covirt.engine.auth.roles import ROLES
-from covirt.engine.model.access import SYSTEM, Permission
+from covirt.engine.model.access import EVERYONE_ID, SYSTEM, Permission
 from tests.support.engine_objects import new_id
 from tests.unit.engine.auth.conftest import ADDRESS, PASSWORD, Service
 
@@ -71,15 +72,36 @@ def test_a_revoked_token_is_nobodys(service: Service) -> None:
 def test_only_administrators_see_without_a_filter(service: Service) -> None:
     token = service.log_in()
     cook, _ = service.login.by_token(token)
-    viewer = Access().viewer(cook, filtered=True)
+    access = Access(service.store)
+    viewer = access.viewer(cook, filtered=True)
     assert viewer is not None
     assert viewer.principal_ids == cook.ids
     with pytest.raises(MustFilter):
-        Access().viewer(cook, filtered=False)
+        access.viewer(cook, filtered=False)
     role = next(role for role in ROLES if role.name == "ClusterAdmin")
     with service.store.write() as session:
         session.permissions.add(Permission(id=new_id(), role_id=role.id, user_id=service.user.id, subject=SYSTEM))
     chef, _ = service.login.by_token(token)
     assert chef.admin
-    assert Access().viewer(chef, filtered=False) is None
-    assert Access().viewer(chef, filtered=True) == viewer
+    assert access.viewer(chef, filtered=False) is None
+    assert access.viewer(chef, filtered=True) == viewer
+
+
+def test_a_permit_counts_where_it_was_given(service: Service) -> None:
+    cook, _ = service.login.by_token(service.log_in())
+    access = Access(service.store)
+    with pytest.raises(MissingPermit) as caught:
+        access.require(cook, Right.MANIPULATE_USERS)
+    assert "cook@internal-authz" in str(caught.value)
+    assert "manipulate_users" in str(caught.value)
+    role = next(role for role in ROLES if role.name == "SuperUser")
+    permission = Permission(id=new_id(), role_id=role.id, group_id=EVERYONE_ID, subject=SYSTEM)
+    with service.store.write() as session:
+        session.permissions.add(permission)
+    access.require(cook, Right.MANIPULATE_USERS)
+    with pytest.raises(MissingPermit):
+        access.require(cook, Right.CREATE_INSTANCE)
+    with service.store.write() as session:
+        session.permissions.remove(permission.id)
+    with pytest.raises(MissingPermit):
+        access.require(cook, Right.MANIPULATE_USERS)
