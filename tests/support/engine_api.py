@@ -47,7 +47,7 @@ def api_services(store: Store) -> ApiServices:
     return ApiServices(
         store=store,
         authenticator=KnownTokens(tokens={"admin": ADMIN, "user": USER}),
-        access=Access(),
+        access=Access(store),
         version=ProductVersion(full="4.5.0-covirt-test"),
     )
 

@@ -4,7 +4,7 @@
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,8 +17,8 @@ _LONGEST_PATH: Final = 300
 
 
 class RequestLog:
-    """Outermost of all. The application says who asked in ``request.state.user`` (a Principal), and which flow a
-    request belongs to in its answer's Correlation-Id."""
+    """Outermost of all. The application says who asked in the scope's ``covirt.user``, and which flow a request
+    belongs to in its answer's Correlation-Id."""
 
     def __init__(self, app: ASGIApp, metrics: EngineMetrics) -> None:
         self._app = app
@@ -29,7 +29,6 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began = time.monotonic()
-        scope.setdefault("state", {})
         status, flow = 500, ""
 
         async def watched(message: Message) -> None:
@@ -47,14 +46,13 @@ class RequestLog:
     def _tell(self, scope: Scope, status: int, flow: str, seconds: float) -> None:
         method, path = scope["method"], scope["path"]
         self._metrics.answered(method=method, path=path, status=status, seconds=seconds)
-        user: Any = scope["state"].get("user")
         log.info(
             "%s %s status=%d ms=%.1f user=%s address=%s flow=%s",
             quote(method[:20]),
             quote(path[:_LONGEST_PATH], safe="/;=,:@"),
             status,
             seconds * 1000,
-            getattr(user, "name", "-"),
+            scope.get("covirt.user", "-"),
             scope["client"][0] if scope.get("client") else "-",
             flow or "-",
         )
