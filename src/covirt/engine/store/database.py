@@ -16,6 +16,7 @@ from covirt.engine.store.errors import DatabaseBusy, DatabaseUnreachable
 
 _WRITES: Final = "covirt_writes"
 _BUSY_SECONDS: Final = 30
+_MAPPED_BYTES: Final = 1 << 30  # of the file; pages in the system's cache are read where they are
 _POOL_SIZE: Final = 20  # the API's threads, and a few for what runs behind
 
 
@@ -60,7 +61,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     del record
     connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
     connection.isolation_level = None  # transactions begin where _begin_sqlite says, not where Python guesses
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "trusted_schema=OFF",
+        f"mmap_size={_MAPPED_BYTES}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

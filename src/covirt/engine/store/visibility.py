@@ -99,7 +99,7 @@ def visible(table: Table, viewer: Viewer) -> ColumnElement[bool]:
     if table in _PUBLIC:
         return true()
     if (kind := _TYPES.get(table)) is not None:
-        return table.c["id"].in_(_seen(kind, viewer))
+        return _sees(kind, viewer)
     rules = [table.c[column].in_(_seen(kind, viewer)) for column, kind in _WITH.get(table, ())]
     rules += [table.c[column].in_(sorted(viewer.principal_ids)) for column in _OWN.get(table, ())]
     return or_(false(), *rules)
@@ -113,16 +113,17 @@ def has_permit(connection: Connection, principal_ids: Iterable[str], permit_id: 
         condition = grants.where(_permission.object_id == SYSTEM_ID).exists()
     else:
         own = TABLES[subject.type].c["id"]
-        condition = exists(_reached(subject.type, grants, grants).where(own == subject.id))
+        condition = exists(_reached(subject.type, grants).where(own == subject.id))
     return bool(connection.execute(select(condition)).scalar())
 
 
 def _seen(kind: ObjectType, viewer: Viewer) -> Select[Any]:
-    every = _grants(viewer.principal_ids)
-    with_contents = _grants(
-        viewer.principal_ids, _permission.role_id.in_(select(_role.id).where(_role.shows_contents))
-    )
-    return _reached(kind, every, with_contents)
+    return select(TABLES[kind].c["id"]).where(_sees(kind, viewer))
+
+
+def _sees(kind: ObjectType, viewer: Viewer) -> ColumnElement[bool]:
+    shows = _permission.role_id.in_(select(_role.id).where(_role.shows_contents))
+    return _within(kind, _grants(viewer.principal_ids), _grants(viewer.principal_ids, shows))
 
 
 def _grants(principal_ids: Iterable[str], *conditions: ColumnElement[bool]) -> Select[Any]:
@@ -132,9 +133,13 @@ def _grants(principal_ids: Iterable[str], *conditions: ColumnElement[bool]) -> S
     return select(_permission.object_id).where(and_(holder, *conditions))
 
 
-def _reached(kind: ObjectType, direct: Select[Any], inherited: Select[Any]) -> Select[Any]:
-    """Ids of the objects that are among ``direct``, or lie in one that is among ``inherited``."""
+def _within(kind: ObjectType, direct: Select[Any], inherited: Select[Any]) -> ColumnElement[bool]:
+    """Whether an object is among ``direct``, or lies in one that is among ``inherited``."""
     own = TABLES[kind].c["id"]
     everywhere = inherited.where(_permission.object_id == SYSTEM_ID).exists()
-    parents = (link(_reached(parent, inherited, inherited)) for parent, link in PARENTS.get(kind, ()))
-    return select(own).where(or_(everywhere, own.in_(direct), *parents))
+    parents = (link(_reached(parent, inherited)) for parent, link in PARENTS.get(kind, ()))
+    return or_(everywhere, own.in_(direct), *parents)
+
+
+def _reached(kind: ObjectType, grants: Select[Any]) -> Select[Any]:
+    return select(TABLES[kind].c["id"]).where(_within(kind, grants, grants))
