@@ -29,6 +29,7 @@ from covirt.engine.metrics import EngineMetrics
 from covirt.engine.pki.names import own_names
 from covirt.engine.pki.pki import Pki
 from covirt.engine.server import EngineServer
+from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from covirt.engine.web.request_log import RequestLog
 from covirt.engine.web.routes import web_routes
@@ -54,6 +55,7 @@ class Engine:
         self._store = Store.open(database_url(root, config.database))
         try:
             with self._store.write() as session:
+                seed(session)
                 seed_access(session)
             passwords = Passwords()
             ensure_administrator(self._store, passwords, root.config_dir / "admin-password")

@@ -12,7 +12,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
 from covirt.common.xml_guard import MAX_BYTES
 from covirt.engine.api.errors import BodyTooLarge
@@ -23,7 +24,6 @@ from covirt.engine.api.services import API_PATH, ApiServices
 
 log = logging.getLogger(__name__)
 
-_METHODS: Final = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD"]
 _GZIP_FROM_BYTES: Final = 1024
 _GZIP_LEVEL: Final = 4  # XML shrinks to a tenth already; more costs more than it saves
 
@@ -42,14 +42,26 @@ def create_app(
             return exchange.refusal(error)
         return await run_in_threadpool(exchange.response, body)
 
-    # One route for all: matrix parameters and the API's own 404 and 405 are nothing that a router's paths can say.
-    api = Route(API_PATH + "{rest:path}", answer, methods=_METHODS)
     app = Starlette(
-        routes=[api, *routes],
+        routes=[_ApiRoute(API_PATH, answer), *routes],
         middleware=[Middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)],
     )
     app.router.redirect_slashes = False
     return app
+
+
+class _ApiRoute(Route):
+    """All of the API, whatever the method: matrix parameters, line breaks and the API's own 404 and 405 are nothing
+    that the paths of a router can say."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.startswith(API_PATH) and path[len(API_PATH) :][:1] in ("", "/", ";"):
+            return Match.FULL, {"endpoint": self.endpoint, "path_params": {}}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 async def _body(request: Request) -> bytes:

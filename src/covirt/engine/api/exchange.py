@@ -18,7 +18,7 @@ from covirt.engine.api.dispatch import (
     check_ids,
     check_method,
 )
-from covirt.engine.api.errors import MethodNotAllowed, NoSuchResource, UnknownVersion, printable
+from covirt.engine.api.errors import MethodNotAllowed, UnknownVersion, printable
 from covirt.engine.api.faults import fault
 from covirt.engine.api.negotiation import JSON, XML, answer_type, body_type
 from covirt.engine.api.node import Body, Node, NodeList
@@ -45,7 +45,6 @@ class Exchange:
         segments, self._matrix = path_parts(raw.partition("?")[0].removeprefix(API_PATH))
         self._versioned = segments[:1] == ["v4"] and raw.startswith(f"{API_PATH}/")
         self._segments = segments[1:] if self._versioned else segments
-        self._strange = not raw.removeprefix(API_PATH).startswith(("/", ";")) and raw.removeprefix(API_PATH) != ""
         self._prefix = f"{API_PATH}/v4" if self._versioned else API_PATH
         self._correlation_id = correlation_id(
             request.query_params.get("correlation_id") or self._headers.get("correlation-id")
@@ -98,8 +97,6 @@ class Exchange:
 
     def _target(self, method: str) -> Target | None:
         """None is the API's root."""
-        if self._strange:
-            raise NoSuchResource(path=self._request.url.path)
         if not self._segments:
             if method not in (*_READS, "OPTIONS"):
                 raise MethodNotAllowed(

@@ -57,6 +57,6 @@ def _show(call: Call, collection: Collection, items: Sequence[tuple[str, Any]]) 
 def _linked(collection: Collection, path: str, node: Node) -> Node:
     """A member has what its collection says that members have, unless ``show`` knew better."""
     if not collection.members:
-        return replace(node, path=None)
+        return node
     links = tuple(Link(rel=child.path, path=f"{path}/{child.path}") for child in collection.children)
     return replace(node, path=path, links=node.links or links, actions=node.actions or tuple(collection.actions))

@@ -3,6 +3,7 @@
 """Users, groups, roles, permits, and who has which role on what."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from covirt.engine.api.call import Call
@@ -93,6 +94,7 @@ ROLES = Collection(
     show=each(role_node),
     list=found(lambda session: session.roles),
     get=by_id(lambda session: session.roles),
+    searchable=True,
     open=True,
     children=(PERMITS,),
 )
@@ -131,6 +133,10 @@ def group_node(group: Group) -> Node:
     return Node(type="Group", id=group.id, values=values)
 
 
+def _group_of_user(group: Group) -> Node:
+    return replace(group_node(group), path=f"groups/{group.id}")
+
+
 def _groups_of_users(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[Group]]:
     users = call.session.users.by_ids(ids)
     groups = call.session.groups.by_ids({group for user in users.values() for group in user.group_ids})
@@ -156,7 +162,7 @@ def users(tags: Collection) -> Collection:
         get=by_id(lambda session: session.users),
         searchable=True,
         children=(
-            Collection(path="groups", type="Group", show=each(group_node), below=_groups_of_users),
+            Collection(path="groups", type="Group", show=each(_group_of_user), below=_groups_of_users, members=False),
             _permissions_of("user_id"),
             _roles_of("user_id"),
             Collection(**empty("sshpublickeys", "SshPublicKey"), below=nothing),

@@ -36,6 +36,7 @@ TAGS = Collection(
     show=each(tag_node),
     list=found(lambda session: session.tags),
     get=by_id(lambda session: session.tags),
+    searchable=True,
     open=True,
 )
 
@@ -92,6 +93,7 @@ AFFINITY_LABELS = Collection(
     show=each(label_node),
     list=found(lambda session: session.affinity_labels),
     get=by_id(lambda session: session.affinity_labels),
+    searchable=True,
     children=(_references("Host", "hosts", _labels, "host_ids"), _references("Vm", "vms", _labels, "vm_ids")),
 )
 

@@ -55,6 +55,7 @@ OPERATING_SYSTEMS = Collection(
     show=each(operating_system_node),
     list=found(lambda session: session.operating_systems),
     get=by_id(lambda session: session.operating_systems),
+    searchable=True,
     uuids=False,
     open=True,
 )

@@ -123,5 +123,4 @@ IMAGE_TRANSFERS = Collection(
     show=each(transfer_node),
     list=found(lambda session: session.image_transfers),
     get=by_id(lambda session: session.image_transfers),
-    searchable=True,
 )

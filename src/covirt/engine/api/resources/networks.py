@@ -106,7 +106,6 @@ NETWORKS_OF_DATA_CENTER = Collection(
     type="Network",
     show=each(network_node),
     below=by_parent(lambda session: session.networks, "data_center_id"),
-    children=_NETWORK_CHILDREN,
 )
 NETWORKS_OF_CLUSTER = Collection(
     path="networks",
@@ -130,6 +129,7 @@ MAC_POOLS = Collection(
     show=each(mac_pool_node),
     list=found(lambda session: session.mac_pools),
     get=by_id(lambda session: session.mac_pools),
+    searchable=True,
     children=(permissions_below(ObjectType.MAC_POOL),),
 )
 NETWORK_FILTERS = Collection(

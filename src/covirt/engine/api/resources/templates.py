@@ -66,5 +66,6 @@ INSTANCE_TYPES = Collection(
     show=each(instance_type_node),
     list=found(lambda session: session.instance_types),
     get=by_id(lambda session: session.instance_types),
+    searchable=True,
     open=True,
 )

@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The API over a small installation in SQLite."""
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.testclient import TestClient
+
+from covirt.engine.store.store import Store
+from tests.support.engine_api import api_app, api_client
+from tests.support.engine_samples import fill
+from tests.support.roots import new_directory
+
+
+@pytest.fixture(scope="package")
+def samples() -> Iterator[Store]:
+    """Read by all tests, changed by none."""
+    with new_directory() as path:
+        store = Store.open(f"sqlite:///{path}/engine.db")
+        fill(store)
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def api(samples: Store) -> TestClient:
+    """As an administrator."""
+    return api_client(api_app(samples))
+
+
+@pytest.fixture
+def user_api(samples: Store) -> TestClient:
+    """As a user who administers nothing, and has a role on one machine."""
+    return api_client(api_app(samples), user="user")
