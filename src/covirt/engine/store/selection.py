@@ -33,6 +33,8 @@ def narrowed(statement: Select[Any], repository: "Repository[Any]", query: ListQ
             statement = statement.where(sql.condition(search.condition))
         if search.sort is not None:
             order = sql.order(search.sort)
+    if query.after is not None:
+        statement = statement.where(repository.table.c[repository.key] > query.after)
     if query.visible_to is not None:
         statement = statement.where(visible(repository.table, query.visible_to))
     return _page(statement.order_by(*order), search, query)
