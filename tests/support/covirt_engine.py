@@ -6,7 +6,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,11 +40,13 @@ class Answer:
 
 @dataclass
 class CovirtEngine:
-    """The daemon. ``database`` is a URL, empty for SQLite in the root; ``extra`` is TOML before the first table."""
+    """The daemon. ``database`` is a URL, empty for SQLite in the root; ``extra`` is TOML before the first table;
+    ``run_as`` is a command that runs another one."""
 
     root: Root
     database: str = ""
     extra: str = ""
+    run_as: Sequence[Argument] = ()
     port: int = 0
     _child: Child | None = field(default=None, init=False)
 
@@ -101,7 +103,7 @@ class CovirtEngine:
             _SETTINGS.format(extra=self.extra, port=self.port, database=self.database)
         )
         with self.log_path.open("ab") as stream:
-            argv: list[Argument] = [_PROGRAM, "--root", self.root.path, "--log-level", "debug"]
+            argv: list[Argument] = [*self.run_as, _PROGRAM, "--root", self.root.path, "--log-level", "debug"]
             self._child = spawn(argv, stdout=stream, stderr=stream)
         return self._child
 
@@ -168,9 +170,11 @@ class CovirtEngine:
 
 
 @contextmanager
-def serve_covirt_engine(root: Root, *, database: str = "", extra: str = "") -> Iterator[CovirtEngine]:
+def serve_covirt_engine(
+    root: Root, *, database: str = "", extra: str = "", run_as: Sequence[Argument] = ()
+) -> Iterator[CovirtEngine]:
     """Run it for a while; what it said is shown when the test fails."""
-    engine = CovirtEngine(root, database=database, extra=extra)
+    engine = CovirtEngine(root, database=database, extra=extra, run_as=run_as)
     try:
         engine.start()
         yield engine

@@ -14,6 +14,7 @@ from typing import Final
 from covirt.common.process import run
 from tools.checks import links, sources
 from tools.checks.files import REPOSITORY, python_files, repository_files, shell_files
+from tools.configuration.page import ENGINE_PAGE as ENGINE_CONFIGURATION
 from tools.configuration.page import HOST_PAGE as HOST_CONFIGURATION
 from tools.configuration.page import PAGE as CONFIGURATION
 from tools.conformance.page import PAGE as CONFORMANCE
@@ -45,7 +46,7 @@ def main() -> int:
         "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
         **{
             f"docs/{page.name}": page.stale
-            for page in (CONFIGURATION, CONFORMANCE, HOST_API, HOST_CONFIGURATION, VM_VERBS)
+            for page in (CONFIGURATION, CONFORMANCE, ENGINE_CONFIGURATION, HOST_API, HOST_CONFIGURATION, VM_VERBS)
         },
         "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }

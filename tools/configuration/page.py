@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from covirt.common.config import Between
+from covirt.engine import config as engine_config
+from covirt.engine.config import EngineConfig
 from covirt.host import config as host_config
 from covirt.host.config import HostConfig
 from tools.configuration.settings import Setting, Table, tables
@@ -63,6 +65,27 @@ listen = "127.0.0.1:9178"
 """
 
 
+_ENGINE_PREFACE: Final = f"""\
+# The settings of covirt-engine
+
+This page is made by `python -m {_MODULE}` out of `src/covirt/engine/config.py`.
+
+Settings stand in `/etc/covirt/engine.d/*.toml`, those of packages in `/usr/lib/covirt/engine.d/*.toml`, and are read
+as [virtocid's](configuration.md) are: in the order of their names, later ones win, and a mistake keeps the engine
+from starting. `covirt-engine --show-config` prints what all files together say; no setting is a secret. Changes take
+effect with `systemctl restart covirt-engine`, under which everybody stays logged in.
+
+```toml
+# /etc/covirt/engine.d/50-local.toml
+[server]
+names = ["engine.example.com"]
+
+[metrics]
+listen = "127.0.0.1:9179"
+```
+"""
+
+
 def page() -> str:
     """All of virtocid's. Raises CannotTell."""
     return "\n".join((_PREFACE, *map(_section, tables())))
@@ -71,6 +94,11 @@ def page() -> str:
 def host_page() -> str:
     """All of covirt-host's. Raises CannotTell."""
     return "\n".join((_HOST_PREFACE, *map(_section, tables(HostConfig, host_config))))
+
+
+def engine_page() -> str:
+    """All of covirt-engine's. Raises CannotTell."""
+    return "\n".join((_ENGINE_PREFACE, *map(_section, tables(EngineConfig, engine_config))))
 
 
 def _section(table: Table) -> str:
@@ -109,3 +137,4 @@ def _text(comment: str) -> str:
 
 PAGE: Final = Page(name="configuration.md", module=_MODULE, text=page)
 HOST_PAGE: Final = Page(name="host-configuration.md", module=_MODULE, text=host_page)
+ENGINE_PAGE: Final = Page(name="engine-configuration.md", module=_MODULE, text=engine_page)

@@ -11,7 +11,7 @@ import pytest
 
 from covirt.common.config import config_json, load_config
 from covirt.virtocid.config import VirtocidConfig
-from tools.configuration.page import HOST_PAGE, PAGE
+from tools.configuration.page import ENGINE_PAGE, HOST_PAGE, PAGE
 from tools.configuration.settings import tables
 from tools.pages import CannotTell, Page
 
@@ -19,6 +19,7 @@ from tools.pages import CannotTell, Page
 def test_the_page_is_true() -> None:
     assert PAGE.stale() == ""
     assert HOST_PAGE.stale() == ""
+    assert ENGINE_PAGE.stale() == ""
 
 
 @pytest.mark.parametrize("text", [None, "# Before the last change\n"])
