@@ -7,7 +7,7 @@ administrator's name on purpose must not keep the administrator out.
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
@@ -40,16 +40,27 @@ class Delay:
     of_address: Patience = Patience(free=10, longest_seconds=900.0)
     forget_after: timedelta = timedelta(hours=1)
 
-    def check(self, session: Session, *, user: str, address: str, now: datetime) -> None:
-        """Raises TooManyFailures while it is too early for another try."""
+    def check(self, session: Session, *, user: str, address: str, now: datetime) -> bool:
+        """Whether the next try has to be claimed first. Raises TooManyFailures while it is too early for one."""
+        return bool(self._checked(session, user, address, now))
+
+    def claim(self, session: Session, *, user: str, address: str, now: datetime) -> None:
+        """Take the next try, so that of many at the same moment one gets through. Raises TooManyFailures."""
+        for failures in self._checked(session, user, address, now):
+            session.accounts.set_failures(replace(failures, last=now))
+
+    def _checked(self, session: Session, user: str, address: str, now: datetime) -> list[LoginFailures]:
+        """Those that make wait, if it is not too early."""
         patience = self._patience(user, address)
-        left = 0.0
+        waits: list[tuple[float, LoginFailures]] = []
         for about, failures in session.accounts.failures(patience).items():
-            if now - failures.last < self.forget_after:
-                until = failures.last + timedelta(seconds=patience[about].wait_seconds(failures.count))
-                left = max(left, (until - now).total_seconds())
+            seconds = patience[about].wait_seconds(failures.count)
+            if seconds and now - failures.last < self.forget_after:
+                waits.append((seconds - (now - failures.last).total_seconds(), failures))
+        left = max((seconds for seconds, _ in waits), default=0.0)
         if left > 0:
             raise TooManyFailures(seconds=ceil(left))
+        return [failures for _, failures in waits]
 
     def failed(self, session: Session, *, user: str, address: str, now: datetime) -> None:
         """One more."""

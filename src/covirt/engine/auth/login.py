@@ -79,9 +79,12 @@ class Login:
         """Whose password it is."""
         principal, domain = _split(name)
         with self._store.read() as session:
-            self._delay.check(session, user=name, address=address, now=self._clock())
+            suspicious = self._delay.check(session, user=name, address=address, now=self._clock())
             user = session.users.find(principal=principal, domain=domain)
             kept = session.accounts.password_hash(user.id) if user else None
+        if suspicious:
+            with self._store.write() as session:
+                self._delay.claim(session, user=name, address=address, now=self._clock())
         # No transaction is open while this takes its time.
         if not self._passwords.matches(kept, password) or user is None or kept is None:
             self._failed(name, user, address, "The user name or password is incorrect")

@@ -5,6 +5,8 @@
 import secrets
 import string
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from argon2 import Parameters, PasswordHasher
@@ -15,6 +17,8 @@ from covirt.engine.auth.errors import LoginsBusy
 
 # Each check takes 64 MiB for its while: this many at the same time, so that nobody takes all memory by logging in.
 _AT_ONCE: Final = 4
+# And so many may wait for their turn: a server's threads are there for those who are logged in, too.
+_WAITING: Final = 8
 _WAIT_SECONDS: Final = 10.0
 _LETTERS: Final = string.ascii_letters + string.digits
 _LENGTH: Final = 24
@@ -26,6 +30,7 @@ class Passwords:
 
     def __init__(self, parameters: Parameters = RFC_9106_LOW_MEMORY) -> None:
         self._hasher = PasswordHasher.from_parameters(parameters)
+        self._room = threading.BoundedSemaphore(_AT_ONCE + _WAITING)
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._of_nobody = self._hasher.hash(random_password())
 
@@ -49,20 +54,19 @@ class Passwords:
         """Whether a new hash of the same password would be a stronger one."""
         return self._hasher.check_needs_rehash(kept)
 
-    def _slot(self) -> "_Slot":
-        return _Slot(self._slots)
-
-
-class _Slot:
-    def __init__(self, slots: threading.Semaphore) -> None:
-        self._slots = slots
-
-    def __enter__(self) -> None:
-        if not self._slots.acquire(timeout=_WAIT_SECONDS):
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._room.acquire(blocking=False):
             raise LoginsBusy
-
-    def __exit__(self, *_: object) -> None:
-        self._slots.release()
+        try:
+            if not self._slots.acquire(timeout=_WAIT_SECONDS):
+                raise LoginsBusy
+            try:
+                yield
+            finally:
+                self._slots.release()
+        finally:
+            self._room.release()
 
 
 def random_password() -> str:

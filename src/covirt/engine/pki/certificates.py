@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -53,6 +54,13 @@ class KeyedCertificate:
         """Whether the last third of its life has begun."""
         begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
         return now >= begin + (end - begin) * 2 / 3
+
+    def is_signed_by(self, authority: "KeyedCertificate") -> bool:
+        try:
+            self.certificate.verify_directly_issued_by(authority.certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     def write(self, path: Path) -> None:
         key = self.key.private_bytes(

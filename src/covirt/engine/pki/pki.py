@@ -89,8 +89,8 @@ class Pki:
             server = read_keyed(self._server_file)
         except FileNotFoundError:
             return self._new_server()
-        same_authority = server.certificate.issuer == self._authority.certificate.subject
-        if server.is_due(_now()) or not same_authority or not set(self._names) <= server.names:
+        known = set(self._names) <= server.names
+        if not known or server.is_due(_now()) or not server.is_signed_by(self._authority):
             return self._new_server()
         return server
 

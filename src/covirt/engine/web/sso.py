@@ -6,9 +6,10 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -26,6 +27,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 _SSO: Final = "/ovirt-engine/sso/oauth"
 _METHODS: Final = ("GET", "POST")
+# More logins wait outside of the threads that answer the API, however many come.
+_AT_ONCE: Final = 8
 # Nobody may keep a token on its way.
 _HEADERS: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -43,6 +46,7 @@ class Sso:
 
     def __init__(self, login: Login) -> None:
         self._login = login
+        self._limiter = CapacityLimiter(_AT_ONCE)
 
     def routes(self) -> list[Route]:
         handlers: dict[str, Handler] = {
@@ -52,7 +56,9 @@ class Sso:
             f"{_SSO}/revoke": self._revoke,
             "/ovirt-engine/services/sso-logout": self._revoke,
         }
-        return [Route(path, _endpoint(handler), methods=_METHODS) for path, handler in handlers.items()]
+        return [
+            Route(path, _endpoint(handler, self._limiter), methods=_METHODS) for path, handler in handlers.items()
+        ]
 
     def _token(self, parameters: Parameters, address: str) -> Mapping[str, Any]:
         if _required(parameters, "grant_type") != "password":
@@ -98,13 +104,14 @@ class Sso:
         raise UnsupportedGrant
 
 
-def _endpoint(handler: Handler) -> Endpoint:
+def _endpoint(handler: Handler, limiter: CapacityLimiter) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         scope = request.query_params.get("scope", "")
         try:
             parameters = await read_parameters(request)
             scope = parameters.get("scope", scope)
-            answer = await run_in_threadpool(handler, parameters, client_address(request))
+            call = partial(handler, parameters, client_address(request))
+            answer = await to_thread.run_sync(call, limiter=limiter)
         except Error as error:
             return _refusal(error, scope)
         except Exception:  # the edge: what is a bug is told without its details

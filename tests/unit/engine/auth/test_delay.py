@@ -85,3 +85,16 @@ def test_all_is_forgotten_after_an_hour(service: Service) -> None:
     _count(service, user="cook@internal", address=ADDRESS, failures=50)
     service.clock.pass_time(hours=1)
     service.log_in()
+
+
+def test_of_many_tries_at_the_same_moment_one_gets_through(service: Service) -> None:
+    _count(service, user="cook@internal", address=ADDRESS, failures=6)
+    service.clock.pass_time(seconds=10)
+    whom = {"user": "cook@internal", "address": ADDRESS}
+    with service.store.write() as session:
+        assert Delay().check(session, **whom, now=service.clock())
+        Delay().claim(session, **whom, now=service.clock())
+        with pytest.raises(TooManyFailures):
+            Delay().claim(session, **whom, now=service.clock())
+    service.clock.pass_time(seconds=10)
+    service.log_in()

@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """How passwords are kept."""
 
+import threading
+
+import pytest
 from argon2.profiles import CHEAPEST
 
+from covirt.engine.auth.errors import LoginsBusy
 from covirt.engine.auth.passwords import Passwords, random_password
+from tests.support.waiting import wait_until
 
 
 def test_a_password_is_kept_as_argon2id_with_salt() -> None:
@@ -31,3 +36,33 @@ def test_a_weaker_hash_is_outdated() -> None:
 
 def test_random_passwords_differ() -> None:
     assert len({random_password() for _ in range(100)}) == 100
+
+
+def test_who_waits_for_a_check_takes_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = Passwords(CHEAPEST)
+    go, inside = threading.Event(), threading.Semaphore(0)
+
+    def slow(*_: object) -> str:
+        inside.release()
+        assert go.wait(60)
+        return "hash"
+
+    monkeypatch.setattr(passwords, "_hasher", type("Slow", (), {"hash": staticmethod(slow)}))
+    busy: list[LoginsBusy] = []
+
+    def ask() -> None:
+        try:
+            passwords.hash("x")
+        except LoginsBusy as error:
+            busy.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        assert inside.acquire(timeout=60)
+    wait_until(lambda: len(busy) == 18, timeout_seconds=60, what="those who find no room")
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert len(busy) == 18
