@@ -19,6 +19,7 @@ from tools.configuration.page import HOST_PAGE as HOST_CONFIGURATION
 from tools.configuration.page import PAGE as CONFIGURATION
 from tools.conformance.page import PAGE as CONFORMANCE
 from tools.host_api.page import PAGE as HOST_API
+from tools.rest_api.page import PAGE as REST_API
 from tools.vm_verbs.page import PAGE as VM_VERBS
 
 _TIMEOUT_SECONDS: Final = 300
@@ -46,7 +47,15 @@ def main() -> int:
         "licence lines": lambda: "\n".join(sources.without_licence([*python_files(), *shell_files()])),
         **{
             f"docs/{page.name}": page.stale
-            for page in (CONFIGURATION, CONFORMANCE, ENGINE_CONFIGURATION, HOST_API, HOST_CONFIGURATION, VM_VERBS)
+            for page in (
+                CONFIGURATION,
+                CONFORMANCE,
+                ENGINE_CONFIGURATION,
+                HOST_API,
+                HOST_CONFIGURATION,
+                REST_API,
+                VM_VERBS,
+            )
         },
         "links in documents": lambda: "\n".join(links.broken(REPOSITORY, repository_files())),
     }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request and its answer: who asks, for what, in which words; every answer has its type and correlation id."""
 
+import json
 import logging
 from typing import Final
 
@@ -22,6 +23,7 @@ from covirt.engine.api.errors import MethodNotAllowed, UnknownVersion, printable
 from covirt.engine.api.faults import fault
 from covirt.engine.api.negotiation import JSON, XML, answer_type, body_type
 from covirt.engine.api.node import Body, Node, NodeList
+from covirt.engine.api.openapi import description
 from covirt.engine.api.params import Params, correlation_id, params, path_parts
 from covirt.engine.api.registry import Registry, Target
 from covirt.engine.api.root import root
@@ -30,6 +32,7 @@ from covirt.engine.api.services import API_PATH, ApiServices, Principal
 log = logging.getLogger(__name__)
 
 _CHALLENGE: Final = 'Basic realm="RESTAPI"'
+_OPENAPI: Final = "openapi"
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -75,6 +78,8 @@ class Exchange:
         self._check_version()
         principal = self._services.authenticator.authenticate(self._headers, self._address())
         self._request.scope["covirt.user"] = principal.name
+        if self._segments == [_OPENAPI] and method in _READS:
+            return self._description()
         target = self._target(method)
         if method == "OPTIONS":
             methods = allowed_methods(target) if target else ["GET", "HEAD", "OPTIONS"]
@@ -86,6 +91,10 @@ class Exchange:
         answer = self._handled(principal, found, target, body)
         headers = {"Location": f"{self._prefix}/{answer.location}"} if answer.location else {}
         return self._rendered(answer.status, answer.content, headers)
+
+    def _description(self) -> Response:
+        document = json.dumps(description(self._registry, self._services.version))
+        return Response(document, headers={"Correlation-Id": self._correlation_id}, media_type=JSON)
 
     def _address(self) -> str:
         return self._request.client.host if self._request.client else ""

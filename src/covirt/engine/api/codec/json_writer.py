@@ -30,6 +30,11 @@ def emit_json(answer: Node | NodeList, prefix: str) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
+def is_long(field: Field) -> bool:
+    """Whether the integer is a number in JSON, and not a string."""
+    return field.name in _LONG
+
+
 class _Writer:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -83,5 +88,5 @@ def _plain(field: Field, value: Value) -> str | int | float:
     if isinstance(value, int | float):
         if field.kind is Kind.DECIMAL:
             return float(value)
-        return value if field.name in _LONG else str(value)
+        return value if is_long(field) else str(value)
     return str(value)
