@@ -39,8 +39,11 @@ def _field(deb: Path, name: str) -> str:
     return _output("dpkg-deb", "--field", deb, name).strip()
 
 
-def test_there_are_four(debs: dict[str, Path]) -> None:
-    assert sorted(debs) == ["covirt", "covirt-host", "covirt-imageio", "covirt-virtocid"]
+_DAEMONS = ("covirt-engine", "covirt-host", "covirt-virtocid")
+
+
+def test_there_is_one_for_the_libraries_and_one_for_each_daemon(debs: dict[str, Path]) -> None:
+    assert sorted(debs) == sorted(["covirt", "covirt-imageio", *_DAEMONS])
 
 
 def test_the_image_daemon_is_another_program(debs: dict[str, Path], tmp_path: Path) -> None:
@@ -57,17 +60,14 @@ def test_the_image_daemon_is_another_program(debs: dict[str, Path], tmp_path: Pa
 
 def test_files_of_the_daemons(debs: dict[str, Path]) -> None:
     script, data = "lrwxrwxrwx", "-rw-r--r--"
-    modes = {
-        path: mode for name in ("covirt-host", "covirt-virtocid") for path, (mode, _) in _files(debs[name]).items()
-    }
-    programs = ("covirt-host", "virtocid", "virtocid-exec", "virtocid-image", "virtocid-logs")
+    modes = {path: mode for name in _DAEMONS for path, (mode, _) in _files(debs[name]).items()}
+    programs = ("covirt-engine", "covirt-host", "virtocid", "virtocid-exec", "virtocid-image", "virtocid-logs")
     assert modes == {
         **{f"/usr/bin/{name} -> ../lib/covirt/bin/{name}": script for name in programs},
-        **{f"/usr/lib/systemd/system/{name}.service": data for name in ("covirt-host", "virtocid")},
-        **{f"/usr/lib/sysusers.d/{name}.conf": data for name in ("covirt", "covirt-host")},
-        "/usr/lib/tmpfiles.d/covirt-host.conf": data,
-        "/usr/share/doc/covirt-host/copyright": data,
-        "/usr/share/doc/covirt-virtocid/copyright": data,
+        **{f"/usr/lib/systemd/system/{name}.service": data for name in ("covirt-engine", "covirt-host", "virtocid")},
+        **{f"/usr/lib/sysusers.d/{name}.conf": data for name in ("covirt", "covirt-engine", "covirt-host")},
+        **{f"/usr/lib/tmpfiles.d/{name}.conf": data for name in ("covirt-engine", "covirt-host")},
+        **{f"/usr/share/doc/{name}/copyright": data for name in _DAEMONS},
     }
 
 
@@ -81,13 +81,13 @@ def test_everything_is_roots_and_writable_by_nobody_else(debs: dict[str, Path]) 
 def test_what_they_depend_on(debs: dict[str, Path]) -> None:
     version = _field(debs["covirt"], "Version")
     assert f"python3 (>= {_PYTHON[6:]}), python3 (<< " in _field(debs["covirt"], "Depends")
-    for name in ("covirt-virtocid", "covirt-host"):
+    for name in _DAEMONS:
         assert f"covirt (= {version})" in _field(debs[name], "Depends")
     wanted = f"{_field(debs['covirt-virtocid'], 'Depends')} {_field(debs['covirt-virtocid'], 'Recommends')}"
     assert set(packages("packages")) - {"python3", "python3-venv"} <= set(re.findall(r"[a-z][a-z0-9.+-]+", wanted))
 
 
-@pytest.mark.parametrize("program", ["virtocid", "covirt-host"])
+@pytest.mark.parametrize("program", ["virtocid", "covirt-host", "covirt-engine"])
 def test_programs_run_on_the_packaged_libraries_alone(debs: dict[str, Path], tmp_path: Path, program: str) -> None:
     _output("dpkg-deb", "--extract", debs["covirt"], tmp_path)
     environment = tmp_path / "usr/lib/covirt"
@@ -104,7 +104,7 @@ def test_programs_run_on_the_packaged_libraries_alone(debs: dict[str, Path], tmp
 
 
 @pytest.mark.parametrize("action", ["configure", "remove", "purge"])
-@pytest.mark.parametrize("name", ["covirt-virtocid", "covirt-host"])
+@pytest.mark.parametrize("name", _DAEMONS)
 def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str) -> None:
     """Each ends well twice over, doing the same; the programs are stand-ins that tell what they were asked."""
     told = tmp_path / "told"
