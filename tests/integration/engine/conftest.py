@@ -7,16 +7,32 @@ from collections.abc import Callable, Iterator
 import ovirtsdk4 as sdk
 import pytest
 
+from covirt.engine.auth.seed import seed_access
+from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from tests.support.engine_api import api_app, serve_api
 from tests.support.engine_samples import fill
+from tests.support.postgres import Postgres, serve_postgres
 from tests.support.roots import new_directory
 
 
 @pytest.fixture(scope="package")
-def samples() -> Iterator[Store]:
+def postgres() -> Iterator[Postgres]:
+    with new_directory() as path, serve_postgres(path) as running:
+        yield running
+
+
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
+def samples(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """What a new engine begins with, and one of everything; on each of the two databases."""
     with new_directory() as path:
-        store = Store.open(f"sqlite:///{path}/engine.db")
+        url = f"sqlite:///{path}/engine.db"
+        if request.param == "postgresql":
+            url = request.getfixturevalue("postgres").new_database()
+        store = Store.open(url)
+        with store.write() as session:
+            seed(session)
+            seed_access(session)
         fill(store)
         yield store
         store.close()

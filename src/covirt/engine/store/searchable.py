@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Column, ColumnElement, Table, or_, select
 
 from covirt.engine.model.affinity import TaggedType
 from covirt.engine.store.links import Link, back, to, via
@@ -21,7 +21,7 @@ class Searchable:
     """
 
     table: Table
-    fields: Mapping[str, Column[Any]]
+    fields: Mapping[str, ColumnElement[Any]]
     related: Mapping[str, tuple[str, Link]] = field(default_factory=dict)
     by_name: Mapping[str, str] = field(default_factory=dict)
     free: tuple[str, ...] = ("name", "description", "comment")
@@ -40,7 +40,7 @@ def _tagged(kind: TaggedType, own: Column[Any]) -> Link:
     return via(pairs.object_id, pairs.tag_id, own, pairs.type == kind)
 
 
-def _called(table: Table, **more: Column[Any]) -> Mapping[str, Column[Any]]:
+def _called(table: Table, **more: ColumnElement[Any]) -> Mapping[str, ColumnElement[Any]]:
     """What every noun has, and more."""
     return {name: table.c[name] for name in ("id", "name", "description", "comment")} | more
 
@@ -57,6 +57,12 @@ _user, _event, _job = access.users.c, events.events.c, events.jobs.c
 def _of_cluster(column: Column[Any]) -> Link:
     """To a data center, over the cluster that our column names."""
     return lambda ids: column.in_(select(_cluster.id).where(_cluster.data_center_id.in_(ids)))
+
+
+def _of_cluster_or_none(column: Column[Any]) -> Link:
+    """The same; what is in no cluster (Blank) belongs to every data center, where clients look for it."""
+    in_cluster = _of_cluster(column)
+    return lambda ids: or_(in_cluster(ids), column.is_(None))
 
 
 SEARCHABLE: Final[Mapping[str, Searchable]] = {
@@ -101,7 +107,7 @@ SEARCHABLE: Final[Mapping[str, Searchable]] = {
         ),
         related={
             "clusters": ("clusters", to(_template.cluster_id)),
-            "datacenters": ("datacenters", _of_cluster(_template.cluster_id)),
+            "datacenters": ("datacenters", _of_cluster_or_none(_template.cluster_id)),
             "vms": ("vms", back(_vm.template_id, _template.id)),
         },
         by_name={"cluster": "clusters", "datacenter": "datacenters"},
@@ -191,7 +197,7 @@ SEARCHABLE: Final[Mapping[str, Searchable]] = {
         table=access.users,
         fields=_called(
             access.users,
-            usrname=_user.principal,
+            usrname=_user.principal + "@" + _user.domain,  # as the API tells it, and as Ansible looks for it
             lastname=_user.last_name,
             directory=_user.domain,
             email=_user.email,
