@@ -73,6 +73,11 @@ class CovirtEngine:
         return self.database or f"sqlite:///{self.root.state_dir}/engine/engine.db"
 
     @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    @property
     def log_path(self) -> Path:
         return self.root.path / "covirt-engine.log"
 

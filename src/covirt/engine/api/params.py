@@ -19,7 +19,7 @@ _LARGEST_MAX: Final = 2**31 - 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     search: str = ""
-    case_sensitive: bool = False
+    case_sensitive: bool = True
     max: int | None = None
     follow: str = ""
     filter: bool = False
@@ -36,7 +36,7 @@ def params(query: str, matrix: Iterable[tuple[str, str]], headers: Mapping[str, 
     found.update(matrix)
     return Params(
         search=found.get("search", ""),
-        case_sensitive=_flag(found.get("case_sensitive")),
+        case_sensitive=_flag(found.get("case_sensitive", "true")),
         max=_number(found, "max", _LARGEST_MAX),
         follow=found.get("follow", ""),
         filter=_flag(found.get("filter", headers.get("filter"))),

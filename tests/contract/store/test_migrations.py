@@ -1,0 +1,24 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The migrations make the tables that the code knows, on both databases."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from covirt.engine.store.store import Store
+from covirt.engine.store.tables import metadata
+
+
+def test_migrations_end_in_the_tables_of_today(store: Store) -> None:
+    with store.read() as session:
+        context = MigrationContext.configure(session.connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_database_that_is_up_to_date_is_left_alone(store: Store, database_url: str) -> None:
+    with store.read() as session:
+        before = MigrationContext.configure(session.connection).get_current_heads()
+    again = Store.open(database_url)
+    with again.read() as session:
+        assert MigrationContext.configure(session.connection).get_current_heads() == before
+    again.close()
