@@ -114,7 +114,7 @@ def _listener(address: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise CannotListen(address=address, port=port, reason=error.strerror or error) from error
-    # What is accepted inherits it. asyncio sets it only where it knows the protocol's number, which is 0 here; without
+    # What is accepted inherits it. asyncio sets it only where it knows the protocol's number, 0 here; without
     # it an answer's body waits 40 ms for its head to be acknowledged.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
