@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/install.md and docs/covirt-host.md tell people to do: their blocks below ``<!-- tools/vm: NAME -->``."""
+"""What pages of docs/ tell people to do to install: their blocks below ``<!-- tools/vm: NAME -->``."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
-PAGES: Final = (_DOCS / "install.md", _DOCS / "covirt-host.md")
+PAGES: Final = (_DOCS / "install.md", _DOCS / "covirt-host.md", _DOCS / "covirt-engine.md")
 
 
 def documented(name: str) -> str:
