@@ -156,3 +156,29 @@ def test_every_field_of_the_table_is_sql(session: Session, noun: str) -> None:
 def _repositories(session: Session) -> list[Repository[object]]:
     parts = (getattr(session, name) for name in dir(type(session)) if not name.startswith("_"))
     return [part for part in parts if isinstance(part, Repository)]
+
+
+@pytest.mark.parametrize("search", ["name=a\0b", "a\0b", "Clusters.name=\ud800", "name='\0'"])
+def test_what_no_text_can_hold_is_refused(store: Store, search: str) -> None:
+    with store.read() as reading, pytest.raises(BadSearch, match="no text has"):
+        reading.vms.list(ListQuery(search=search))
+
+
+@pytest.mark.parametrize("time", ["9999-12-31", "'0001-01-01 00:00:00+23:00'"])
+def test_times_at_the_ends_of_the_calendar_are_refused(store: Store, time: str) -> None:
+    with store.read() as reading, pytest.raises(BadSearch, match="between the years"):
+        reading.events.list(ListQuery(search=f"time>{time}"))
+
+
+def test_a_number_larger_than_its_column_is_compared_all_the_same(session: Session) -> None:
+    assert not session.events.list(ListQuery(search="type=99999999999999999"))
+    assert len(session.events.list(ListQuery(search="type<99999999999999999"))) == 2
+
+
+def test_many_stars_before_a_word_cost_nothing(session: Session) -> None:
+    assert _found(session, f"status={'*' * 200}u{'*' * 200}p{'*' * 200}") == ["Soup"]
+    with pytest.raises(BadSearch, match="none of"):
+        _found(session, f"status={'*' * 2000}no")
+    assert _found(session, "status=u*p") == ["Soup"]
+    with pytest.raises(BadSearch, match="none of"):
+        _found(session, "status=up*p")

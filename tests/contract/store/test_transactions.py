@@ -17,9 +17,11 @@ from covirt.engine.store.errors import (
     NameInUse,
     NoSuchObject,
     StillInUse,
+    UnfitValue,
 )
 from covirt.engine.store.store import Store
 from tests.support.engine_objects import add_blank, add_cluster, new_id, new_vm
+from tests.support.postgres import Postgres
 
 
 def _pool(name: str) -> MacPool:
@@ -129,3 +131,14 @@ def test_a_bad_url_is_refused_without_telling_it() -> None:
         with pytest.raises(BadDatabaseUrl) as caught:
             Store.open(url)
         assert "pepper" not in str(caught.value)
+
+
+def test_a_value_that_a_database_cannot_hold_is_the_requests_fault(postgres: Postgres) -> None:
+    """SQLite holds them all."""
+    url = postgres.new_database()
+    store = Store.open(url)
+    for name in ("a\0b", "x" * 300):
+        with pytest.raises(UnfitValue), store.write() as session:
+            session.mac_pools.add(_pool(name))
+    store.close()
+    postgres.remove_database(url)

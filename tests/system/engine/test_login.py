@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock clients log in and out, on both databases."""
 
+import base64
+
 import ovirtsdk4
 import pytest
 
@@ -74,3 +76,11 @@ def test_logins_are_events(any_engine: CovirtEngine) -> None:
     by_code = {event.code: event.description for event in reversed(events)}
     assert "User nobody@internal connecting from '127.0.0.1' failed to log in" in by_code[114]
     assert by_code[30].startswith("User admin@internal-authz connecting from '127.0.0.1' using session ")
+
+
+def test_a_name_that_no_database_can_hold_is_nobodys(any_engine: CovirtEngine) -> None:
+    form = "grant_type=password&scope=ovirt-app-api&username=a%00b@internal&password=x"
+    answer = any_engine.curl("sso/oauth/token", "-H", "Accept: application/json", "--data", form)
+    assert (answer.status, answer.json["error_code"]) == (400, "access_denied")
+    basic = base64.b64encode(b"a\0b@internal:x").decode("ascii")
+    assert any_engine.curl("api", "-H", f"Authorization: Basic {basic}").status == 401

@@ -77,7 +77,8 @@ class Delay:
         session.accounts.forget_failures(self._patience(user, address))
 
     def _patience(self, user: str, address: str) -> dict[str, Patience]:
-        return {f"user {user[:_LONGEST_NAME]}": self.of_user, f"address {_network(address)}": self.of_address}
+        name = user[:_LONGEST_NAME].replace("\0", "?")  # PostgreSQL's texts have no zero byte
+        return {f"user {name}": self.of_user, f"address {_network(address)}": self.of_address}
 
 
 def _network(address: str) -> str:

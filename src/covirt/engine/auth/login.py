@@ -80,7 +80,8 @@ class Login:
         principal, domain = _split(name)
         with self._store.read() as session:
             suspicious = self._delay.check(session, user=name, address=address, now=self._clock())
-            user = session.users.find(principal=principal, domain=domain)
+            # PostgreSQL refuses to look for a zero byte
+            user = None if "\0" in name else session.users.find(principal=principal, domain=domain)
             kept = session.accounts.password_hash(user.id) if user else None
         if suspicious:
             with self._store.write() as session:

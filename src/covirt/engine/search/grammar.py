@@ -27,6 +27,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 _FIELD: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")  # no name has these, and PostgreSQL refuses to compare with them
 
 
 class _Token(NamedTuple):
@@ -38,6 +39,8 @@ def parse(text: str) -> Search:
     """Raises BadSearch."""
     if len(text) > _LONGEST:
         raise BadSearch(text=f"{text[:40]}…", reason=f"it is longer than {_LONGEST} characters")
+    if _NO_TEXT.search(text):
+        raise BadSearch(text=_NO_TEXT.sub("?", text), reason="it holds a character that no text has")
     return _Parser(text).search()
 
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from covirt.common.errors import InvalidRequest
-from covirt.engine.store.errors import DatabaseBusy, DatabaseUnreachable
+from covirt.engine.store.errors import DatabaseBusy, DatabaseUnreachable, UnfitValue
 
 _WRITES: Final = "covirt_writes"
 _BUSY_SECONDS: Final = 30
@@ -84,7 +84,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
-    """One transaction: all of it or nothing. Raises DatabaseBusy, DatabaseUnreachable."""
+    """One transaction: all of it or nothing. Raises DatabaseBusy, DatabaseUnreachable, UnfitValue."""
     try:
         with engine.connect() as connection:
             options: dict[str, Any] = {_WRITES: writes}
@@ -93,6 +93,8 @@ def transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
                 options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             with connection.execution_options(**options).begin():
                 yield connection
+    except DataError as error:
+        raise UnfitValue from error
     except OperationalError as error:
         raise _unavailable(error) from error
 

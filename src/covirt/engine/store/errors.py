@@ -29,6 +29,12 @@ class BadReference(InvalidRequest):
     template = "A {noun} cannot refer to what does not exist; look at the ids in the request."
 
 
+class UnfitValue(InvalidRequest):
+    template = (
+        "A value in the request is one that the database cannot hold: too long, too large, or with a zero byte."
+    )
+
+
 class DatabaseBusy(Unavailable):
     template = "The database is busy for too long; try again."
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Float, Integer, func, not_, or_
+from sqlalchemy import BigInteger, ColumnElement, Float, Integer, func, literal, not_, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter
@@ -97,7 +97,7 @@ def _text(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[b
 
 
 def _word(column: ColumnElement[Any], words: type[StrEnum], comparison: Comparison) -> ColumnElement[bool]:
-    pattern = re.compile(".*".join(re.escape(part) for part in comparison.value.lower().split("*")))
+    pattern = _wildcard(comparison.value.lower())
     meant = [word for word in words if pattern.fullmatch(word.value)]
     if not meant:
         raise Mismatch(f"{comparison.value!r} is none of {', '.join(sorted(words))}")
@@ -108,10 +108,23 @@ def _word(column: ColumnElement[Any], words: type[StrEnum], comparison: Comparis
     raise Mismatch(f"{comparison.operator} has no meaning for words")
 
 
+def _wildcard(value: str) -> re.Pattern[str]:
+    """Each part is looked for once, at its first place: many stars must not take time that doubles with each."""
+    first, *parts = value.split("*")
+    if not parts:
+        return re.compile(re.escape(first))
+    *middle, last = parts
+    found = "".join(f"(?>.*?{re.escape(part)})" for part in middle if part)
+    return re.compile(f"{re.escape(first)}{found}.*{re.escape(last)}")
+
+
 def _number(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
     if not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,6})?", comparison.value):
         raise Mismatch(f"{comparison.value!r} is no number")
-    value = float(comparison.value) if "." in comparison.value else int(comparison.value)
+    if "." in comparison.value:
+        return _ordered_or_same(column, comparison.operator, float(comparison.value))
+    # A number too large for the column is one that it never has, no error.
+    value = literal(int(comparison.value), BigInteger())
     return _ordered_or_same(column, comparison.operator, value)
 
 
@@ -124,18 +137,28 @@ def _flag(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[b
 
 
 def _time(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
-    start, width = _moment(comparison.value)
+    start, end = _span(comparison.value)
     match comparison.operator:
         case Operator.EQUAL:
-            return (column >= start) & (column < start + width)
+            return (column >= start) & (column < end)
         case Operator.NOT_EQUAL:
-            return (column < start) | (column >= start + width)
+            return (column < start) | (column >= end)
         case Operator.GREATER:
-            return column >= start + width
+            return column >= end
         case Operator.AT_MOST:
-            return column < start + width
+            return column < end
         case operator:
             return _ordered_or_same(column, operator, start)
+
+
+def _span(text: str) -> tuple[datetime, datetime]:
+    """When a moment as it is written begins and ends, in UTC."""
+    moment, width = _moment(text)
+    try:
+        start = moment.astimezone(UTC)
+        return start, start + width
+    except OverflowError:
+        raise Mismatch(f"{text!r} is no time between the years 1 and 9999") from None
 
 
 def _moment(text: str) -> tuple[datetime, timedelta]:

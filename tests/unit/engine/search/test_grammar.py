@@ -87,7 +87,7 @@ def test_refusals(text: str, reason: str) -> None:
         parse(text)
 
 
-_VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\"'"), max_size=12)
+_VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\"'\0"), max_size=12)
 _CRITERIA = st.builds(
     Criterion,
     field=st.from_regex(r"[a-z_][a-z0-9_]{0,6}(\.[a-z_]{1,4})?", fullmatch=True),
