@@ -28,18 +28,18 @@ class Postgres:
 
     directory: Path
 
-    def new_database(self) -> str:
-        """An empty database; its URL as the engine's configuration has it."""
+    def new_database(self, *, like: str = "") -> str:
+        """An empty database, or a copy of the one with this URL; its URL as the engine's configuration has it."""
         name = f"engine_{uuid.uuid4().hex[:12]}"
+        template = f" TEMPLATE {_name_of(like)}" if like else ""
         with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}{template}")
         return f"postgresql://{_USER}@/{name}?host={quote(str(self.directory))}"
 
     def remove_database(self, url: str) -> None:
         """With whatever is connected to it."""
-        name = url.partition("@/")[2].partition("?")[0]
         with self._connect() as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f"DROP DATABASE {_name_of(url)} WITH (FORCE)")
 
     def answers(self) -> bool:
         try:
@@ -50,6 +50,10 @@ class Postgres:
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(host=str(self.directory), user=_USER, dbname="postgres", autocommit=True)
+
+
+def _name_of(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
 
 
 @contextmanager
