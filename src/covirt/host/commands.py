@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """covirt-host enrol and covirt-host check, on a terminal."""
 
+import getpass
 import socket
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ def run_check(root_path: str) -> int:
 
 
 def _read(path: str) -> str:
+    if path == "-" and sys.stdin.isatty():
+        return getpass.getpass("Token: ")  # who looks over a shoulder reads nothing
     try:
         return sys.stdin.readline() if path == "-" else Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -3,12 +3,15 @@
 """covirt-host enrol and covirt-host check, as an administrator types them."""
 
 import datetime
+import os
+import pty
+import select
 import ssl
 from pathlib import Path
 
 import pytest
 
-from covirt.common.process import Completed, run
+from covirt.common.process import Completed, run, spawn
 from covirt.common.root import Root
 from covirt.rpc.tls import TlsFiles, client_context
 from tests.support.covirt_host import SECONDS, CovirtHost, serve_covirt_host
@@ -93,3 +96,27 @@ def test_a_token_that_is_none(tmp_path: Path) -> None:
     refused = tell(tmp_path, "enrol", "--engine", "https://localhost:1", "--token", "nonsense")
     assert refused.status == 1
     assert refused.stderr.startswith(b"covirt-host: the token is not one of an engine's")
+
+
+def test_a_token_that_is_typed_is_not_seen(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with (
+            open(theirs, "r+b", buffering=0, closefd=False) as terminal,
+            (tmp_path / "said").open("wb") as said,
+            spawn(
+                [*CovirtHost.program, "--root", tmp_path, "enrol", "--engine", "https://127.0.0.1:1"],
+                stdin=terminal,
+                stdout=said,
+                stderr=said,
+                own_session=True,
+            ) as child,
+        ):
+            wait_until(lambda: b"Token: " in (tmp_path / "said").read_bytes(), what="the prompt")
+            os.write(ours, b"not-a-token\n")
+            assert child.wait(timeout_seconds=SECONDS) == 1
+        shown = os.read(ours, 4096) if select.select([ours], [], [], 0)[0] else b""
+        assert b"not-a-token" not in shown
+    finally:
+        os.close(ours)
+        os.close(theirs)
