@@ -159,6 +159,26 @@ def test_after_a_reboot_of_the_host(
         assert host.stats(vm_id)["exitReason"] == 11
 
 
+def test_a_machine_that_a_reboot_ended_stays_defined_until_it_is_destroyed(
+    root_dir: Root, libvirtd: Libvirtd, virtocid: Virtocid, tiny_guest: TinyGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the agent that is asked to destroy it is a later one than that which found it ended."""
+    with agent(root_dir, virtocid) as first:
+        vm_id = first.call("VM.create", vmParams={"xml": machine_xml(tiny_guest, "rebooted")})["vmId"]
+        first.wait_for(vm_id, "Up")
+        first.kill()
+    libvirtd.virsh("destroy", "rebooted")
+    monkeypatch.setattr(recovery, "boot_id", lambda: "another")
+    with agent(root_dir, virtocid) as second:
+        second.wait_for(vm_id, "Down")
+        second.kill()
+    with serve_vms(root_dir, oci_uri=virtocid.uri) as host:
+        assert host.status(vm_id) == "Down"
+        assert libvirtd.virsh("list", "--all", "--uuid").stdout.decode().split() == [vm_id]
+        host.call("VM.destroy", vmID=vm_id)
+        assert libvirtd.virsh("list", "--all", "--uuid").stdout.split() == []
+
+
 def test_virtocid_dies_during_a_start(root_dir: Root, libvirtd: Libvirtd, virtocid: Virtocid) -> None:
     """Nobody knows whether the guest runs, so it is not told to be down until it is."""
     with serve_vms(root_dir, oci_uri=virtocid.uri) as host:
