@@ -58,7 +58,8 @@ class InstalledHost:
         """kill -9, and systemd's own restart."""
         before = self.pid
         output("kill", f"-{signal.SIGKILL.value}", str(before))
-        wait_until(lambda: self.running and self.pid not in (0, before), timeout_seconds=SECONDS, what="its restart")
+        # In this order: systemd may not have heard of the end yet, and what is read first is then old.
+        wait_until(lambda: self.pid not in (0, before) and self.running, timeout_seconds=SECONDS, what="its restart")
 
     @contextmanager
     def client(self) -> Iterator[HostClient]:
