@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -210,17 +210,19 @@ class Virtocid:
         files = [place / uuid / "console.log" for place in places]
         return "".join(file.read_text(errors="replace") for file in files if file.exists())
 
-    def remove_domains(self) -> None:
-        """End and forget every domain, with the help of a new daemon if need be."""
+    def remove_domains(self, *, keep: Collection[str] = ()) -> None:
+        """End and forget every domain but those of these UUIDs, with the help of a new daemon if need be."""
         if not self.running:
             self.start()
         with self.connect() as connection:
             for domain in connection.listAllDomains():
+                if domain.UUIDString() in keep:
+                    continue
                 with contextlib.suppress(libvirt.libvirtError):
                     domain.destroy()
                 with contextlib.suppress(libvirt.libvirtError):  # a transient one is gone by now
                     domain.undefine()
-            assert connection.numOfDomains() + connection.numOfDefinedDomains() == 0
+            assert {domain.UUIDString() for domain in connection.listAllDomains()} <= set(keep)
 
     @contextmanager
     def used_by_a_test(self) -> Iterator["Virtocid"]:

@@ -70,7 +70,8 @@ class InstalledVirtocid(Virtocid):
         """kill -9, and systemd's own restart."""
         before = self.pid
         output("kill", f"-{signal.SIGKILL.value}", str(before))
-        wait_until(lambda: self.running and self.pid not in (0, before), timeout_seconds=SECONDS, what="its restart")
+        # In this order: systemd may not have heard of the end yet, and what is read first is then old.
+        wait_until(lambda: self.pid not in (0, before) and self.running, timeout_seconds=SECONDS, what="its restart")
 
     def journal_cursor(self) -> str:
         return output("journalctl", "--quiet", "-n0", "--show-cursor").removeprefix("-- cursor: ")
@@ -117,7 +118,8 @@ class Leftovers:
             filter_entries=frozenset(
                 line for line in lines("nft", "list", "ruleset") if "veth" in line or "cv" in line
             ),
-            machines=lines("machinectl", "list", "--no-legend"),
+            # Its columns are as wide as their longest word, so one machine's line changes with the others.
+            machines=frozenset(line.split()[0] for line in lines("machinectl", "list", "--no-legend") if line),
             processes=frozenset(line for line in lines("ps", "-eo", "comm=,args=") if line.startswith("conmon")),
         )
 
