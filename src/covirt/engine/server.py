@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from covirt.common.errors import Unavailable
+from covirt.common.listening import tcp_listener
 from covirt.engine.config import ServerConfig
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class EngineServer:
 
     def start(self) -> None:
         """Return once clients are served. Raises CannotListen, ServerNotStarted."""
-        self._listener = _listener(self._config.listen, self._config.port)
+        self._listener = self._listen()
         self._thread.start()
         if not self._server.serving.wait(_START_SECONDS) or not self._server.started:
             raise ServerNotStarted
@@ -94,6 +95,13 @@ class EngineServer:
         if self._listener is not None:
             self._listener.close()
 
+    def _listen(self) -> socket.socket:
+        address, port = self._config.listen, self._config.port
+        try:
+            return tcp_listener(address, port, backlog=_BACKLOG)
+        except OSError as error:
+            raise CannotListen(address=address, port=port, reason=error.strerror or error) from error
+
     def _run(self) -> None:
         assert self._listener is not None  # noqa: S101 - start() has made it
         try:
@@ -102,19 +110,3 @@ class EngineServer:
             log.exception("The HTTPS server has ended")
         finally:
             self._server.serving.set()
-
-
-def _listener(address: str, port: int) -> socket.socket:
-    if address == "::" and not socket.has_dualstack_ipv6():
-        address = "0.0.0.0"  # noqa: S104 - every address is what was asked for
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        listener = socket.create_server(
-            (address, port), family=family, dualstack_ipv6=address == "::", backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise CannotListen(address=address, port=port, reason=error.strerror or error) from error
-    # What is accepted inherits it. asyncio sets it only where it knows the protocol's number, 0 here; without
-    # it an answer's body waits 40 ms for its head to be acknowledged.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

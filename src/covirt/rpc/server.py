@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from covirt.common.complaints import Complaints
+from covirt.common.listening import tcp_listener
 from covirt.common.log import in_flow
 from covirt.common.workers import WorkerPool
 from covirt.rpc.broker import Broker, Call
@@ -106,9 +107,10 @@ class RpcServer:
     def start(self) -> None:
         """Serve. Raises PortNotServed."""
         try:
-            self._listener = _listener(self._address, self.port)
+            self._listener = tcp_listener(self._address, self.port, backlog=_BACKLOG)
         except OSError as error:
             raise PortNotServed(port=self.port, address=self._address, reason=error.strerror or error) from error
+        self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread.start()
@@ -334,13 +336,3 @@ def _as_request(message: Request | Answer | BadMessage) -> Request | BadMessage:
     if isinstance(message, Answer):
         return BadMessage(reason="it is an answer, and nothing was asked", code=INVALID_REQUEST)
     return message
-
-
-def _listener(address: str, port: int) -> socket.socket:
-    """Of both families for "::", and of IPv4 alone where there is no IPv6. Raises OSError."""
-    if address == "::" and not socket.has_dualstack_ipv6():
-        address = "0.0.0.0"  # noqa: S104 - as asked for
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.create_server((address, port), family=family, dualstack_ipv6=address == "::", backlog=_BACKLOG)
-    listener.setblocking(False)
-    return listener
