@@ -4,13 +4,12 @@
 
 import logging
 import os
-import sys
 
 from covirt import __version__
 from covirt.common import log as logs
 from covirt.common.config import config_json
 from covirt.common.daemon_lock import acquire_daemon_lock
-from covirt.common.errors import Error
+from covirt.common.exit_status import exit_status
 from covirt.common.notify import notify_systemd
 from covirt.common.root import Root
 from covirt.common.stop_signals import StopSignals
@@ -23,27 +22,22 @@ _PROGRAM = "covirt-engine"
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
-    try:
-        print(config_json(load_engine_config(Root(root_path))))  # noqa: T201 - this is what was asked for
-    except Error as error:
-        return _refuse(error)
-    return 0
+    return exit_status(_PROGRAM, lambda: print(config_json(load_engine_config(Root(root_path)))))  # noqa: T201 - this is what was asked for
 
 
 def run_daemon(root_path: str, log_level: str | None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    root = Root(root_path)
+    return exit_status(_PROGRAM, lambda: _run(Root(root_path), log_level))
+
+
+def _run(root: Root, log_level: str | None) -> None:
     os.umask(0o077)  # the database makes its files itself
-    try:
-        config = load_engine_config(root)
-        logs.configure(log_level or config.log_level)
-        _quieten()
-        stop = StopSignals()
-        with acquire_daemon_lock(root, _PROGRAM):
-            _serve(root, config, stop)
-    except Error as error:
-        return _refuse(error)
-    return 0
+    config = load_engine_config(root)
+    logs.configure(log_level or config.log_level)
+    _quieten()
+    stop = StopSignals()
+    with acquire_daemon_lock(root, _PROGRAM):
+        _serve(root, config, stop)
 
 
 def _serve(root: Root, config: EngineConfig, stop: StopSignals) -> None:
@@ -66,8 +60,3 @@ def _quieten() -> None:
     """Of libraries that tell at length what the engine tells in a line."""
     for name in ("alembic", "uvicorn", "asyncio", "multipart"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _refuse(error: Error) -> int:
-    sys.stderr.write(f"{_PROGRAM}: {error}\n")
-    return 1

@@ -17,20 +17,11 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    from covirt import __version__
+    from covirt.common.daemon_arguments import daemon_parser
 
-    parser = argparse.ArgumentParser(
-        prog="covirt-engine",
+    return daemon_parser(
+        "covirt-engine",
         description="Manages hosts, virtual machines and containers; serves oVirt's REST API over HTTPS.",
         epilog="It serves until it is told to end. The first password of admin@internal is in "
         "etc/covirt/admin-password below the root.",
-    )
-    parser.add_argument("--root", default="/", metavar="DIR", help="where state and configuration lie (/)")
-    parser.add_argument(
-        "--show-config", action="store_true", help="print the effective configuration as JSON and end"
-    )
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), help="more or less talk than configured"
-    )
-    parser.add_argument("--version", action="version", version=f"covirt-engine {__version__}")
-    return parser.parse_args()
+    ).parse_args()

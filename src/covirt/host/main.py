@@ -33,21 +33,13 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    from covirt import __version__
+    from covirt.common.daemon_arguments import daemon_parser
 
-    parser = argparse.ArgumentParser(
-        prog="covirt-host",
+    parser = daemon_parser(
+        "covirt-host",
         description="Runs virtual machines and containers for an engine, with Vdsm's verbs; stock vdsm-client works.",
         epilog="Without a command it serves until it is told to end.",
     )
-    parser.add_argument("--root", default="/", metavar="DIR", help="where state, sockets and configuration lie (/)")
-    parser.add_argument(
-        "--show-config", action="store_true", help="print the effective configuration as JSON and end"
-    )
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), help="more or less talk than configured"
-    )
-    parser.add_argument("--version", action="version", version=f"covirt-host {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     enrol = commands.add_parser("enrol", help="get a certificate from an engine, with a token made there")
     enrol.add_argument("--engine", required=True, metavar="URL", help="as in https://engine.example.com")

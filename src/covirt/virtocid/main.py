@@ -17,18 +17,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    from covirt import __version__
+    from covirt.common.daemon_arguments import daemon_parser
 
-    parser = argparse.ArgumentParser(
-        prog="virtocid",
+    return daemon_parser(
+        "virtocid",
         description="Serves containers as libvirt domains at oci:///system; stock virsh and libvirt clients work.",
-    )
-    parser.add_argument("--root", default="/", metavar="DIR", help="where state, sockets and configuration lie (/)")
-    parser.add_argument(
-        "--show-config", action="store_true", help="print the effective configuration as JSON and end"
-    )
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), help="more or less talk than configured"
-    )
-    parser.add_argument("--version", action="version", version=f"virtocid {__version__}")
-    return parser.parse_args()
+    ).parse_args()
