@@ -21,12 +21,12 @@ from typing import Any, Final
 import libvirt
 
 from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.silence import Question
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
 _ASK_SECONDS: Final = 5.0
-_SILENCE_SECONDS: Final = 15.0
 # A connection that broke is closed later: close() frees what calls that are just failing still look at.
 _BURIAL_SECONDS: Final = 30.0
 _JOIN_SECONDS: Final = 5.0
@@ -87,14 +87,14 @@ class Connection:
         self._closed = threading.Event()
         self._tried = threading.Event()
         self._stopping = threading.Event()
-        self._asked: float | None = None  # since when a question waits for its answer; of the monotonic clock
+        self._question = Question()
         self._broken: list[tuple[float, Any]] = []  # connections, and since when
         self._thread = threading.Thread(target=self._keep_open, name=f"libvirt-{name}", daemon=True)
         self._asker = threading.Thread(target=self._ask_now_and_then, name=f"libvirt-{name}-ask", daemon=True)
 
     @property
     def state(self) -> ConnectionState:
-        return _SILENT if self._state.connected and self._is_silent() else self._state
+        return _SILENT if self._state.connected and self._question.is_overdue else self._state
 
     def start(self) -> None:
         run_event_loop()
@@ -119,22 +119,16 @@ class Connection:
             raise HypervisorUnavailable(name=self.name, reason=state.reason)
         return connection
 
-    def _is_silent(self) -> bool:
-        asked = self._asked
-        return asked is not None and time.monotonic() - asked > _SILENCE_SECONDS
-
     def _ask_now_and_then(self) -> None:
         while not self._stopping.wait(_ASK_SECONDS):
             connection = self._connection
             if connection is None:
                 continue
-            self._asked = time.monotonic()
             try:
-                connection.getLibVersion()
+                with self._question.asked():
+                    connection.getLibVersion()
             except libvirt.libvirtError as error:
                 log.debug("No answer name=%s error=%s", self.name, error)
-            finally:
-                self._asked = None
 
     def _keep_open(self) -> None:
         while not self._stopping.is_set():
@@ -153,6 +147,7 @@ class Connection:
 
     def _serve(self, connection: Any) -> bool:
         """Until it is closed. False: what follows a connection failed, and it may be open still."""
+        served = False
         try:
             self._listen(connection)
             self._connection = connection
@@ -166,25 +161,22 @@ class Connection:
         else:
             self._tried.set()
             self._look_after(connection)
-            self._lose()
-            return True
-        self._lose()
-        return False
-
-    def _lose(self) -> None:
+            served = True
         self._connection = None
         self._fail("the connection was closed")
+        return served
 
     def _look_after(self, connection: Any) -> None:
         """Until it is closed. One that was silent for a while is looked at anew: its guests may have ended."""
         silent = False
         while not self._closed.wait(_LOOK_SECONDS) and not self._stopping.is_set():
             self._bury(time.monotonic() - _BURIAL_SECONDS)
-            if not silent and self._is_silent():
+            overdue = self._question.is_overdue
+            if overdue and not silent:
                 log.warning("libvirt is silent name=%s uri=%s", self.name, self.uri)
                 self._on_lost(_SILENT.reason)
                 silent = True
-            elif silent and not self._is_silent():
+            elif silent and not overdue:
                 silent = not self._found_again(connection)
 
     def _found_again(self, connection: Any) -> bool:

@@ -14,6 +14,7 @@ import libvirt
 
 from covirt.host.virt.connection import Connection
 from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.silence import Question
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,6 @@ _STATS: Final = (
 )  # fmt: skip
 # Domains that are busy give what can be had without waiting for them.
 _FLAGS: Final = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
-
-_SILENCE_SECONDS: Final = 15.0  # as the connection's keepalive
 
 Values = Mapping[str, Any]
 
@@ -59,7 +58,7 @@ class Sampler:
         self._period_seconds = period_seconds
         self._told = told
         self._samples = Samples()
-        self._asked: float | None = None  # since when it waits for an answer; of the monotonic clock
+        self._question = Question()
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"vm-samples-{connection.name}", daemon=True)
@@ -70,9 +69,8 @@ class Sampler:
 
     @property
     def silent(self) -> bool:
-        """Whether its libvirt hangs. Where several calls do, libvirt's client does not tell that it is given up."""
-        asked = self._asked
-        return asked is not None and time.monotonic() - asked > _SILENCE_SECONDS
+        """Whether its libvirt hangs in this call; it may answer others."""
+        return self._question.is_overdue
 
     def start(self) -> None:
         self._thread.start()
@@ -90,14 +88,13 @@ class Sampler:
     def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
-            self._asked = time.monotonic()
             try:
-                sample = self._take()
+                with self._question.asked():
+                    sample = self._take()
             except (libvirt.libvirtError, HypervisorUnavailable) as error:
                 log.debug("No sample connection=%s error=%s", self._connection.name, error)
             else:
                 self._samples = Samples(last=sample, before=self._samples.last)
-            self._asked = None
             self._told()
             self._wake.wait(self._period_seconds)
 

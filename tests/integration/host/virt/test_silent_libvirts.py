@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from covirt.common.root import Root
-from covirt.host.virt import connection, sampling
+from covirt.host.virt import connection, silence
+from covirt.host.virt.kinds import Kind
 from covirt.hostapi.errors import CallRefused, Code
 from tests.support.guest import TinyGuest
 from tests.support.host_vms import SECONDS, HostVms, container_xml, machine_xml, serve_vms
@@ -29,8 +30,7 @@ def host(
     root_dir: Root, libvirtd: Libvirtd, virtocid: Virtocid, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[HostVms]:
     monkeypatch.setattr(connection, "_ASK_SECONDS", 0.5)
-    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 2.0)
-    monkeypatch.setattr(sampling, "_SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr(silence, "_SILENCE_SECONDS", 2.0)
     with serve_vms(root_dir, oci_uri=virtocid.uri, qemu_uri=libvirtd.uri) as running:
         yield running
 
@@ -109,6 +109,7 @@ def test_libvirtd_is_stopped(host: HostVms, libvirtd: Libvirtd, virtocid: Virtoc
         begun = host.create(machine_xml(tiny_guest, "begun"))
         is_served(host, container)
         wait_until(lambda: host.stats(machine)["monitorResponse"] == "-1", timeout_seconds=SECONDS)
+        wait_until(lambda: not host.vms.connections[Kind.MACHINE].state.connected, timeout_seconds=SECONDS)
         assert host.refusal("VM.reset", vmID=machine).code == Code.RESOURCE_UNAVAILABLE
         assert host.status(begun) != "Up"
         is_served(host, container)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from covirt.host.virt import sampling
+from covirt.host.virt import silence
 from covirt.host.virt.sampling import Sampler
 from tests.support.waiting import wait_until
 
@@ -29,7 +29,7 @@ class Libvirt:
 
 
 def test_while_it_hangs_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "_SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(silence, "_SILENCE_SECONDS", 0.01)
     libvirt = Libvirt()
     sampler = Sampler(libvirt, period_seconds=60)  # type: ignore[arg-type]
     assert not sampler.silent
