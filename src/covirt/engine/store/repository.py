@@ -3,7 +3,8 @@
 """A noun's rows: how they become its dataclass and back. What is particular to a noun is in its own repository."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, insert, select, update
@@ -197,24 +198,15 @@ class Repository(Generic[E]):
             raise TypeError(f"a {self.noun} has no facts")
         return self.facts
 
-    def _told(self, item: E) -> "_Told":
-        return _Told(self.noun, getattr(item, "name", ""))
-
-
-class _Told:
-    """What a database refuses, said in our words."""
-
-    def __init__(self, noun: str, name: str) -> None:
-        self._noun = noun
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, IntegrityError):
-            return
-        if "foreign key" in str(error.orig).lower():
-            raise BadReference(noun=self._noun) from error
-        if "unique" in str(error.orig).lower():
-            raise NameInUse(noun=self._noun, name=self._name) from error
+    @contextmanager
+    def _told(self, item: E) -> Iterator[None]:
+        """What a database refuses, said in our words."""
+        try:
+            yield
+        except IntegrityError as error:
+            reason = str(error.orig).lower()
+            if "foreign key" in reason:
+                raise BadReference(noun=self.noun) from error
+            if "unique" in reason:
+                raise NameInUse(noun=self.noun, name=getattr(item, "name", "")) from error
+            raise

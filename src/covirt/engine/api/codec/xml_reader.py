@@ -25,9 +25,8 @@ def read_xml(type_name: str, data: bytes) -> Body:
 def _parsed(data: bytes) -> Any:
     try:
         root = etree.fromstring(guarded(data.decode("utf-8-sig")), etree.XMLParser(**PARSER_OPTIONS))
-        for element in bounded(root):
-            if not isinstance(element.tag, str):  # comments and the like; their text stays where it is
-                continue
+        for _ in bounded(root):
+            pass  # only its bounds count
     except UnicodeDecodeError as error:
         raise BadBody(reason="it is not UTF-8 text") from error
     except (UnsafeXml, etree.XMLSyntaxError) as error:
