@@ -6,6 +6,7 @@ import socket
 import ssl
 from typing import Final
 
+from covirt.common.channels import ChannelDecoder, ChannelFrame
 from covirt.rpc.streams import STREAM_PREFIX
 
 GREETING: Final = STREAM_PREFIX + b"AM/1 "
@@ -39,6 +40,10 @@ class StreamClient:
             if not data:
                 raise ConnectionError(f"the stream has ended after {self.heard!r}")
             self.heard += data
+
+    def frames(self) -> list[ChannelFrame]:
+        """All until the end: of a command or a log."""
+        return list(ChannelDecoder().feed(self.rest()))
 
     def rest(self) -> bytes:
         """All until the end."""

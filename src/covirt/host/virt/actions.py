@@ -85,7 +85,7 @@ class Actions:
 
     def pause(self, vm: Vm) -> None:
         """One that is paused is fine. Raises VmIsDown, LibvirtFailed, HypervisorUnavailable."""
-        domain = _running(vm)
+        domain = vm.running_domain()
         with translated("pause", vm.name):
             if domain.state(0)[0] != libvirt.VIR_DOMAIN_PAUSED:
                 domain.suspend()
@@ -93,7 +93,7 @@ class Actions:
 
     def resume(self, vm: Vm) -> None:
         """One that is not paused is fine."""
-        domain = _running(vm)
+        domain = vm.running_domain()
         with translated("continue", vm.name):
             if domain.state(0)[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
@@ -102,7 +102,7 @@ class Actions:
     def reset(self, vm: Vm) -> None:
         """Raises ResetFailed for whatever libvirt says."""
         with translated("reset", vm.name, failure=ResetFailed):
-            _running(vm).reset(0)
+            vm.running_domain().reset(0)
 
     def destroy(self, vm: Vm, *, graceful_attempts: int = 1) -> None:
         """Stop it, whatever it does, give back what it held, and forget it. Fine when it is down.
@@ -144,7 +144,7 @@ class Actions:
 
         Raises VmIsDown, NothingToAsk.
         """
-        _running(vm)
+        vm.running_domain()
         ways = self._ways(vm, reboot=reboot)
         if not ways and not force:
             raise NothingToAsk(name=vm.name)
@@ -273,13 +273,6 @@ class Actions:
             if request.vm.stopped.wait(_LOOK_SECONDS) or self._stopping.is_set():
                 return True
         return False
-
-
-def _running(vm: Vm) -> Any:
-    if vm.record.phase is not Phase.RUNNING:
-        raise VmIsDown(name=vm.name)
-    with translated("find", vm.name):
-        return vm.domain()
 
 
 def _tried(vm: Vm, way: _Way) -> bool:

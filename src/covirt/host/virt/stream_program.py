@@ -4,11 +4,13 @@
 
 A process of its own, because libvirt's client library takes in whatever a stream sends for as long as an event loop
 runs, and the agent runs one; here it waits as long as nobody reads. It says OK or ERROR with a reason, and a line
-feed, before any byte of the stream, and ends with either side, so also with the agent.
+feed, before any byte of the stream, and ends with either side, so also with the agent. Of a command and a log it says
+how they ended, also when libvirt breaks the stream off, which bytes alone cannot tell: by an exit frame at the end.
 
 Arguments: the connection's URI, the domain's UUID, and ``console``, ``console-force`` or a channel's name.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -16,7 +18,66 @@ from typing import Any
 
 import libvirt
 
+from covirt.common.channels import (
+    EXEC_CHANNEL,
+    LOG_CHANNEL,
+    ChannelDecoder,
+    ChannelFrame,
+    ExecChannelExit,
+    FrameKind,
+    encode_data,
+)
+
+_BROKEN_OFF_CODE = 125  # as of a command that could not be started
 _BYTES = 64 << 10
+
+
+class _Console:
+    """What is written for what comes of the stream, and at its end: a terminal has nothing but its bytes."""
+
+    def data(self, data: bytes) -> bytes:
+        return data
+
+    def end(self) -> bytes:
+        return b""
+
+    def broken_off(self, reason: str) -> bytes:  # noqa: ARG002 - those with frames say it
+        return b""
+
+
+class _Command(_Console):
+    """Its frames as they are, the exit among them."""
+
+    def __init__(self) -> None:
+        self._decoder = ChannelDecoder()
+
+    def data(self, data: bytes) -> bytes:
+        for _frame in self._decoder.feed(data):
+            pass
+        return data
+
+    def broken_off(self, reason: str) -> bytes:
+        return _exit(ExecChannelExit(error=reason, exit_code=_BROKEN_OFF_CODE)) if self._decoder.at_boundary else b""
+
+
+class _Log(_Console):
+    """Text, which gets frames."""
+
+    def data(self, data: bytes) -> bytes:
+        return encode_data(FrameKind.STDOUT, data)
+
+    def end(self) -> bytes:
+        return _exit(ExecChannelExit(exit_code=0))
+
+    def broken_off(self, reason: str) -> bytes:
+        return _exit(ExecChannelExit(error=reason, exit_code=_BROKEN_OFF_CODE))
+
+
+def _exit(told: ExecChannelExit) -> bytes:
+    return ChannelFrame(kind=FrameKind.EXIT, data=told.encode()).encode()
+
+
+_WIRES = {EXEC_CHANNEL: _Command, LOG_CHANNEL: _Log}
 
 
 def main(uri: str, uuid: str, what: str) -> int:
@@ -28,14 +89,18 @@ def main(uri: str, uuid: str, what: str) -> int:
     except libvirt.libvirtError as error:
         _write(f"ERROR {error.get_error_message()}".replace("\n", " ").encode() + b"\n")
         return 1
+    wire = _WIRES.get(what, _Console)()
     _write(b"OK\n")
     threading.Thread(target=_forward, args=(stream,), daemon=True).start()
     try:
         while data := stream.recv(_BYTES):
-            _write(data)
-        stream.finish()
-    except (libvirt.libvirtError, OSError):
+            _write(wire.data(data))
+        _write(wire.end())
+    except libvirt.libvirtError as error:
+        _write(wire.broken_off(error.get_error_message()))
         return 1
+    with contextlib.suppress(libvirt.libvirtError):  # all was said
+        stream.finish()
     return 0
 
 
@@ -52,7 +117,9 @@ def _forward(stream: Any) -> None:
         while data := os.read(0, _BYTES):
             while data:
                 data = data[stream.send(data) :]
-    except (libvirt.libvirtError, OSError):
+    except libvirt.libvirtError:
+        return  # whoever reads hears why
+    except OSError:
         pass
     os._exit(0)
 
@@ -62,5 +129,12 @@ def _write(data: bytes) -> None:
         data = data[os.write(1, data) :]
 
 
+def _run() -> int:
+    try:
+        return main(*sys.argv[1:4])
+    except OSError:  # the client is gone
+        return 1
+
+
 if __name__ == "__main__":
-    os._exit(main(*sys.argv[1:4]))  # not waiting for the thread that reads
+    os._exit(_run())  # not waiting for the thread that reads

@@ -16,8 +16,9 @@ from lxml import etree
 
 from covirt.host.virt.devices_seen import DevicesSeen, devices_hash, see_devices
 from covirt.host.virt.document import child_text, read_xml
-from covirt.host.virt.errors import HypervisorUnavailable
+from covirt.host.virt.errors import HypervisorUnavailable, VmIsDown
 from covirt.host.virt.kinds import KINDS, Kind
+from covirt.host.virt.libvirt_errors import translated
 from covirt.host.virt.ovirt_metadata import VmFacts, read_vm_facts
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Exit, Phase, VmRecord, with_exit
@@ -123,6 +124,13 @@ class Vm:
     def domain(self) -> Any:
         """Its virDomain. Raises HypervisorUnavailable, libvirtError."""
         return self._parts.hypervisors[self.kind].get().lookupByUUIDString(self.vm_id)
+
+    def running_domain(self) -> Any:
+        """Its virDomain while it runs. Raises VmIsDown, LibvirtFailed, HypervisorUnavailable."""
+        if self._record.phase is not Phase.RUNNING:
+            raise VmIsDown(name=self.name)
+        with translated("find", self.name):
+            return self.domain()
 
     def summary(self) -> dict[str, JsonValue]:
         """As Host.getVMList has it."""

@@ -9,7 +9,6 @@ from typing import Any, Final
 import libvirt
 
 from covirt.host.virt.actions import Actions
-from covirt.host.virt.errors import VmIsDown
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.libvirt_errors import translated
 from covirt.host.virt.records import Phase
@@ -49,10 +48,7 @@ class VmGuest:
 
     def domain(self) -> Any:
         """Raises VmIsDown, HypervisorUnavailable."""
-        if self.vm.record.phase is not Phase.RUNNING:
-            raise VmIsDown(name=self.vm.name)
-        with translated("find", self.vm.name):
-            return self.vm.domain()
+        return self.vm.running_domain()
 
     def look_again(self) -> None:
         """After a change of its devices: statistics name them."""

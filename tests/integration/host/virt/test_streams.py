@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from covirt.common.channels import (
-    ChannelDecoder,
     ChannelFrame,
     ExecChannelExit,
     ExecChannelRequest,
@@ -84,7 +83,7 @@ def test_a_command_inside_a_container(streams: Streams) -> None:
         words = [ChannelFrame(kind=FrameKind.REQUEST, data=request.encode()).encode()]
         words += [ChannelFrame(kind=FrameKind.STDIN, data=data).encode() for data in (b"this\n", b"")]
         client.socket.sendall(b"".join(words))
-        frames = list(ChannelDecoder().feed(client.rest()))
+        frames = client.frames()
     assert b"".join(frame.data for frame in frames if frame.kind is FrameKind.STDOUT) == b"got this\n"
     assert b"".join(frame.data for frame in frames if frame.kind is FrameKind.STDERR) == b"wrong\n"
     assert ExecChannelExit.parse(frames[-1].data).exit_code == 3
@@ -105,7 +104,7 @@ def _processes(streams: Streams, vm_id: str) -> str:
         assert client.line() == "OK"
         request = ExecChannelRequest(command=("ps", "-o", "args"))
         client.socket.sendall(ChannelFrame(kind=FrameKind.REQUEST, data=request.encode()).encode())
-        frames = list(ChannelDecoder().feed(client.rest()))
+        frames = client.frames()
     return b"".join(frame.data for frame in frames if frame.kind is FrameKind.STDOUT).decode()
 
 
@@ -114,11 +113,48 @@ def test_a_container_s_log(streams: Streams) -> None:
     with streams.open("VM.openLog", vm_id) as client:
         assert client.line() == "OK"
         client.socket.sendall(LogChannelRequest(follow=True).encode())
-        client.hear(b"hello\nworld\n")
+        client.hear(b"hello\n")
+        client.hear(b"world\n")
     with streams.open("VM.openLog", vm_id) as client:
         assert client.line() == "OK"
         client.socket.sendall(LogChannelRequest(tail=1).encode())
-        assert client.rest() == b"world\n"
+        text, end = client.frames()
+        assert (text.kind, text.data) == (FrameKind.STDOUT, b"world\n")
+        assert end.kind is FrameKind.EXIT
+        assert ExecChannelExit.parse(end.data).exit_code == 0
+
+
+def test_wrong_requests_are_errors_that_the_client_sees(streams: Streams) -> None:
+    vm_id = streams.host.run(container_xml("wrong", SHELL))
+    no_command, no_frame = b'{"command": []}', b"\xff" * 100
+    wrong_requests = {
+        ("VM.openExec", ChannelFrame(kind=FrameKind.REQUEST, data=no_command).encode()): "command must be a list",
+        ("VM.openExec", no_frame): "it announces a frame of 4294967295 bytes",
+        ("VM.openLog", b'{"tial": 20}\n'): "there is no field 'tial'",
+        ("VM.openLog", b'{"since": "yesterday"}\n'): "yesterday",
+    }
+    for (verb, words), reason in wrong_requests.items():
+        with streams.open(verb, vm_id) as client:
+            assert client.line() == "OK"
+            client.socket.sendall(words)
+            (end,) = client.frames()
+        told = ExecChannelExit.parse(end.data)
+        assert end.kind is FrameKind.EXIT
+        assert told.exit_code == 125
+        assert reason in str(told.error)
+
+
+def test_a_guest_that_is_down(streams: Streams) -> None:
+    vm_id = streams.host.create(container_xml("over", "echo done"))
+    wait_until(lambda: streams.host.status(vm_id) == "Down")
+    for verb in ("VM.openConsole", "VM.openExec"):
+        refused = streams.host.refusal(verb, vmID=vm_id)
+        assert refused.code == Code.VM_IS_DOWN
+        assert "over is not running" in refused.message
+    with streams.open("VM.openLog", vm_id) as client:
+        assert client.line() == "OK"
+        client.socket.sendall(LogChannelRequest().encode())
+        assert next(frame.data for frame in client.frames()) == b"done\n"
 
 
 def test_a_container_s_console(streams: Streams) -> None:
