@@ -38,6 +38,11 @@ def in_flow(flow_id: str) -> Iterator[None]:
         _flow.reset(token)
 
 
+def current_flow() -> str:
+    """The flow that this thread works for; empty for none."""
+    return _flow.get()
+
+
 def carrying_flow(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """The same function, for another thread: what it logs there belongs to the flow of here and now."""
     flow_id = _flow.get()

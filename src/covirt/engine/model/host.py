@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from covirt.engine.model.cluster import Architecture
 from covirt.engine.model.entity import Entity, Version
 
 
@@ -45,8 +46,39 @@ class HostHardware:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NicFigures:
+    """What went through an interface of the host since it is there."""
+
+    name: str
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    receive_errors: int = 0
+    send_errors: int = 0
+    receive_drops: int = 0
+    send_drops: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFigures:
+    """What changes from one poll to the next. Percents are of all processors together."""
+
+    cpu_user_percent: float = 0
+    cpu_system_percent: float = 0
+    cpu_idle_percent: float = 0
+    load: float = 0
+    swap_bytes: int = 0
+    swap_free_bytes: int = 0
+    memory_shared_bytes: int = 0
+    boot_time: int = 0
+    nics: tuple[NicFigures, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What getCapabilities and getStats said last; all empty until the host was up once."""
+    """What getCapabilities and getStats said last; all empty until the host was up once.
+
+    ``networks`` are by the names that hosts know (Network.vdsm_name). ``boot_id`` changes with every boot.
+    """
 
     status: HostStatus = HostStatus.UNASSIGNED
     status_detail: str = ""
@@ -70,6 +102,16 @@ class HostFacts:
     containers: bool = False
     container_runtimes: tuple[str, ...] = ()
     containers_reason: str = ""
+    architecture: Architecture = Architecture.UNDEFINED
+    cluster_levels: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    emulated_machines: tuple[str, ...] = ()
+    cpu_threads: int = 0
+    memory_reserved_bytes: int = 0
+    guest_overhead_bytes: int = 0
+    boot_id: str = ""
+    figures: HostFigures = HostFigures()
     spm_status: SpmStatus = SpmStatus.NONE
     vms_active: int = 0
     vms_total: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from covirt.engine.store.errors import BadReference, NameInUse, NoSuchObject, StillInUse
@@ -116,6 +116,26 @@ class Repository(Generic[E]):
         self._connection.execute(
             update(table.table).where(table.table.c[table.owner] == key).values(self._facts_row(facts))
         )
+
+    def update_many_facts(self, facts: Mapping[str, object]) -> None:
+        """As update_facts, of many objects in one statement."""
+        if not facts:
+            return
+        table = self._facts_table()
+        rows = [{"covirt_key": key} | self._facts_row(value) for key, value in sorted(facts.items())]
+        statement = update(table.table).where(table.table.c[table.owner] == bindparam("covirt_key"))
+        names = ("facts", *table.beside)
+        self._connection.execute(statement.values({name: bindparam(name) for name in names}), rows)
+
+    def hold_facts(self, keys: Iterable[str]) -> None:
+        """Who reads facts to change them holds them first: nobody else changes them until the transaction ends. On
+        SQLite there is one writer anyhow."""
+        table = self._facts_table()
+        owner = table.table.c[table.owner]
+        wanted = sorted(set(keys))
+        for start in range(0, len(wanted), _CHUNK):
+            chosen = owner.in_(wanted[start : start + _CHUNK])
+            self._connection.execute(select(owner).where(chosen).order_by(owner).with_for_update()).all()
 
     def remove(self, key: object) -> None:
         """Raises NoSuchObject, StillInUse."""
