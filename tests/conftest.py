@@ -19,7 +19,12 @@ from tests.support import world
 from tests.support.leaks import LeakCheck
 from tests.support.syscalls import become_subreaper
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.golden", "tests.support.second_try"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.fixtures",
+    "tests.support.golden",
+    "tests.support.second_try",
+]
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _LAUNCH: Final = (

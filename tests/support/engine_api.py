@@ -18,6 +18,8 @@ from covirt.engine.api.services import API_PATH, ApiServices, ProductVersion
 from covirt.engine.auth.access import Access
 from covirt.engine.auth.errors import TokenExpired
 from covirt.engine.auth.principal import Principal
+from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
 from covirt.engine.model.access import EVERYONE_ID
 from covirt.engine.store.store import Store
 from tests.support.engine_samples import ADMIN_ID, USER_ID
@@ -43,11 +45,19 @@ class KnownTokens:
         return self.tokens[token]
 
 
+class NoCommands:
+    """For tests that begin no operation."""
+
+    def run(self, asked: Asked, command: Command, *, wait_seconds: float = WAIT_SECONDS) -> Outcome:
+        raise AssertionError(f"{asked} asks for {command}, and waits {wait_seconds} s")
+
+
 def api_services(store: Store) -> ApiServices:
     return ApiServices(
         store=store,
         authenticator=KnownTokens(tokens={"admin": ADMIN, "user": USER}),
         access=Access(store),
+        commands=NoCommands(),
         version=ProductVersion(full="4.5.0-covirt-test"),
     )
 

@@ -24,6 +24,9 @@ from covirt.engine.auth.login import Login
 from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.seed import seed_access
 from covirt.engine.auth.tokens import Tokens
+from covirt.engine.commands.runner import Commands
+from covirt.engine.commands.services import CommandServices
+from covirt.engine.commands.table import COMMANDS
 from covirt.engine.config import AuthConfig, DatabaseConfig, EngineConfig
 from covirt.engine.metrics import EngineMetrics
 from covirt.engine.pki.names import own_names
@@ -62,11 +65,15 @@ class Engine:
             self._tokens = _tokens(self._store, config.auth)
             login = Login(self._store, tokens=self._tokens, passwords=passwords)
             metrics = EngineMetrics(sessions=self._count_sessions)
+            self._commands = Commands(
+                CommandServices(store=self._store), COMMANDS, database_url=database_url(root, config.database)
+            )
             app = create_app(
                 ApiServices(
                     store=self._store,
                     authenticator=Authenticator(self._store, login),
                     access=Access(self._store),
+                    commands=self._commands,
                     version=ProductVersion(full=__version__),
                 ),
                 routes=web_routes(login=login, store=self._store, pki=self._pki),
@@ -86,6 +93,7 @@ class Engine:
     def start(self) -> None:
         """Raises CannotListen, ServerNotStarted."""
         self._metrics.start()
+        self._commands.start()
         self._housekeeping.start()
         self._server.start()
 
@@ -93,6 +101,7 @@ class Engine:
         """Also after a start() that has failed."""
         self._server.stop()
         self._housekeeping.stop()
+        self._commands.stop()
         self._metrics.stop()
         self._store.close()
 

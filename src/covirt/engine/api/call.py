@@ -2,20 +2,54 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request, as handlers see it."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from covirt.engine.api.params import Params
+from covirt.engine.api.reader import Reader
 from covirt.engine.api.services import ApiServices, Principal
+from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.change import Change, changing
+from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
+from covirt.engine.store.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """``session`` is the store's, open as long as the call lasts; ``viewer`` is what lists are limited to."""
+    """``viewer`` is what lists are limited to."""
 
     services: ApiServices
     principal: Principal
     params: Params
     correlation_id: str
-    session: Any
+    address: str
+    reader: Reader
     viewer: Any
+
+    @property
+    def session(self) -> Session:
+        """The store's, which reads. Not to be kept over a change."""
+        return self.reader.session
+
+    @property
+    def asked(self) -> Asked:
+        """Who asks, for commands."""
+        principal = self.principal
+        return Asked(
+            user_id=principal.user_id,
+            user_name=principal.name,
+            principal_ids=frozenset({principal.user_id, *principal.group_ids}),
+            address=self.address,
+            correlation_id=self.correlation_id,
+        )
+
+    def changing(self) -> AbstractContextManager[Change]:
+        """A short change by the caller: one transaction that writes."""
+        self.reader.release()
+        return changing(self.services.store, self.asked)
+
+    def run(self, command: Command, *, wait_seconds: float = WAIT_SECONDS) -> Outcome:
+        """A durable operation by the caller. Raises what it fails with in that time."""
+        self.reader.release()
+        return self.services.commands.run(self.asked, command, wait_seconds=wait_seconds)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a parsed request to what is answered: which handler it is for, and what its result looks like."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 from uuid import UUID
 
 from covirt.engine.api.call import Call
@@ -17,9 +17,10 @@ from covirt.engine.api.errors import (
     printable,
 )
 from covirt.engine.api.follow import followed, wanted
-from covirt.engine.api.listing import all_members, members_below, members_of, shown
+from covirt.engine.api.listing import all_members, members_below, members_of
 from covirt.engine.api.node import Body, Node, NodeList
 from covirt.engine.api.registry import Done, Registry, Target
+from covirt.engine.api.resources.values import reference
 
 _ACTION: Final = "Action"
 
@@ -67,20 +68,37 @@ def body_type_of(target: Target) -> str:
     return target.collection.type if target.action is None else _ACTION
 
 
-def answered(registry: Registry, call: Call, target: Target, method: str, body: Body) -> Answer:
-    """What the handler of the method makes of it. Raises what handlers raise."""
+def read(registry: Registry, call: Call, target: Target) -> Answer:
+    """What the path names. Raises what handlers raise."""
+    return Answer(status=200, content=_read(registry, call, target))
+
+
+def change(call: Call, target: Target, method: str, body: Body) -> Done:
+    """Have the handler of the method do it, of what the caller sees. Raises what handlers raise."""
     collection = target.collection
+    if target.id is None:
+        return _added(call, target, body)
+    _member(call, target)
     if target.action is not None:
         return _acted(call, target, body)
-    if method == "POST":
-        return _added(call, target, body)
     if method == "PUT" and collection.update:
-        changed = collection.update(call, target.ids, body)
-        return Answer(status=200, content=_one(call, target, changed))
+        collection.update(call, target.ids, body)
+        return Done(id=target.id)
     if method == "DELETE" and collection.remove:
         collection.remove(call, target.ids)
+    return Done()
+
+
+def outcome(call: Call, target: Target, done: Done) -> Answer:
+    """The answer to a change, from the database as it is afterwards."""
+    if target.action is not None:
+        return Answer(status=202 if done.pending else 200, content=_action(done))
+    if done.id is None:
         return Answer(status=200)
-    return Answer(status=200, content=_read(registry, call, target))
+    node = _member(call, replace(target, id=done.id))
+    if target.id is not None:
+        return Answer(status=200, content=node)
+    return Answer(status=202 if done.pending else 201, content=node, location=node.path)
 
 
 def _read(registry: Registry, call: Call, target: Target) -> Node | NodeList:
@@ -126,31 +144,26 @@ def _check_parents(call: Call, target: Target) -> None:
         _member(call, Target(collection=collection, parents=target.parents[:-1], id=each))
 
 
-def _one(call: Call, target: Target, item: object) -> Node:
-    base = target.path if target.id is None else target.path.rpartition("/")[0]
-    return shown(call, target.collection, base, [item])[0]
-
-
-def _added(call: Call, target: Target, body: Body) -> Answer:
+def _added(call: Call, target: Target, body: Body) -> Done:
     collection = target.collection
     if collection.add is None:
         raise NotServed(what=collection.refused_add)
-    done = collection.add(call, target.ids, body)
-    node = _one(call, target, done.object)
-    return Answer(status=202 if done.pending else 201, content=node, location=node.path)
+    _check_parents(call, target)
+    return collection.add(call, target.ids, body)
 
 
-def _acted(call: Call, target: Target, body: Body) -> Answer:
+def _acted(call: Call, target: Target, body: Body) -> Done:
     collection, name = target.collection, target.action or ""
     if name in collection.refused_actions:
         raise ActionRefused(action=name, type=collection.type, reason=collection.refused_actions[name])
-    done = collection.actions[name](call, target.ids, body)
-    return Answer(status=202 if done.pending else 200, content=_action(done))
+    return collection.actions[name](call, target.ids, body)
 
 
 def _action(done: Done) -> Node:
-    values: Mapping[str, object] = {**done.values, "status": "pending" if done.pending else "complete"}
-    return Node(type=_ACTION, values=values)  # type: ignore[arg-type] # the codec checks values against its table
+    values: dict[str, Any] = {**done.values, "status": "pending" if done.pending else "complete"}
+    if done.job_id is not None:
+        values["job"] = reference("Job", done.job_id)
+    return Node(type=_ACTION, values=values)
 
 
 def _is_uuid(text: str) -> bool:

@@ -4,6 +4,7 @@
 
 import json
 import logging
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -14,10 +15,12 @@ from covirt.engine.api.codec import emit_json, emit_xml, read_json, read_xml
 from covirt.engine.api.dispatch import (
     Answer,
     allowed_methods,
-    answered,
     body_type_of,
+    change,
     check_ids,
     check_method,
+    outcome,
+    read,
 )
 from covirt.engine.api.errors import MethodNotAllowed, UnknownVersion, printable
 from covirt.engine.api.faults import fault
@@ -25,6 +28,7 @@ from covirt.engine.api.negotiation import JSON, XML, answer_type, body_type
 from covirt.engine.api.node import Body, Node, NodeList
 from covirt.engine.api.openapi import description
 from covirt.engine.api.params import Params, correlation_id, params, path_parts
+from covirt.engine.api.reader import Reader
 from covirt.engine.api.registry import Registry, Target
 from covirt.engine.api.root import root
 from covirt.engine.api.services import API_PATH, ApiServices, Principal
@@ -123,22 +127,28 @@ class Exchange:
         return read(body_type_of(target), data)
 
     def _handled(self, principal: Principal, found: Params, target: Target | None, body: Body) -> Answer:
+        services, method = self._services, self._request.method
         opened = target is None or target.collection.open
-        viewer = None if opened else self._services.access.viewer(principal, filtered=found.filter)
-        reads = self._request.method in _READS
-        store = self._services.store
-        with store.read() if reads else store.write() as session:
-            call = Call(
-                services=self._services,
-                principal=principal,
-                params=found,
-                correlation_id=self._correlation_id,
-                session=session,
-                viewer=viewer,
-            )
+        # Who administers nothing changes what he sees, and what he may is checked with the change.
+        filtered = found.filter or (method not in _READS and not principal.admin)
+        viewer = None if opened else services.access.viewer(principal, filtered=filtered)
+        call = partial(
+            Call,
+            services=services,
+            principal=principal,
+            params=found,
+            correlation_id=self._correlation_id,
+            address=self._address(),
+        )
+        with Reader(services.store) as reader:
+            asked = call(reader=reader, viewer=viewer)
             if target is None:
-                return Answer(status=200, content=root(call, self._registry))
-            return answered(self._registry, call, target, self._request.method, body)
+                return Answer(status=200, content=root(asked, self._registry))
+            if method in _READS:
+                return read(self._registry, asked, target)
+            done = change(asked, target, method, body)
+            reader.release()
+            return outcome(call(reader=reader, viewer=None), target, done)
 
     def _rendered(self, status: int, content: Node | NodeList | None, headers: dict[str, str]) -> Response:
         emit = emit_json if self._type == JSON else emit_xml

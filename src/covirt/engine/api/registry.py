@@ -18,18 +18,20 @@ Below: TypeAlias = Callable[[Call, Sequence[str]], Mapping[str, Sequence[Any]]]
 Show: TypeAlias = Callable[[Call, Sequence[tuple[str, Any]]], Sequence[Node]]
 # The tuples are the ids in the path, outermost first.
 Add: TypeAlias = Callable[[Call, tuple[str, ...], Body], "Done"]
-Update: TypeAlias = Callable[[Call, tuple[str, ...], Body], Any]
+Update: TypeAlias = Callable[[Call, tuple[str, ...], Body], None]
 Remove: TypeAlias = Callable[[Call, tuple[str, ...]], None]
 Act: TypeAlias = Callable[[Call, tuple[str, ...], Body], "Done"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a change answers: the object that was made, or what an action gives back; ``pending``: a job goes on."""
+    """What a change answers: the id of what was added (it is then shown as it is in the database), or what an action
+    gives back. ``pending``: a job goes on."""
 
-    object: Any = None
+    id: str | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     pending: bool = False
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,9 @@ class Collection:
 
     One at the top has ``list`` (by the call's search) and ``get`` (many ids at once, unknown ones left out). One
     below an object has ``below``, of many parents at once, so that ``follow`` costs one call for any number of them.
+
+    Handlers of changes are called for what the caller sees; they change by ``call.changing()`` or ``call.run()``, and
+    check what the caller may do.
     """
 
     path: str

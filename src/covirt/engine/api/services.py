@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.command import Command, Outcome
+
 API_PATH: Final = "/ovirt-engine/api"
 
 
@@ -35,6 +38,12 @@ class Access(Protocol):
         ...
 
 
+class Commands(Protocol):
+    def run(self, asked: Asked, command: Command, *, wait_seconds: float = ...) -> Outcome:
+        """Begin a durable operation, and wait a while for its end. Raises what it fails with."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductVersion:
     """What ``product_info`` says. Clients look at major and minor: this API is that of oVirt 4.5."""
@@ -51,4 +60,5 @@ class ApiServices:
     store: Any
     authenticator: Authenticator
     access: Access
+    commands: Commands
     version: ProductVersion

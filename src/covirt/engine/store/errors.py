@@ -23,6 +23,12 @@ class StillInUse(Conflict):
     template = "{noun} {id} is still in use; remove what uses it first."
 
 
+class ObjectLocked(Conflict):
+    """Fields: reason, as in "VM web is being started"."""
+
+    template = "Related operation is currently in progress: {reason}. Please try again later."
+
+
 class BadReference(InvalidRequest):
     """Fields: noun."""
 

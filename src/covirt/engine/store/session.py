@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from covirt.engine.store import repositories as of
 from covirt.engine.store.accounts import Accounts
+from covirt.engine.store.commands import CommandRows
 from covirt.engine.store.taggings import Taggings
 
 
@@ -180,3 +181,7 @@ class Session:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(self.connection)
+
+    @cached_property
+    def commands(self) -> CommandRows:
+        return CommandRows(self.connection)

@@ -45,17 +45,16 @@ class _Tags:
     def add(self, call: Call, ids: tuple[str, ...], body: Body) -> Done:
         del call
         self._called("add", ids, body)
-        return Done(object=_TAG)
+        return Done(id=_TAG["id"])
 
     def add_later(self, call: Call, ids: tuple[str, ...], body: Body) -> Done:
         del call
         self._called("add", ids, body)
-        return Done(object=_TAG, pending=True)
+        return Done(id=_TAG["id"], pending=True)
 
-    def update(self, call: Call, ids: tuple[str, ...], body: Body) -> object:
+    def update(self, call: Call, ids: tuple[str, ...], body: Body) -> None:
         del call
         self._called("update", ids, body)
-        return _TAG
 
     def remove(self, call: Call, ids: tuple[str, ...]) -> None:
         del call

@@ -14,7 +14,7 @@ from tests.support.postgres import Postgres, serve_postgres
 from tests.support.roots import new_directory
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     with new_directory() as path, serve_postgres(path) as running:
         yield running
@@ -28,7 +28,7 @@ class Made:
     postgresql: str
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def made(postgres: Postgres) -> Iterator[Made]:
     with new_directory() as path:
         databases = Made(sqlite=path / "made.db", postgresql=postgres.new_database())

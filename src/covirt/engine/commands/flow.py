@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""One run of a command: its steps as a durable workflow's, as a job's, and their undoing."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, cast
+
+from dbos import DBOS
+
+from covirt.common.errors import Error, Unavailable
+from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.command import Doing, JsonValue, StepFunction, now
+from covirt.engine.commands.errors import NotDone, meaning_of, refusal
+from covirt.engine.commands.services import CommandServices
+from covirt.engine.model.event import JobStatus, Step, StepType
+
+log = logging.getLogger(__name__)
+
+_UNDO_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Undo:
+    title: str
+    function: StepFunction
+    arguments: tuple[JsonValue, ...]
+
+
+class CommandFlow:
+    """Used by the thread of the workflow only."""
+
+    def __init__(self, services: CommandServices, asked: Asked, job_id: str, stopping: threading.Event) -> None:
+        self._services = services
+        self._asked = asked
+        self._job_id = job_id
+        self._stopping = stopping
+        self._number = 0
+        self._undos: list[_Undo] = []
+
+    def step(
+        self, title: str, function: StepFunction, *arguments: JsonValue, undo: StepFunction | None = None
+    ) -> JsonValue:
+        """As Flow.step."""
+        if undo is not None:
+            self._undos.append(_Undo(title=title, function=undo, arguments=arguments))
+        return self._recorded(title, lambda doing: function(doing, *arguments))
+
+    def undo(self) -> None:
+        """All steps, the last one first. One that cannot be undone is told of, and the others are undone."""
+        while self._undos:
+            undo = self._undos.pop()
+            try:
+                self._recorded(f"Undoing: {undo.title}", self._patient(undo))
+            except Error as error:
+                log.error("A step cannot be undone job=%s step=%r reason=%s", self._job_id, undo.title, error)
+
+    def _patient(self, undo: _Undo) -> Callable[[Doing], JsonValue]:
+        """What does not answer now may do so soon."""
+
+        def undone(doing: Doing) -> JsonValue:
+            for pause in _UNDO_PAUSES_SECONDS:
+                try:
+                    return undo.function(doing, *undo.arguments)
+                except Unavailable as error:
+                    log.warning("Undoing is tried again step=%r reason=%s", undo.title, error)
+                    doing.pause(pause)
+            return undo.function(doing, *undo.arguments)
+
+        return undone
+
+    def _recorded(self, title: str, function: Callable[[Doing], JsonValue]) -> JsonValue:
+        """Failures are results, too: a workflow that runs again must meet them again."""
+        self._number += 1
+        number = self._number
+        answer = DBOS.run_step({"name": f"{number} {title}"}, self._done, number, title, function)
+        if "meaning" in answer:
+            raise refusal(str(answer["meaning"]), str(answer["reason"]))
+        return answer["result"]
+
+    def _done(self, number: int, title: str, function: Callable[[Doing], JsonValue]) -> dict[str, JsonValue]:
+        step_id = str(uuid.uuid5(uuid.UUID(self._job_id), str(number)))
+        doing = Doing(
+            services=self._services,
+            asked=self._asked,
+            job_id=self._job_id,
+            step_id=step_id,
+            stopping=self._stopping,
+        )
+        self._show_begin(step_id, number, title)
+        answer = _answer(doing, function)
+        self._show_end(step_id, JobStatus.FAILED if "meaning" in answer else JobStatus.FINISHED)
+        return answer
+
+    def _show_begin(self, step_id: str, number: int, title: str) -> None:
+        step = Step(
+            id=step_id,
+            job_id=self._job_id,
+            number=number,
+            type=StepType.EXECUTING,
+            description=title,
+            status=JobStatus.STARTED,
+            start_time=now(),
+        )
+        with self._services.store.write() as session:
+            if session.steps.find(id=step_id) is None:
+                session.steps.add(step)
+
+    def _show_end(self, step_id: str, status: JobStatus) -> None:
+        with self._services.store.write() as session:
+            step = session.steps.get(step_id)
+            session.steps.update(replace(step, status=status, end_time=now()))
+            session.jobs.update(replace(session.jobs.get(self._job_id), last_updated=now()))
+
+
+def _answer(doing: Doing, function: Callable[[Doing], JsonValue]) -> dict[str, JsonValue]:
+    try:
+        return {"result": function(doing)}
+    except Error as error:
+        return {"meaning": meaning_of(error), "reason": str(error)}
+    except Exception as error:  # noqa: BLE001 - the edge: a bug fails the operation, which is undone
+        return _told(error)
+
+
+def _told(error: Exception) -> dict[str, JsonValue]:
+    incident = str(uuid.uuid4())
+    log.error("An operation failed for a reason that is a bug incident=%s", incident, exc_info=error)
+    return {"meaning": "unavailable", "reason": str(NotDone(incident=incident))}
+
+
+def told(error: Exception) -> Error:
+    """As an error for who waits."""
+    answer = cast(dict[str, str], _told(error))
+    return refusal(answer["meaning"], answer["reason"])

@@ -1,0 +1,10 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""All commands, by their action: what the database holds of one that is under way is found again by it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from covirt.engine.commands.command import Command, by_action
+
+COMMANDS: Final[Mapping[str, type[Command]]] = by_action(())

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine is killed at any place of an operation: its restart ends or undoes that, and nothing stays locked."""
+
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from covirt.common.process import run
+from covirt.engine.model.event import JobStatus
+from covirt.engine.store.store import Store
+from tests.support.tower import PLACE
+
+_SECONDS = 120
+_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the last test looks at both
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where towers are built."""
+
+    url: str
+    directory: Path
+
+    def build(self, height: int, *, fails_at: int = 0, kill: str = "") -> dict[str, object] | None:
+        """What came of it, or None when the engine was killed as it was told to be."""
+        return self._engine("build", str(height), str(fails_at), kill=kill)
+
+    def restart(self, kill: str = "") -> dict[str, object] | None:
+        return self._engine(kill=kill)
+
+    def _engine(self, *order: str, kill: str) -> dict[str, object] | None:
+        argv = [sys.executable, "-m", "tests.support.tower", self.url, str(self.directory), *order]
+        done = run(argv, timeout_seconds=_SECONDS, check=False, environment={"COVIRT_KILL": kill, "PYTHONPATH": "."})
+        if kill:
+            assert done.status == -signal.SIGKILL, done.stderr
+            return None
+        assert done.status == 0, done.stderr
+        answer: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+    @property
+    def stones(self) -> set[str]:
+        return {path.name for path in self.directory.glob("stone*")}
+
+    @property
+    def notes(self) -> list[str]:
+        return (self.directory / "notes").read_text().splitlines()
+
+    def job(self) -> JobStatus:
+        """Of the only one; nothing is locked."""
+        store = Store.open(self.url)
+        with store.read() as session:
+            session.commands.check_unlocked([PLACE])
+            (job,) = session.jobs.list()
+            steps = session.steps.list()
+        store.close()
+        assert job.description == "Building a tower of 3"
+        assert all(step.end_time and step.status is not JobStatus.STARTED for step in steps)
+        return job.status
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path) -> Site:
+    directory = tmp_path / "site"
+    directory.mkdir()
+    return Site(database_url, directory)
+
+
+def test_nobody_kills_it(site: Site) -> None:
+    assert site.build(3) == {"result": {"stones": [1, 2, 3]}}
+    assert site.notes == ["placed 1", "placed 2", "placed 3", "built"]
+    assert site.job() is JobStatus.FINISHED
+
+
+def test_a_step_fails(site: Site) -> None:
+    """It is undone, the last step first, and who waits gets the reason with its meaning."""
+    reason = "The tower cannot be built. Stone 3 does not hold."
+    assert site.build(3, fails_at=3) == {"error": ["Conflict", reason]}
+    assert site.notes == ["placed 1", "placed 2", "taken 3", "taken 2", "taken 1", f"failed {reason}"]
+    assert not site.stones
+    assert site.job() is JobStatus.FAILED
+
+
+@_ONE_DATABASE
+def test_undoing_is_tried_again(site: Site) -> None:
+    (site.directory / "fog").touch()
+    site.build(3, fails_at=2)
+    assert site.notes[1:4] == ["taken 2", "taken 2", "taken 1"]
+    assert not site.stones
+
+
+@_ONE_DATABASE
+@pytest.mark.parametrize("place", ["begun", "before:1", "before:2", "after:2", "after:3", "end"])
+def test_killed_while_it_is_built(site: Site, place: str) -> None:
+    """Steps that had ended are not run again; the one that was under way is."""
+    site.build(3, kill=place)
+    site.restart()
+    assert site.stones == {"stone1", "stone2", "stone3"}
+    assert site.job() is JobStatus.FINISHED
+    again = {"after:2": ["placed 2"], "after:3": ["placed 3"], "end": ["built"]}.get(place, [])
+    assert sorted(site.notes) == sorted([*again, "placed 1", "placed 2", "placed 3", "built"])
+
+
+@_ONE_DATABASE
+@pytest.mark.parametrize("place", ["after:1", "undo:3", "undo:1"])
+def test_killed_while_it_fails(site: Site, place: str) -> None:
+    site.build(3, fails_at=3, kill=place)
+    site.restart()
+    assert not site.stones
+    assert site.job() is JobStatus.FAILED
+    assert sum(note.startswith("failed") for note in site.notes) == 1
+
+
+def test_killed_again_and_again(site: Site) -> None:
+    site.build(3, fails_at=3, kill="after:1")
+    site.restart(kill="before:2")
+    site.restart(kill="after:2")
+    site.restart(kill="undo:2")
+    site.restart()
+    assert not site.stones
+    assert site.job() is JobStatus.FAILED

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""An operation whose steps make files, in a process that kills itself where it is told to.
+
+``python -m tests.support.tower URL DIRECTORY [build HEIGHT FAILS_AT]``; COVIRT_KILL names the place, as in "after:2".
+Without ``build`` it only carries on what was under way. It prints what came of it as JSON.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from covirt.common.errors import Conflict, Error, Unavailable
+from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start, by_action
+from covirt.engine.commands.runner import Commands
+from covirt.engine.commands.services import CommandServices
+from covirt.engine.store.store import Store
+
+PLACE: Final = "7d3c2a10-0000-4000-8000-000000000001"
+
+
+class Shaken(Conflict):
+    template = "The tower cannot be built. Stone {number} does not hold."
+
+
+class Foggy(Unavailable):
+    template = "The tower is not to be seen now."
+
+
+def killed_at(place: str) -> None:
+    if os.environ.get("COVIRT_KILL") == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildTower(Command):
+    action: ClassVar = "BuildTower"
+
+    directory: str
+    height: int
+    fails_at: int = 0
+
+    def begin(self, start: Start) -> None:
+        start.lock(PLACE, "a tower is being built")
+        start.describe(f"Building a tower of {self.height}", {PLACE})
+
+    def run(self, flow: Flow) -> JsonValue:
+        placed = [
+            flow.step(f"Stone {number}", self._place, number, undo=self._take_away)
+            for number in range(1, self.height + 1)
+        ]
+        return {"stones": placed}
+
+    def succeeded(self, finish: Finish) -> None:
+        del finish
+        self._note("built")
+        killed_at("end")  # the transaction is lost
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        del finish
+        self._note(f"failed {reason}")
+
+    def _place(self, doing: Doing, number: int) -> JsonValue:
+        killed_at(f"before:{number}")
+        doing.progress(50)
+        if number == self.fails_at:
+            raise Shaken(number=number)
+        (Path(self.directory) / f"stone{number}").touch()
+        self._note(f"placed {number}")
+        killed_at(f"after:{number}")
+        return number
+
+    def _take_away(self, doing: Doing, number: int) -> JsonValue:
+        del doing
+        killed_at(f"undo:{number}")
+        (Path(self.directory) / f"stone{number}").unlink(missing_ok=True)
+        self._note(f"taken {number}")
+        first = Path(self.directory) / "fog"
+        if first.exists():
+            first.unlink()
+            raise Foggy
+        return None
+
+    def _note(self, text: str) -> None:
+        with (Path(self.directory) / "notes").open("a") as notes:
+            notes.write(f"{text}\n")
+
+
+class Killed(Commands):
+    """At a place between its own steps."""
+
+    @staticmethod
+    def _begin_workflow(command_id: str) -> None:
+        killed_at("begun")
+        Commands._begin_workflow(command_id)
+
+
+def main(url: str, directory: str, *order: str) -> None:
+    store = Store.open(url)
+    services = CommandServices(store=store)
+    commands = Killed(services, by_action([BuildTower]), database_url=url)
+    commands.start()
+    answer: dict[str, JsonValue] = {}
+    if order:
+        command = BuildTower(directory=directory, height=int(order[1]), fails_at=int(order[2]))
+        try:
+            answer["result"] = commands.run(Asked.system("tower"), command, wait_seconds=60).result
+        except Error as error:
+            answer["error"] = [type(error).__mro__[1].__name__, str(error)]
+    while running(store):
+        time.sleep(0.05)
+    commands.stop()
+    store.close()
+    print(json.dumps(answer))  # noqa: T201 - it is a program
+
+
+def running(store: Store) -> bool:
+    with store.read() as session:
+        return bool(session.commands.running())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
