@@ -69,6 +69,8 @@ def read_properties(custom: Mapping[str, str], *, drives: Iterable[str]) -> Cont
     Raises BadContainerProperty, which names the property and what is wrong.
     """
     known = frozenset(drives)
+    if not custom.get(Property.TYPE, _DOCKER).strip():
+        raise BadContainerProperty(name=Property.TYPE, reason="it is empty; give it a runtime's name, or docker")
 
     def read(name: Property, reader: Callable[[str], Value], default: Value) -> Value:
         text = custom.get(name, "").strip()

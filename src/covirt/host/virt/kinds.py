@@ -77,9 +77,12 @@ KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
 
 
 def kind_of(root: etree._Element, facts: VmFacts) -> Kind:
-    """By the custom property ``containerType``, oVirt's element for containers, or a domain of type oci."""
+    """By the custom property ``containerType``, oVirt's element for containers, or a domain of type oci.
+
+    The property's presence counts, as for Vdsm: an empty one was to be a container's, and is refused as such.
+    """
     if (
-        facts.custom.get(Property.TYPE)
+        Property.TYPE in facts.custom
         or root.find(f"metadata/{{{OVIRT_CONTAINER_NAMESPACE}}}container") is not None
         or root.get("type") in _OCI_TYPES
     ):

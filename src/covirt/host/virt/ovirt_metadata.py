@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """oVirt's block of facts in <metadata>: <ovirt-vm:vm>, its custom properties, and what it knows of each device."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -70,11 +70,15 @@ def _attributes(element: etree._Element) -> Mapping[str, str]:
 
 
 def _custom(element: etree._Element) -> Mapping[str, str]:
+    """All of them: also one with something else in it than text is there, and nobody's to overlook."""
     custom = element.find(_CUSTOM_TAG)
-    return _nothing() if custom is None else _texts(custom)
+    return _nothing() if custom is None else _by_name(custom)
 
 
 def _texts(element: etree._Element) -> Mapping[str, str]:
     """The children that hold text only, by their local names."""
-    plain = (child for child in element if len(child) == 0)
-    return MappingProxyType({etree.QName(child).localname: (child.text or "").strip() for child in plain})
+    return _by_name(child for child in element if len(child) == 0)
+
+
+def _by_name(elements: Iterable[etree._Element]) -> Mapping[str, str]:
+    return MappingProxyType({etree.QName(element).localname: (element.text or "").strip() for element in elements})

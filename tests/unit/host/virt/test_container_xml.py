@@ -118,6 +118,8 @@ def test_command_and_environment_as_json() -> None:
         ("containerRoot", "vdz"),
         ("containerDiscard", "tmp"),
         ("containerType", "run c"),
+        ("containerType", ""),
+        ("containerType", " "),
         ("containerImage", "a b"),
     ],
 )

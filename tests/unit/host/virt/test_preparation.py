@@ -6,11 +6,11 @@ import pytest
 
 from covirt.common.undo import undo_on_failure
 from covirt.host.virt.container_config import ContainersConfig
-from covirt.host.virt.container_errors import ContainersUnavailable
+from covirt.host.virt.container_errors import BadContainerProperty, ContainersUnavailable, RuntimeRefused
 from covirt.host.virt.container_support import ContainerSupport
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.errors import NoPayloads
-from covirt.host.virt.kinds import Kind
+from covirt.host.virt.kinds import Kind, kind_of
 from covirt.host.virt.machine_xml import MachineHost
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.preparation import Preparation
@@ -54,6 +54,15 @@ def test_volumes_are_held(xml: str, kind: Kind) -> None:
     known = read_vm_facts(root).device(devtype="disk", name="vda")
     assert known is not None
     assert known.values["imageID"] == IMAGE
+
+
+@pytest.mark.parametrize("runtime", ["", "kata"])
+def test_no_runtime_of_this_host(runtime: str) -> None:
+    root = read_xml(engine_xml(containerType=runtime, containerImage="web"))
+    assert kind_of(root, read_vm_facts(root)) is Kind.CONTAINER
+    with pytest.raises((BadContainerProperty, RuntimeRefused)) as refused:
+        preparation(FakeVolumes({})).check(root, Kind.CONTAINER)
+    assert ("containerType" if not runtime else "kata") in str(refused.value)
 
 
 def test_a_container_is_refused_where_there_are_none() -> None:

@@ -124,6 +124,8 @@ def test_what_is_remembered_is_found_again(told: Told, tmp_path: Path) -> None:
         (engine_xml(), Kind.MACHINE),
         (engine_xml(containerImage="redis"), Kind.MACHINE),
         (engine_xml(containerType="docker"), Kind.CONTAINER),
+        (engine_xml(containerType=""), Kind.CONTAINER),
+        (engine_xml(containerType="<runc/>"), Kind.CONTAINER),
         (container_xml("web", "true"), Kind.CONTAINER),
         (engine_xml().replace('type="kvm"', 'type="oci"'), Kind.CONTAINER),
         (engine_xml(more='<c:container xmlns:c="http://ovirt.org/vm/containers/1.0"/>'), Kind.CONTAINER),
