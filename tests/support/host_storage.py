@@ -48,7 +48,13 @@ class StorageAgent:
             StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
             StorageDomainVerbs(self.storage),
             VolumeVerbs(storage=self.storage, tasks=self.images.tasks),
-            *image_verb_classes(self.images, root=root, config=ImagesConfig(), volumes=self.storage.volumes),
+            *image_verb_classes(
+                self.images,
+                root=root,
+                config=ImagesConfig(),
+                volumes=self.storage.volumes,
+                require_managed=self.storage.pools.require_managed_domain,
+            ),
         ]
         self._dispatcher = Dispatcher(verbs)
         self._dispatcher.set_ready()

@@ -13,6 +13,7 @@ from uuid import uuid4
 from covirt.common.errors import NotFound, Unavailable
 from covirt.common.files import remove_tree
 from covirt.host.storage.directory import Directory
+from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.image_volumes import Allocation, VolumeFacts
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
@@ -116,7 +117,7 @@ class PlainVolumes:
         yield
 
     @contextmanager
-    def images(self, domain_id: str) -> Iterator[Directory]:
+    def images(self, domain_id: str, *, pool_id: str = BLANK_ID) -> Iterator[Directory]:
         if self.gone:
             raise PlainStorageGone
         with Directory.open(self.directory) as images:

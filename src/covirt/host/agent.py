@@ -112,6 +112,7 @@ class Agent:
                 config=config.images,
                 volumes=self.storage.volumes,
                 require_manager=self.storage.pools.require_manager,
+                require_managed=self.storage.pools.require_managed_domain,
             ),
             *self.guests.verbs(),
             StreamVerbs(self.guests.vms, self.streams),

@@ -172,8 +172,8 @@ class StoredVolumes:
     ) -> AbstractContextManager[None]:
         return self._state.alone(domain_id, image_id, volume_id, purpose=purpose, allowed=allowed)
 
-    def images(self, domain_id: str) -> AbstractContextManager[Directory]:
-        return self._usable(BLANK_ID, domain_id).images()
+    def images(self, domain_id: str, *, pool_id: str = BLANK_ID) -> AbstractContextManager[Directory]:
+        return self._usable(pool_id, domain_id).images()
 
     def write_metadata(self, volume: VolumeFacts, directory: Directory) -> None:
         metadata = VolumeMetadata(

@@ -98,7 +98,7 @@ class ContainerImages:
 
     def check_free(self, ref: VolumeRef) -> None:
         """Raises ContainerImageExists, so that an import never takes back what it has not made."""
-        with self._volumes.images(ref.domain_id) as images:
+        with self._volumes.images(ref.domain_id, pool_id=ref.pool_id) as images:
             self._check_free(images, ref)
 
     @staticmethod

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from covirt.common.errors import Conflict, InvalidRequest
 from covirt.host.storage.directory import Directory
+from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.qemu_img import ImageFormat, Layer
 from covirt.host.virt.volumes import VolumeRef
 
@@ -115,8 +116,8 @@ class ImageVolumes(Protocol):
         """
         ...
 
-    def images(self, domain_id: str) -> AbstractContextManager[Directory]:
-        """Where the domain's images lie."""
+    def images(self, domain_id: str, *, pool_id: str = BLANK_ID) -> AbstractContextManager[Directory]:
+        """Where the domain's images lie; of an active domain of the pool, unless that is the blank one."""
         ...
 
     def write_metadata(self, volume: VolumeFacts, directory: Directory) -> None:

@@ -131,6 +131,11 @@ class Pools:
         self._spm.require(pool)
         return pool
 
+    def require_managed_domain(self, pool_id: str, domain_id: str) -> None:
+        """Raises as require_managed() and require_active()."""
+        self.require_managed(pool_id)
+        self.require_active(pool_id, domain_id)
+
     def require_manager(self) -> None:
         """Raises NotSpm when this host manages no pool."""
         pool = self._state.now.pool

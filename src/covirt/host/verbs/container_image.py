@@ -17,8 +17,9 @@ from covirt.host.storage.container_images import (
 from covirt.host.storage.container_import import ArchiveKind, ImportSource, registry_source
 from covirt.host.storage.jobs import Jobs
 from covirt.host.storage.operation import Params, checked_id
+from covirt.host.storage.storage_paths import checked_uuid
 from covirt.host.verbs.dispatch import CallContext, Handler
-from covirt.host.virt.volumes import VolumeRef
+from covirt.host.verbs.volume_ids import volume_ref
 from covirt.hostapi.container_image import (
     ArchiveSource,
     DomainParams,
@@ -44,7 +45,7 @@ class ContainerImageVerbs:
         }
 
     def import_(self, params: ImportParams, _context: CallContext) -> JsonValue:
-        target = _ref(params)
+        target = volume_ref(params)
         self._images.check_free(target)
         what = import_params(
             job_id=checked_id(params.job_id),
@@ -56,10 +57,10 @@ class ContainerImageVerbs:
         return None
 
     def list(self, params: DomainParams, _context: CallContext) -> JsonValue:
-        return [_shown(image) for image in self._images.list(checked_id(params.domain_id))]
+        return [_shown(image) for image in self._images.list(checked_uuid("storagedomainID", params.domain_id))]
 
     def inspect(self, params: ImageParams, _context: CallContext) -> JsonValue:
-        image = self._images.get(_ref(params))
+        image = self._images.get(volume_ref(params))
         facts = image.facts
         return {
             **_shown(image),
@@ -69,23 +70,17 @@ class ContainerImageVerbs:
         }
 
     def remove(self, params: RemoveParams, _context: CallContext) -> JsonValue:
-        target = _ref(params)
+        target = volume_ref(params)
         self._images.get(target)
         self._images.check_unused(target)
         self._jobs.submit(REMOVE, {"target": asdict(target)}, job_id=params.job_id)
         return None
 
 
-def _ref(params: ImageParams) -> VolumeRef:
-    ids = (params.pool_id, params.domain_id, params.image_id, params.volume_id)
-    pool_id, domain_id, image_id, volume_id = map(checked_id, ids)
-    return VolumeRef(pool_id=pool_id, domain_id=domain_id, image_id=image_id, volume_id=volume_id)
-
-
 def _source(source: RegistrySource | ArchiveSource) -> ImportSource | Archive:
     if isinstance(source, RegistrySource):
         return registry_source(source.url, tls_verify=source.tls_verify)
-    return Archive(ref=_ref(source), kind=ArchiveKind(source.kind), reference=source.reference)
+    return Archive(ref=volume_ref(source), kind=ArchiveKind(source.kind), reference=source.reference)
 
 
 def _login(source: RegistrySource | ArchiveSource) -> Params | None:

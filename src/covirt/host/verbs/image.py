@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disk images, and what is in volumes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from covirt.host.storage import qemu_img
 from covirt.host.storage.disk_images import DELETE_IMAGE, DiskImages, delete_params
 from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, UnknownVolumeFormat, VolumeIsIllegal
-from covirt.host.storage.operation import checked_id
 from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.storage_paths import checked_uuid
 from covirt.host.storage.tasks import Tasks
 from covirt.host.verbs.dispatch import CallContext, Handler
-from covirt.host.virt.volumes import VolumeRef
+from covirt.host.verbs.volume_ids import volume_ref
 from covirt.hostapi.image import (
     DeleteImageParams,
     DiskImageParams,
@@ -29,10 +29,20 @@ _FORMATS: Final[Mapping[str, ImageFormat]] = {
 
 
 class ImageVerbs:
-    def __init__(self, *, images: DiskImages, volumes: ImageVolumes, tasks: Tasks) -> None:
+    """``require_managed`` takes a pool's and a domain's id, and raises where this host may not change the domain."""
+
+    def __init__(
+        self,
+        *,
+        images: DiskImages,
+        volumes: ImageVolumes,
+        tasks: Tasks,
+        require_managed: Callable[[str, str], object],
+    ) -> None:
         self._images = images
         self._volumes = volumes
         self._tasks = tasks
+        self._require_managed = require_managed
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -46,29 +56,30 @@ class ImageVerbs:
         }
 
     def prepare(self, params: PrepareImageParams, _context: CallContext) -> JsonValue:
-        ref = _ref(params)
+        ref = volume_ref(params)
         if not params.allow_illegal and not self._volumes.volume(ref).is_legal:
             raise VolumeIsIllegal(ref=ref)
         return {"path": self._volumes.prepare(ref, user=ENGINE, as_is=True)}
 
     def teardown(self, params: TeardownImageParams, _context: CallContext) -> JsonValue:
-        domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
-        volume_id = checked_id(params.volume_id) if params.volume_id else None
+        domain_id, image_id = _image_ids(params)
+        volume_id = checked_uuid("volumeID", params.volume_id) if params.volume_id else None
         self._volumes.give_back(domain_id, image_id, volume_id=volume_id, user=ENGINE)
         return None
 
     def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:
-        domain_id, image_id = checked_id(params.domain_id), checked_id(params.image_id)
+        domain_id, image_id = _image_ids(params)
+        self._require_managed(params.pool_id, domain_id)
         self._images.check_removable(domain_id, image_id)
         zero = str(params.post_zero).lower() == "true"
         return self._tasks.submit(DELETE_IMAGE, delete_params(domain_id=domain_id, image_id=image_id, zero=zero))
 
     def get_volumes(self, params: DiskImageParams, _context: CallContext) -> JsonValue:
-        found = self._images.volumes_of(checked_id(params.domain_id), checked_id(params.image_id))
+        found = self._images.volumes_of(*_image_ids(params))
         return [volume.ref.volume_id for volume in found]
 
     def get_qemu_image_info(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
-        volume = self._volumes.volume(_ref(params))
+        volume = self._volumes.volume(volume_ref(params))
         found = qemu_img.info(volume.layer)
         optional = {"clustersize": found.cluster_bytes, "compat": found.compat, "backingfile": found.backing_file}
         info: dict[str, JsonValue] = {"format": found.format, "virtualsize": found.virtual_bytes}
@@ -78,7 +89,7 @@ class ImageVerbs:
         return info
 
     def measure(self, params: MeasureParams, _context: CallContext) -> JsonValue:
-        volume = self._volumes.volume(_ref(params))
+        volume = self._volumes.volume(volume_ref(params))
         target = _FORMATS.get(str(params.target_format).upper())
         if target is None:
             raise UnknownVolumeFormat(format=params.target_format)
@@ -86,14 +97,10 @@ class ImageVerbs:
         return {"required": measured.required_bytes, "fully-allocated": measured.fully_allocated_bytes}
 
     def verify_untrusted(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
-        self._images.verify(self._volumes.volume(_ref(params)))
+        self._images.verify(self._volumes.volume(volume_ref(params)))
         return None
 
 
-def _ref(params: VolumeContentParams) -> VolumeRef:
-    return VolumeRef(
-        pool_id=checked_id(params.pool_id),
-        domain_id=checked_id(params.domain_id),
-        image_id=checked_id(params.image_id),
-        volume_id=checked_id(params.volume_id),
-    )
+def _image_ids(params: DiskImageParams) -> tuple[str, str]:
+    """Of the domain and the image. Raises BadStorageId."""
+    return checked_uuid("storagedomainID", params.domain_id), checked_uuid("imageID", params.image_id)

@@ -28,10 +28,12 @@ def image_verb_classes(
     config: ImagesConfig,
     volumes: ImageVolumes,
     require_manager: Callable[[], object] = lambda: None,
+    require_managed: Callable[[str, str], object] = lambda _pool_id, _domain_id: None,
 ) -> tuple[VerbClass, ...]:
     """Call it before ``parts.start()``: the kinds of tasks and jobs are added here.
 
-    ``require_manager`` raises NotSpm on a host that manages no pool.
+    ``require_manager`` raises NotSpm on a host that manages no pool, ``require_managed`` where it does not manage
+    this pool, or has not this domain active in it.
     """
     disk_images = DiskImages(volumes)
     container_images = ContainerImages(volumes=volumes, program=ContainerImageProgram(root=root, config=config))
@@ -44,7 +46,7 @@ def image_verb_classes(
         JobVerbs(parts.jobs),
         TicketVerbs(parts.transfers),
         nbd,
-        ImageVerbs(images=disk_images, volumes=volumes, tasks=parts.tasks),
+        ImageVerbs(images=disk_images, volumes=volumes, tasks=parts.tasks, require_managed=require_managed),
         SdmVerbs(parts.jobs),
         ContainerImageVerbs(images=container_images, jobs=parts.jobs),
     )

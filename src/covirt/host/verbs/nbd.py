@@ -9,6 +9,7 @@ from covirt.common.undo import undo_on_failure
 from covirt.host.storage.image_volumes import ImageVolumes, VolumeIsShared
 from covirt.host.storage.nbd import NbdExport, NbdServers
 from covirt.host.storage.operation import checked_id
+from covirt.host.storage.storage_paths import checked_uuid
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.verbs.sdm import NO_POOL
 from covirt.host.virt.volumes import VolumeRef
@@ -68,7 +69,7 @@ def _user(server_id: str) -> str:
 def _ref(config: NbdServerConfig) -> VolumeRef:
     return VolumeRef(
         pool_id=NO_POOL,
-        domain_id=checked_id(config.sd_id),
-        image_id=checked_id(config.img_id),
-        volume_id=checked_id(config.vol_id),
+        domain_id=checked_uuid("sd_id", config.sd_id),
+        image_id=checked_uuid("img_id", config.img_id),
+        volume_id=checked_uuid("vol_id", config.vol_id),
     )

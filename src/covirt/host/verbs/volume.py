@@ -21,6 +21,7 @@ from covirt.host.storage.tasks import Tasks
 from covirt.host.storage.volume_format import Legality, Place, VolumeMetadata, checked_disk_type, format_name
 from covirt.host.storage.volume_work import COPY, CREATE, DELETE, EXTEND, NewVolume, rounded
 from covirt.host.verbs.dispatch import CallContext, Handler
+from covirt.host.verbs.volume_ids import volume_ref
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.json import JsonObject, JsonValue
 from covirt.hostapi.storage import (
@@ -118,7 +119,7 @@ class VolumeVerbs:
         return self._tasks.submit(DELETE, {"ref": asdict(ref), "force": force})
 
     def get_info(self, params: VolumeParams, _context: CallContext) -> JsonValue:
-        ref = _ref(params)
+        ref = volume_ref(params)
         domain = self._storage.domains.get(ref.domain_id)
 
         def read() -> JsonObject:
@@ -134,7 +135,7 @@ class VolumeVerbs:
         return self._storage.calls.call(domain.id, read)
 
     def get_size(self, params: VolumeParams, _context: CallContext) -> JsonValue:
-        ref = _ref(params)
+        ref = volume_ref(params)
         domain = self._storage.domains.get(ref.domain_id)
         size = self._storage.calls.call(domain.id, lambda: domain.size(ref.image_id, ref.volume_id))
         return {"truesize": str(size.true_bytes), "apparentsize": str(size.apparent_bytes)}
@@ -154,9 +155,8 @@ class VolumeVerbs:
 
     def _managed(self, params: VolumeParams) -> VolumeRef:
         """Of a pool that this host manages, in an active domain."""
-        ref = _ref(params)
-        self._storage.pools.require_managed(ref.pool_id)
-        self._storage.pools.require_active(ref.pool_id, ref.domain_id)
+        ref = volume_ref(params)
+        self._storage.pools.require_managed_domain(ref.pool_id, ref.domain_id)
         return ref
 
     def _change(self, ref: VolumeRef, **changes: object) -> None:
@@ -169,15 +169,6 @@ class VolumeVerbs:
 
     def _bounded(self, ref: VolumeRef, check: Callable[[], object]) -> None:
         self._storage.calls.call(ref.domain_id, check)
-
-
-def _ref(params: VolumeParams) -> VolumeRef:
-    return VolumeRef(
-        pool_id=checked_uuid("storagepoolID", params.pool_id),
-        domain_id=checked_uuid("storagedomainID", params.domain_id),
-        image_id=checked_uuid("imageID", params.image_id),
-        volume_id=checked_uuid("volumeID", params.volume_id),
-    )
 
 
 def _parent(ref: VolumeRef, params: CreateVolumeParams) -> VolumeRef | None:

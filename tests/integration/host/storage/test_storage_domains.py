@@ -429,6 +429,19 @@ def test_zeroing_a_disk_leaves_the_template_it_builds_on(agent: StorageAgent) ->
     check_domain(disk.directory)
 
 
+def test_an_image_is_changed_only_for_the_pool_that_it_is_in(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    volume_id = disk.create()
+    other, source = str(uuid4()), {"url": "docker://registry.invalid/image", "tlsVerify": True}
+    for pool_id in (other, BLANK):
+        refused(agent, 309, "Image.delete", **{**disk.ids(), "storagepoolID": pool_id}, postZero=False, force=False)
+    new = {**disk.ids(str(uuid4())), "imageID": str(uuid4()), "storagepoolID": other}
+    refused(agent, 309, "ContainerImage.import", **new, jobID=str(uuid4()), source=source, description="")
+    agent.call("StoragePool.spmStop", storagepoolID=disk.pool_id)
+    refused(agent, 654, "Image.delete", **disk.ids(), postZero=False, force=False)
+    assert disk.path(volume_id).exists()
+
+
 @pytest.mark.parametrize("zero", [False, True])
 def test_an_image_with_damaged_metadata_can_be_removed(agent: StorageAgent, zero: bool) -> None:
     """getInfo tells an engine that such a volume is invalid, so that its user removes it."""
