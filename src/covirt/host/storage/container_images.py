@@ -9,13 +9,14 @@ directory that no reader of the format takes for an image and that its job knows
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from covirt.common.errors import Conflict, NotFound
+from covirt.common.errors import Conflict, Error, NotFound
 from covirt.host.storage.bounded import storage_failures
 from covirt.host.storage.container_import import (
     ArchiveKind,
@@ -110,7 +111,11 @@ class ContainerImages:
         """All of a domain."""
         found = []
         for volume in self._volumes.volumes(domain_id):
-            facts = self._facts(volume)
+            try:
+                facts = self._facts(volume)
+            except Error as error:  # one that goes just now, or is damaged, hides no other
+                log.warning("A container image is left out volume=%s: %s", volume.ref, error)
+                continue
             if facts is not None:
                 found.append(self._image(volume, facts))
         return found
@@ -143,16 +148,26 @@ class ContainerImages:
         control.progress(100)
 
     def _import(self, stage: Directory, target: VolumeRef, params: Params, control: Control) -> Mapping[str, Any]:
-        job_id = params["job_id"]
         login = Credentials(**control.secrets) if control.secrets else None
-        archive = _archive(params)
         path = stage.path_of_programs / checked_id(target.volume_id)
+        with self._source(params) as source:
+            return self._program.import_to(path, source, login=login, job_id=params["job_id"], control=control)
+
+    @contextmanager
+    def _source(self, params: Params) -> Iterator[ImportSource]:
+        archive = _archive(params)
+        if archive is None:
+            yield ImportSource(**params["source"])
+            return
+        user = f"job-{params['job_id']}"
         try:
-            source = ImportSource(**params["source"]) if archive is None else self._opened(archive, f"job-{job_id}")
-            return self._program.import_to(path, source, login=login, job_id=job_id, control=control)
+            self._volumes.prepare(archive.ref, user=user)
+            with self._opened(archive.ref) as path:
+                yield archive_source(
+                    path, archive.kind, reference=archive.reference, name=f"volume {archive.ref.volume_id}"
+                )
         finally:
-            if archive is not None:
-                self._volumes.teardown(archive.ref, user=f"job-{job_id}")
+            self._volumes.teardown(archive.ref, user=user)
 
     def undo_import(self, params: Params) -> None:
         """Remove what this job made, and nothing that another put at the target meanwhile."""
@@ -179,9 +194,16 @@ class ContainerImages:
         except UsedByOthers as error:
             raise ContainerImageInUse(image_id=target.image_id, users=error.fields["users"]) from error
 
-    def _opened(self, archive: Archive, user: str) -> ImportSource:
-        path = Path(self._volumes.prepare(archive.ref, user=user))
-        return archive_source(path, archive.kind, reference=archive.reference)
+    @contextmanager
+    def _opened(self, ref: VolumeRef) -> Iterator[Path]:
+        """The volume's file for a program that root runs: no link leads it elsewhere."""
+        image_id, volume_id = checked_id(ref.image_id), checked_id(ref.volume_id)
+        with (
+            self._volumes.images(ref.domain_id) as images,
+            images.sub(image_id) as image,
+            image.file_of_programs(volume_id) as path,
+        ):
+            yield path
 
     def _publish(self, images: Directory, stage: Directory, params: Params, facts: Mapping[str, Any]) -> None:
         ref = VolumeRef(**params["target"])
@@ -214,11 +236,12 @@ class ContainerImages:
     def _facts(self, volume: VolumeFacts) -> Mapping[str, Any] | None:
         if volume.disk_type != CONTAINER_IMAGE_DISK_TYPE or volume.format is not ImageFormat.RAW:
             return None
-        key = _identity(volume.path.stat())
-        with self._lock:
-            if key in self._known:
-                return self._known[key]
-        facts = self._program.inspect(volume.path)
+        with storage_failures(volume.ref.domain_id), self._opened(volume.ref) as path:
+            key = _identity(path.stat())
+            with self._lock:
+                if key in self._known:
+                    return self._known[key]
+            facts = self._program.inspect(path)
         self._remember(key, facts)
         return facts
 

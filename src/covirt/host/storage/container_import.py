@@ -58,9 +58,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSource:
-    """``text`` as virtocid-image takes it; ``registry`` is the host to log in at, None for an archive."""
+    """``text`` as virtocid-image takes it, ``name`` as people know it; ``registry`` is the host to log in at, which
+    an archive has none of."""
 
     text: str
+    name: str = ""
     registry: str | None = None
     tls_verify: bool = True
 
@@ -73,11 +75,11 @@ class ArchiveKind(StrEnum):
     ACI = "aci"
 
 
-def archive_source(path: Path, kind: ArchiveKind, *, reference: str | None) -> ImportSource:
+def archive_source(path: Path, kind: ArchiveKind, *, reference: str | None, name: str) -> ImportSource:
     """An archive in a volume; ``reference`` chooses one of several images in it."""
     if reference is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,250}", reference):
         raise SourceRefused(source=reference)
-    return ImportSource(text=f"{kind}:{path}" + (f":{reference}" if reference else ""))
+    return ImportSource(text=f"{kind}:{path}" + (f":{reference}" if reference else ""), name=name)
 
 
 def registry_source(url: str, *, tls_verify: bool) -> ImportSource:
@@ -112,7 +114,7 @@ class ContainerImageProgram:
             with spawn(dies_with_parent(argv), stdout=PIPE, stderr=PIPE, own_group=True) as child:
                 forget = control.on_stop(lambda: child.signal(signal.SIGTERM))
                 try:
-                    image = _follow(child, control)
+                    image = _follow(child, source, control)
                 finally:
                     forget()
             control.check()
@@ -158,7 +160,7 @@ class ContainerImageProgram:
         return ["--cert-dir", directory] if directory.is_dir() else []
 
 
-def _follow(child: Child, control: Control) -> Mapping[str, Any]:
+def _follow(child: Child, source: ImportSource, control: Control) -> Mapping[str, Any]:
     image: Mapping[str, Any] | None = None
     while line := child.stdout.readline(_LINE_LIMIT):
         told = json.loads(line)
@@ -170,5 +172,6 @@ def _follow(child: Child, control: Control) -> Mapping[str, Any]:
     status = child.wait(timeout_seconds=_END_SECONDS)
     if status != 0 or image is None:
         control.check()
-        raise ImportFailed(program="virtocid-image", status=status, stderr=complaint.removeprefix("virtocid-image: "))
+        complaint = complaint.removeprefix("virtocid-image: ").replace(source.text, source.name or source.text)
+        raise ImportFailed(program="virtocid-image", status=status, stderr=complaint)
     return image

@@ -7,6 +7,7 @@ us write elsewhere.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +80,13 @@ class Directory:
     def path_of_programs(self) -> Path:
         """The open directory as a path for programs that end before it is closed: no link can lead it elsewhere."""
         return Path(f"/proc/{os.getpid()}/fd/{self._descriptor}")
+
+    @contextmanager
+    def file_of_programs(self, name: str) -> Iterator[Path]:
+        """A file, opened to be read, as a path for programs that end before it is closed: what is put in its place
+        later is not what they get. Raises OSError, NotARegularFile."""
+        with self._opened(name, os.O_RDONLY | os.O_NONBLOCK) as descriptor:
+            yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
 
     def names(self) -> list[str]:
         with os.scandir(self._descriptor) as found:
@@ -195,7 +203,12 @@ class Directory:
 
     @contextmanager
     def _opened(self, name: str, flags: int) -> Iterator[int]:
-        descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)
+        try:
+            descriptor = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotARegularFile(name=name) from error
+            raise
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise NotARegularFile(name=name)

@@ -76,6 +76,13 @@ class Agent:
         )
         return cast(dict[str, Any], self.call("Host.getJobs")[job_id])
 
+    def new_file(self) -> Path:
+        """Where a volume may be written."""
+        ref = self.volumes.new_ref()
+        image = self.volumes.directory / ref.image_id
+        image.mkdir()
+        return image / ref.volume_id
+
     def in_domain(self) -> list[str]:
         return sorted(os.listdir(self.volumes.directory))
 
@@ -162,8 +169,9 @@ def test_an_image_is_known_by_its_file(agent: Agent, registry: Registry) -> None
     """Another life of the agent asks the program; a real disc is none."""
     ref = agent.volumes.new_ref()
     agent.ended(agent.import_(ref, from_registry(registry)))
-    (agent.root.path / "disc").write_bytes(b"CD001" * 1000)
-    disc = agent.volumes.add(agent.root.path / "disc", ImageFormat.RAW, disk_type="ISOF")
+    path = agent.new_file()
+    path.write_bytes(b"CD001" * 1000)
+    disc = agent.volumes.add(path, ImageFormat.RAW, disk_type="ISOF")
     following = Agent(agent.root, agent.volumes, agent.root.path / "certs.d")
     try:
         [shown] = following.call("ContainerImage.list", storagepoolID=ref.pool_id, storagedomainID=ref.domain_id)
@@ -176,7 +184,7 @@ def test_an_image_is_known_by_its_file(agent: Agent, registry: Registry) -> None
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
 def test_from_an_uploaded_archive(agent: Agent, busybox_layout: Path, kind: str) -> None:
-    upload = agent.root.path / "upload"
+    upload = agent.new_file()
     run(
         ["skopeo", "--insecure-policy", "copy", "--quiet", f"oci:{busybox_layout}:busybox", f"{kind}:{upload}"],
         timeout_seconds=60,
@@ -198,13 +206,13 @@ def test_an_import_that_is_stopped_leaves_nothing(agent: Agent, registry: Regist
 
 
 def test_a_broken_archive_is_told(agent: Agent) -> None:
-    upload = agent.root.path / "upload"
+    upload = agent.new_file()
     upload.write_bytes(b"\0" * 65536)
     archive = agent.volumes.add(upload, ImageFormat.RAW)
     job = agent.ended(agent.import_(agent.volumes.new_ref(), {**ids(archive.ref), "kind": "oci-archive"}))
     assert job["status"] == "failed"
-    assert "was not imported" in job["error"]["message"]
-    assert agent.in_domain() == []
+    assert f"was not imported: volume {archive.ref.volume_id}: not a readable" in job["error"]["message"]
+    assert agent.in_domain() == [archive.ref.image_id]
     assert agent.volumes.users(archive.ref) == frozenset()
 
 

@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from covirt.common.errors import Unavailable
-from covirt.host.storage.container_images import IMPORT, ContainerImages, import_params
-from covirt.host.storage.container_import import ContainerImageProgram, ImportSource
+from covirt.host.storage.container_images import IMPORT, Archive, ContainerImages, import_params
+from covirt.host.storage.container_import import ArchiveKind, ContainerImageProgram, ImportSource
 from covirt.host.storage.disk_images import DiskImages
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.operation import Control, Record
@@ -67,6 +68,57 @@ def test_an_import_writes_nothing_outside(disk: Disk) -> None:
     assert os.listdir(outside) == []
     assert outside.stat().st_uid == 0
     assert not fnmatch(program.stage, "*-*-*-*-*"), "Vdsm takes it for an image"
+
+
+class ReadingProgram(ContainerImageProgram):
+    """Reads its archive, after somebody has put a link in its place."""
+
+    def __init__(self, disk: Disk, volume: Path, secret: Path) -> None:
+        super().__init__(root=disk.agent.root, config=ImagesConfig())
+        self._volume = volume
+        self._secret = secret
+        self.read: list[bytes] = []
+
+    def import_to(self, output: Path, source: ImportSource, **_more: Any) -> Mapping[str, Any]:
+        self._link()
+        self.read.append(Path(source.text.removeprefix("oci-archive:")).read_bytes())
+        output.write_bytes(b"image")
+        return {}
+
+    def inspect(self, path: Path) -> Mapping[str, Any] | None:
+        self._link()
+        self.read.append(path.read_bytes())
+        return {}
+
+    def _link(self) -> None:
+        self._volume.unlink()
+        self._volume.symlink_to(self._secret)
+
+
+def test_nothing_outside_is_read_as_an_archive_or_an_image(disk: Disk) -> None:
+    secret = outside_of(disk) / "secret"
+    secret.write_bytes(b"secret")
+    for disk_type in ("DATA", "ISOF"):
+        volume_id = disk.create(diskType=disk_type, imageID=disk.image_id)
+        volume = disk.path(volume_id)
+        volume.write_bytes(b"what was uploaded")
+        program = ReadingProgram(disk, volume, secret)
+        images = ContainerImages(volumes=disk.agent.storage.volumes, program=program)
+        archive = Archive(ref=disk.ref(volume_id), kind=ArchiveKind.OCI)
+
+        def use(images: ContainerImages = images, archive: Archive = archive, disk_type: str = disk_type) -> None:
+            if disk_type == "ISOF":
+                images.get(archive.ref)
+            else:
+                target = replace(archive.ref, image_id=str(uuid4()), volume_id=str(uuid4()))
+                params = import_params(job_id=str(uuid4()), target=target, source=archive, description="")
+                images.run_import(params, Control({}))
+
+        use()
+        assert program.read == [b"what was uploaded"]
+        with pytest.raises(Unavailable, match="no plain file"):
+            use()
+        assert len(program.read) == 1
 
 
 def test_zeroing_writes_nothing_outside(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
