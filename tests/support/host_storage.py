@@ -28,6 +28,7 @@ from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.errors import CallRefused
 from tests.support.waiting import wait_until
 
+NFS: Final = 1
 LOCALFS: Final = 4
 MIB: Final = 1 << 20
 BLANK: Final = "00000000-0000-0000-0000-000000000000"
@@ -80,10 +81,10 @@ class StorageAgent:
         status = self.task(method, **params)
         assert status["taskResult"] == "success", status
 
-    def connect(self, path: Path) -> int:
+    def connect(self, path: Path | str, *, domain_type: int = LOCALFS, verb: str = "connect") -> int:
         servers = [{"id": BLANK, "connection": str(path)}]
-        params = {"storagepoolID": BLANK, "domainType": LOCALFS, "connectionParams": servers}
-        return cast(int, self.call("StoragePool.connectStorageServer", **params)[0]["status"])
+        params = {"storagepoolID": BLANK, "domainType": domain_type, "connectionParams": servers}
+        return cast(int, self.call(f"StoragePool.{verb}StorageServer", **params)[0]["status"])
 
     def new_domain(self, path: Path, **changes: Any) -> str:
         """A storage domain in a directory that is made for it; gives its id."""

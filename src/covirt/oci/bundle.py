@@ -28,12 +28,12 @@ from typing import Any, Final, Protocol
 
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import make_directory, remove_tree, write_atomic
+from covirt.common.mountinfo import mounts_below
 from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.oci import mount
 from covirt.oci.etc_files import hosts_text, resolv_conf_text, write_etc_files
 from covirt.oci.idmap import IdMap, IdRange
 from covirt.oci.isolation_errors import RootLayerOfAnother
-from covirt.oci.mountinfo import mounts_below
 from covirt.oci.namespaces import Namespaces, make_namespaces, remove_namespaces
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.spec import Mount

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from covirt.common.mountinfo import mounts_below
 from covirt.oci import syscalls
 from covirt.oci.isolation_errors import (
     ForeignPath,
@@ -24,7 +25,6 @@ from covirt.oci.isolation_errors import (
     UnsuitableRootLayer,
 )
 from covirt.oci.loop import loop_device
-from covirt.oci.mountinfo import mounts_below
 
 _EROFS_MAGIC: Final = b"\xe2\xe1\xf5\xe0"  # little-endian 0xE0F5E1E2 at 1024
 _EXT4_MAGIC: Final = b"\x53\xef"  # little-endian 0xEF53 at 1024 + 56

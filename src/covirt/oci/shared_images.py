@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from covirt.common.files import make_directory
+from covirt.common.mountinfo import mounts
 from covirt.oci import mount
 from covirt.oci.isolation_errors import ImageFileMissing
-from covirt.oci.mountinfo import mounts
 
 _LABEL: Final = "covirt:"
 

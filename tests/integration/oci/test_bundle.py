@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.mountinfo import mounts, mounts_below
 from covirt.common.process import run
 from covirt.oci import mount, syscalls
 from covirt.oci.bundle import (
@@ -32,7 +33,6 @@ from covirt.oci.isolation_errors import (
     UnknownImageFormat,
     UnsuitableRootLayer,
 )
-from covirt.oci.mountinfo import mounts, mounts_below
 from covirt.oci.namespaces import make_namespaces
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.volume.disks import Disks

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.mountinfo import mounts_below
 from covirt.common.process import PIPE, spawn
 from covirt.oci.idmap import IdMap, IdRange
 from covirt.oci.isolation_errors import NamespacesFailed
-from covirt.oci.mountinfo import mounts_below
 from covirt.oci.namespace_socket import socket_inside
 from covirt.oci.namespaces import NamespaceFactory, Namespaces, make_namespaces, remove_namespaces
 from tests.integration.oci.boxes import IDMAP

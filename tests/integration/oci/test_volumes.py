@@ -17,11 +17,11 @@ from typing import Final
 import pytest
 
 from covirt.common.errors import Error
+from covirt.common.mountinfo import mounts_below
 from covirt.common.process import run, spawn
 from covirt.oci import mount, syscalls
 from covirt.oci.idmap import IdMap
 from covirt.oci.loop import loop_device, loops_over
-from covirt.oci.mountinfo import mounts_below
 from covirt.oci.namespaces import make_namespaces, remove_namespaces
 from covirt.oci.volume.content import directory_below, fill
 from covirt.oci.volume.disks import Disk, Disks

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from covirt.common.errors import CommandFailed
+from covirt.common.mountinfo import mounts_below
 from covirt.common.process import CommandMissing, CommandTimeout, run
 from covirt.host.storage.domain_format import StorageType
 from covirt.host.storage.storage_errors import (
@@ -73,9 +74,8 @@ class Connections:
             raise BadRemotePath(path=remote, reason="it is no directory on this host")
         self._check_access(Path(remote))
         link = self._paths.mount(remote)
-        # Vdsm's names are not unique: those of /a_/b and /a/_b are one, whose domains would be the other's.
-        if link.is_symlink() and os.readlink(link) != remote:
-            raise BadRemotePath(path=remote, reason=f"{os.readlink(link)} has its place; disconnect that first")
+        if link.is_symlink():
+            _require_same(remote, os.readlink(link))
         replace_link(link, Path(remote))
         return link
 
@@ -86,7 +86,10 @@ class Connections:
 
     def _mount(self, remote: str, connection: Connection) -> Path:
         place = self._paths.mount(remote)
-        if not os.path.ismount(place):
+        mounted = _mounted_at(place)
+        if mounted is not None:
+            _require_same(remote, mounted)
+        else:
             place.mkdir(mode=0o755, exist_ok=True)
             argv = ["mount", "-t", "nfs", "-o", ",".join(_options(connection)), "--", remote, str(place)]
             try:
@@ -100,7 +103,10 @@ class Connections:
 
     def _unmount(self, remote: str) -> None:
         place = self._paths.mount(remote)
-        if os.path.ismount(place):
+        mounted = _mounted_at(place)
+        if mounted not in (None, remote):
+            return
+        if mounted is not None:
             try:
                 run(["umount", "--", str(place)], timeout_seconds=self._mount_timeout_seconds)
             except (CommandFailed, CommandMissing, CommandTimeout) as error:
@@ -114,6 +120,21 @@ class Connections:
         command = as_storage_user(["test", "-r", path, "-a", "-w", path, "-a", "-x", path])
         if run(command, timeout_seconds=_PROBE_SECONDS, check=False).status != 0:
             raise StorageNotAccessible(path=path, reason="it may not be read, written and passed")
+
+
+def _require_same(remote: str, present: str) -> None:
+    """Vdsm's names are not unique: those of /a_/b and /a/_b are one, whose domains would be the other's.
+
+    Raises BadRemotePath.
+    """
+    if present != remote:
+        raise BadRemotePath(path=remote, reason=f"{present} has its place; disconnect that first")
+
+
+def _mounted_at(place: Path) -> str | None:
+    """What is; by the kernel's table, which does not ask a server that may be silent."""
+    known = Path(os.path.realpath(place.parent)) / place.name
+    return next((entry.source for entry in mounts_below(known) if entry.target == os.fspath(known)), None)
 
 
 def _options(connection: Connection) -> list[str]:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Final
 
 from covirt.common.files import make_directory
+from covirt.common.mountinfo import MountEntry, mounts
 from covirt.oci import mount, syscalls
 from covirt.oci.isolation_errors import MountFailed
 from covirt.oci.loop import loop_device_over, loops_over
-from covirt.oci.mountinfo import MountEntry, mounts
 from covirt.oci.volume.errors import (
     BlankReadOnlyVolume,
     ForeignDisk,

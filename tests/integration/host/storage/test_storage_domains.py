@@ -21,7 +21,7 @@ from covirt.host.storage.operation import Control
 from covirt.host.storage.qemu_img import ForeignReference, ImageFormat
 from covirt.host.storage.storage_errors import VolumeExists
 from covirt.host.storage.volume_work import NewVolume
-from tests.support.host_storage import BLANK, MIB, Disk, StorageAgent, make_server, refused
+from tests.support.host_storage import BLANK, MIB, NFS, Disk, StorageAgent, make_server, refused
 from tests.support.roots import new_root
 from tests.support.storage_checker import check_domain, volume_metadata
 from tests.support.waiting import wait_until
@@ -122,6 +122,19 @@ def test_refused_domains(agent: StorageAgent) -> None:
     metadata = server / domain_id / "dom_md/metadata"
     metadata.write_bytes(metadata.read_bytes().replace(b"disks", b"discs"))
     refused(agent, 752, "StorageDomain.getInfo", storagedomainID=domain_id)
+
+
+def test_two_exports_never_have_one_place(agent: StorageAgent) -> None:
+    first, second = "host:/a_/b", "host:/a/_b"
+    place = agent.root.path / "rhev/data-center/mnt/host:_a___b"
+    place.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "uid=36,gid=36", first, str(place)], timeout_seconds=10)
+    assert agent.connect(first, domain_type=NFS) == 0
+    assert agent.connect(second, domain_type=NFS) == 390
+    assert agent.connect(second, domain_type=NFS, verb="disconnect") == 0
+    assert place.is_mount(), "another one's mount was ended"
+    assert agent.connect(first, domain_type=NFS, verb="disconnect") == 0
+    assert not place.exists()
 
 
 def test_two_servers_never_have_one_place(agent: StorageAgent) -> None:

@@ -110,8 +110,8 @@ def test_a_registry_may_have_a_port_only_with_a_path() -> None:
 
 
 def test_an_archive_s_reference_is_no_path() -> None:
-    source = archive_source(Path("/volume"), ArchiveKind.OCI, reference="x/box:1")
+    source = archive_source(Path("/volume"), ArchiveKind.OCI, reference="x/box:1", name="volume 1")
     assert source.text == "oci-archive:/volume:x/box:1"
     for reference in ("../x y", "-x", "a\nb"):
         with pytest.raises(SourceRefused):
-            archive_source(Path("/volume"), ArchiveKind.OCI, reference=reference)
+            archive_source(Path("/volume"), ArchiveKind.OCI, reference=reference, name="volume 1")

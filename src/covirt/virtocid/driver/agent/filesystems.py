@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from covirt.common.mountinfo import MountEntry, parse_line
 from covirt.oci.inside import Inside
-from covirt.oci.mountinfo import MountEntry, parse_line
 from covirt.oci.processes import alive
 from covirt.virtocid.driver.agent.arguments import Arguments
 from covirt.virtocid.driver.agent.command import Call, Command, Commands, Json
