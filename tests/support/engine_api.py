@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
+from argon2.profiles import CHEAPEST
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -17,6 +18,7 @@ from covirt.engine.api.app import create_app
 from covirt.engine.api.services import API_PATH, ApiServices, ProductVersion
 from covirt.engine.auth.access import Access
 from covirt.engine.auth.errors import TokenExpired
+from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.principal import Principal
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
@@ -27,6 +29,9 @@ from tests.support.waiting import wait_until
 
 ADMIN: Final = Principal(
     user_id=ADMIN_ID, name="admin@internal-authz", group_ids=frozenset({EVERYONE_ID}), admin=True
+)
+MANAGER: Final = Principal(  # the same as USER, who has a role of an administrator somewhere
+    user_id=USER_ID, name="cook@internal-authz", group_ids=frozenset({EVERYONE_ID}), admin=True
 )
 USER: Final = Principal(user_id=USER_ID, name="cook@internal-authz", group_ids=frozenset({EVERYONE_ID}), admin=False)
 
@@ -55,10 +60,11 @@ class NoCommands:
 def api_services(store: Store) -> ApiServices:
     return ApiServices(
         store=store,
-        authenticator=KnownTokens(tokens={"admin": ADMIN, "user": USER}),
+        authenticator=KnownTokens(tokens={"admin": ADMIN, "manager": MANAGER, "user": USER}),
         access=Access(store),
         commands=NoCommands(),
         version=ProductVersion(full="4.5.0-covirt-test"),
+        passwords=Passwords(CHEAPEST),
     )
 
 

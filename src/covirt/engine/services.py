@@ -75,6 +75,7 @@ class Engine:
                     access=Access(self._store),
                     commands=self._commands,
                     version=ProductVersion(full=__version__),
+                    passwords=passwords,
                 ),
                 routes=web_routes(login=login, store=self._store, pki=self._pki),
             )

@@ -12,14 +12,7 @@ from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from tests.support.engine_api import api_app, serve_api
 from tests.support.engine_samples import fill
-from tests.support.postgres import Postgres, serve_postgres
 from tests.support.roots import new_directory
-
-
-@pytest.fixture(scope="package")
-def postgres() -> Iterator[Postgres]:
-    with new_directory() as path, serve_postgres(path) as running:
-        yield running
 
 
 @pytest.fixture(scope="package", params=["sqlite", "postgresql"])

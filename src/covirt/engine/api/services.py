@@ -38,6 +38,12 @@ class Access(Protocol):
         ...
 
 
+class Passwords(Protocol):
+    def hash(self, password: str) -> str:
+        """What may be kept. Slow. Raises LoginsBusy."""
+        ...
+
+
 class Commands(Protocol):
     def run(self, asked: Asked, command: Command, *, wait_seconds: float = ...) -> Outcome:
         """Begin a durable operation, and wait a while for its end. Raises what it fails with."""
@@ -61,4 +67,5 @@ class ApiServices:
     authenticator: Authenticator
     access: Access
     commands: Commands
+    passwords: Passwords
     version: ProductVersion

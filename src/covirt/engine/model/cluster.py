@@ -42,6 +42,42 @@ class MigrateOnError(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationSettings:
+    """oVirt's words: "inherit", "true" or "false"; how much bandwidth is "auto", "hypervisor_default" or "custom"."""
+
+    auto_converge: str = "inherit"
+    compressed: str = "inherit"
+    encrypted: str = "inherit"
+    bandwidth: str = "auto"
+    bandwidth_custom_mbps: int | None = None
+    policy_id: str = "80554327-0569-496b-bdeb-fcbbf52b827b"  # oVirt's "minimal downtime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FencingSettings:
+    enabled: bool = True
+    skip_if_connectivity_broken: bool = False
+    connectivity_threshold_percent: int = 50
+    skip_if_storage_active: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What oVirt's clients set and compare, and what nothing in covirt depends on (yet)."""
+
+    optional_reason: bool = False
+    maintenance_reason_required: bool = False
+    ksm_merge_across_nodes: bool = True
+    serial_number_policy: str = ""
+    serial_number_value: str = ""
+    display_proxy: str = ""
+    rng_sources: tuple[str, ...] = ("urandom",)
+    scheduling_properties: tuple[tuple[str, str], ...] = ()
+    migration: MigrationSettings = MigrationSettings()
+    fencing: FencingSettings = FencingSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster(Entity):
     """``features`` are the ids of the additional cluster features that are on; none is by default."""
 
@@ -63,6 +99,7 @@ class Cluster(Entity):
     mac_pool_id: str
     management_network_id: str
     features: frozenset[str] = frozenset()
+    settings: ClusterSettings = ClusterSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

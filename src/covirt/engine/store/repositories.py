@@ -5,7 +5,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, delete, insert, update
 
 from covirt.engine.model import access as am
 from covirt.engine.model import affinity as gm
@@ -19,6 +19,7 @@ from covirt.engine.model.network import ClusterNetwork, MacPool, Network, Networ
 from covirt.engine.model.storage_domain import DiskProfile, StorageConnection, StorageDomain
 from covirt.engine.model.template import InstanceType, Template
 from covirt.engine.model.vm import Cdrom, Nic, Snapshot, Vm
+from covirt.engine.store.errors import NoSuchObject
 from covirt.engine.store.repository import Facts, Members, Repository
 from covirt.engine.store.tables import access, catalogue, events, groups, infrastructure, machines, networks, storage
 from covirt.engine.store.visibility import has_permit
@@ -64,6 +65,21 @@ class ClusterNetworks(Repository[ClusterNetwork]):
     """Of a cluster: ``where={"cluster_id": …}``; there is no id of its own."""
 
     entity, table, noun, key = ClusterNetwork, networks.cluster_networks, "Cluster Network", "network_id"
+
+    def update(self, item: ClusterNetwork) -> None:
+        """Raises NoSuchObject."""
+        there = self._of(item.cluster_id, item.network_id)
+        if not self._connection.execute(update(self.table).where(*there).values(self._row(item))).rowcount:
+            raise NoSuchObject(noun=self.noun, id=item.network_id)
+
+    def detach(self, cluster_id: str, network_id: str) -> None:
+        """Raises NoSuchObject."""
+        there = self._of(cluster_id, network_id)
+        if not self._connection.execute(delete(self.table).where(*there)).rowcount:
+            raise NoSuchObject(noun=self.noun, id=network_id)
+
+    def _of(self, cluster_id: str, network_id: str) -> tuple[ColumnElement[bool], ...]:
+        return (self.table.c.cluster_id == cluster_id, self.table.c.network_id == network_id)
 
 
 class VnicProfiles(Repository[VnicProfile]):
@@ -182,6 +198,10 @@ class Permissions(Repository[am.Permission]):
     def has_permit(self, principal_ids: Iterable[str], permit_id: str, subject: am.Subject) -> bool:
         """Whether one of the principals may do this to the object."""
         return has_permit(self._connection, principal_ids, permit_id, subject)
+
+    def forget(self, object_id: str) -> None:
+        """All on an object that is gone."""
+        self._connection.execute(delete(self.table).where(self.table.c.object_id == object_id))
 
     def _built(self, values: dict[str, Any]) -> am.Permission:
         subject = am.Subject(type=values.pop("object_type"), id=values.pop("object_id"))

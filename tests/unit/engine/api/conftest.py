@@ -9,8 +9,11 @@ from starlette.testclient import TestClient
 
 from covirt.engine.store.store import Store
 from tests.support.engine_api import api_app, api_client
+from tests.support.engine_changing import admin, cook, installed, store
 from tests.support.engine_samples import fill
 from tests.support.roots import new_directory
+
+__all__ = ["admin", "api", "cook", "installed", "samples", "store", "user_api"]
 
 
 @pytest.fixture(scope="package")

@@ -4,11 +4,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import access as changes
 from covirt.engine.api.node import Node, Value
-from covirt.engine.api.registry import Below, Collection
+from covirt.engine.api.registry import Add, Below, Collection
 from covirt.engine.api.resources.loading import by_id, each, empty, found, grouped, nothing
 from covirt.engine.api.resources.values import named, reference
 from covirt.engine.model.access import Group, ObjectType, Permission, Permit, Role, User
@@ -47,7 +49,7 @@ def permissions_below(kind: ObjectType) -> Collection:
         )
         return grouped((row.subject.id, row) for row in rows)
 
-    return _permissions(below)
+    return _permissions(below, partial(changes.add_permission_on, kind))
 
 
 def _permissions_of(column: str) -> Collection:
@@ -55,11 +57,18 @@ def _permissions_of(column: str) -> Collection:
         rows = call.session.permissions.list(ListQuery(where={column: tuple(ids)}))
         return grouped((getattr(row, column), row) for row in rows)
 
-    return _permissions(below)
+    return _permissions(below, partial(changes.add_permission_of, column))
 
 
-def _permissions(below: Below) -> Collection:
-    return Collection(path="permissions", type="Permission", show=each(permission_node), below=below)
+def _permissions(below: Below, add: Add) -> Collection:
+    return Collection(
+        path="permissions",
+        type="Permission",
+        show=each(permission_node),
+        below=below,
+        add=add,
+        remove=changes.remove_permission,
+    )
 
 
 def _system_permissions(call: Call) -> Sequence[Permission]:
@@ -87,7 +96,15 @@ def _permits_of_roles(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[P
     }
 
 
-PERMITS = Collection(path="permits", type="Permit", show=each(permit_node), below=_permits_of_roles, uuids=False)
+PERMITS = Collection(
+    path="permits",
+    type="Permit",
+    show=each(permit_node),
+    below=_permits_of_roles,
+    uuids=False,
+    add=changes.add_permit,
+    remove=changes.remove_permit,
+)
 ROLES = Collection(
     path="roles",
     type="Role",
@@ -96,6 +113,9 @@ ROLES = Collection(
     get=by_id(lambda session: session.roles),
     searchable=True,
     open=True,
+    add=changes.add_role,
+    update=changes.update_role,
+    remove=changes.remove_role,
     children=(PERMITS,),
 )
 PERMISSIONS = Collection(
@@ -104,6 +124,8 @@ PERMISSIONS = Collection(
     show=each(permission_node),
     list=_system_permissions,
     get=by_id(lambda session: session.permissions),
+    add=partial(changes.add_permission_on, ObjectType.SYSTEM),
+    remove=changes.remove_permission,
 )
 PERMISSIONS_BELOW_VM = permissions_below(ObjectType.VM)
 
@@ -161,6 +183,9 @@ def users(tags: Collection) -> Collection:
         list=found(lambda session: session.users),
         get=by_id(lambda session: session.users),
         searchable=True,
+        add=changes.add_user,
+        update=changes.update_user,
+        remove=changes.remove_user,
         children=(
             Collection(path="groups", type="Group", show=each(_group_of_user), below=_groups_of_users, members=False),
             _permissions_of("user_id"),
@@ -181,5 +206,7 @@ def groups(tags: Collection) -> Collection:
         list=found(lambda session: session.groups),
         get=by_id(lambda session: session.groups),
         searchable=True,
+        add=changes.add_group,
+        remove=changes.remove_group,
         children=(_permissions_of("group_id"), _roles_of("group_id"), tags),
     )

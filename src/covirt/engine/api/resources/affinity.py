@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import affinity as changes
 from covirt.engine.api.node import Node, Value
-from covirt.engine.api.registry import Collection
+from covirt.engine.api.registry import Add, Collection, Remove
 from covirt.engine.api.resources.loading import by_id, by_parent, each, found
 from covirt.engine.api.resources.values import named, reference
 from covirt.engine.model.affinity import AffinityGroup, AffinityLabel, AffinityRule, Tag, TaggedType
@@ -24,7 +25,8 @@ def tags_of(kind: TaggedType) -> Collection:
         tags: Mapping[str, Sequence[Tag]] = call.session.taggings.of(kind, ids)
         return tags
 
-    return Collection(path="tags", type="Tag", show=each(tag_node), below=below)
+    of = changes.TagsOf(kind)
+    return Collection(path="tags", type="Tag", show=each(tag_node), below=below, add=of.add, remove=of.remove)
 
 
 TAGS_OF_VM = tags_of(TaggedType.VM)
@@ -38,6 +40,9 @@ TAGS = Collection(
     get=by_id(lambda session: session.tags),
     searchable=True,
     open=True,
+    add=changes.add_tag,
+    update=changes.update_tag,
+    remove=changes.remove_tag,
 )
 
 
@@ -51,7 +56,12 @@ def label_node(label: AffinityLabel) -> Node:
 
 
 def _references(
-    kind: str, path: str, load: Callable[[Call, Sequence[str]], Mapping[str, Any]], field: str
+    kind: str,
+    path: str,
+    load: Callable[[Call, Sequence[str]], Mapping[str, Any]],
+    field: str,
+    add: Add,
+    remove: Remove,
 ) -> Collection:
     """The machines or hosts of a group or a label, as references."""
 
@@ -62,7 +72,7 @@ def _references(
         del call
         return [Node(type=kind, id=member) for _, member in items]
 
-    return Collection(path=path, type=kind, show=show, below=below, key=str)
+    return Collection(path=path, type=kind, show=show, below=below, key=str, add=add, remove=remove)
 
 
 def _labels(call: Call, ids: Sequence[str]) -> Mapping[str, Any]:
@@ -82,7 +92,14 @@ def labels_of(field: str) -> Collection:
         labels: Sequence[AffinityLabel] = call.session.affinity_labels.list()
         return {key: [label for label in labels if key in getattr(label, field)] for key in ids}
 
-    return Collection(path="affinitylabels", type="AffinityLabel", show=each(label_node), below=below)
+    return Collection(
+        path="affinitylabels",
+        type="AffinityLabel",
+        show=each(label_node),
+        below=below,
+        add=changes.add_label_to(field),
+        remove=changes.remove_label_from,
+    )
 
 
 LABELS_OF_VM = labels_of("vm_ids")
@@ -94,7 +111,13 @@ AFFINITY_LABELS = Collection(
     list=found(lambda session: session.affinity_labels),
     get=by_id(lambda session: session.affinity_labels),
     searchable=True,
-    children=(_references("Host", "hosts", _labels, "host_ids"), _references("Vm", "vms", _labels, "vm_ids")),
+    add=changes.add_label,
+    update=changes.update_label,
+    remove=changes.remove_label,
+    children=tuple(
+        _references(kind, path, _labels, field, changes.add_to_label(field), changes.remove_from_label)
+        for kind, path, field in (("Host", "hosts", "host_ids"), ("Vm", "vms", "vm_ids"))
+    ),
 )
 
 
@@ -108,6 +131,9 @@ def group_node(group: AffinityGroup) -> Node:
         "enforcing": group.vms_rule.enforcing,
         "vms_rule": _rule(group.vms_rule),
         "hosts_rule": _rule(group.hosts_rule),
+        # beside the links, as oVirt has it: clients compare them
+        "hosts": [reference("Host", each) for each in sorted(group.host_ids)],
+        "vms": [reference("Vm", each) for each in sorted(group.vm_ids)],
     }
     return Node(type="AffinityGroup", id=group.id, values=values)
 
@@ -121,5 +147,11 @@ GROUPS_OF_CLUSTER = Collection(
     type="AffinityGroup",
     show=each(group_node),
     below=by_parent(lambda session: session.affinity_groups, "cluster_id"),
-    children=(_references("Host", "hosts", _groups, "host_ids"), _references("Vm", "vms", _groups, "vm_ids")),
+    add=changes.add_group,
+    update=changes.update_group,
+    remove=changes.remove_group,
+    children=tuple(
+        _references(kind, path, _groups, field, changes.add_to_group(field), changes.remove_from_group)
+        for kind, path, field in (("Host", "hosts", "host_ids"), ("Vm", "vms", "vm_ids"))
+    ),
 )

@@ -5,6 +5,7 @@
 from collections.abc import Mapping, Sequence
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import places as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.absent import GLUSTER_HOOKS, GLUSTER_VOLUMES
@@ -15,7 +16,14 @@ from covirt.engine.api.resources.networks import NETWORKS_OF_CLUSTER, NETWORKS_O
 from covirt.engine.api.resources.storage_domains import STORAGE_DOMAINS_OF_DATA_CENTER
 from covirt.engine.api.resources.values import named, properties, reference, version
 from covirt.engine.model.access import ObjectType
-from covirt.engine.model.cluster import Cluster, ClusterFeature, ClusterLevel, CpuProfile
+from covirt.engine.model.cluster import (
+    Cluster,
+    ClusterFeature,
+    ClusterLevel,
+    CpuProfile,
+    FencingSettings,
+    MigrationSettings,
+)
 from covirt.engine.model.data_center import DataCenter
 
 
@@ -50,12 +58,16 @@ def cluster_node(cluster: Cluster) -> Node:
         "gluster_service": False,
         "trusted_service": False,
         "upgrade_in_progress": False,
-        "required_rng_sources": ["urandom"],
     }
     return Node(type="Cluster", id=cluster.id, values=values)
 
 
 def _policies(cluster: Cluster) -> dict[str, Value]:
+    settings = cluster.settings
+    serial: dict[str, Value] = {
+        "policy": settings.serial_number_policy or None,
+        "value": settings.serial_number_value or None,
+    }
     return {
         "error_handling": {"on_error": str(cluster.error_handling)},
         "memory_policy": {
@@ -63,12 +75,46 @@ def _policies(cluster: Cluster) -> dict[str, Value]:
             "transparent_hugepages": {"enabled": True},
         },
         "ballooning_enabled": cluster.ballooning_enabled,
-        "ksm": {"enabled": cluster.ksm_enabled, "merge_across_nodes": True},
+        "ksm": {"enabled": cluster.ksm_enabled, "merge_across_nodes": settings.ksm_merge_across_nodes},
         "threads_as_cores": cluster.threads_as_cores,
         "ha_reservation": cluster.ha_reservation,
         "tunnel_migration": cluster.tunnel_migration,
-        "migration": {"auto_converge": "inherit", "compressed": "inherit", "encrypted": "inherit"},
-        "custom_scheduling_policy_properties": properties(()) or None,
+        "migration": _migration(settings.migration),
+        "fencing_policy": _fencing(settings.fencing),
+        "serial_number": serial if any(serial.values()) else None,
+        "display": {"proxy": settings.display_proxy} if settings.display_proxy else None,
+        "required_rng_sources": list(settings.rng_sources),
+        "optional_reason": settings.optional_reason,
+        "maintenance_reason_required": settings.maintenance_reason_required,
+        "custom_scheduling_policy_properties": properties(settings.scheduling_properties) or None,
+    }
+
+
+def _migration(settings: MigrationSettings) -> dict[str, Value]:
+    bandwidth: dict[str, Value] = {
+        "assignment_method": settings.bandwidth,
+        "custom_value": settings.bandwidth_custom_mbps,
+    }
+    return {
+        "auto_converge": settings.auto_converge,
+        "bandwidth": bandwidth,
+        "compressed": settings.compressed,
+        "encrypted": settings.encrypted,
+        "policy": Node(type="MigrationPolicy", id=settings.policy_id),
+    }
+
+
+def _fencing(settings: FencingSettings) -> dict[str, Value]:
+    broken: dict[str, Value] = {
+        "enabled": settings.skip_if_connectivity_broken,
+        "threshold": settings.connectivity_threshold_percent,
+    }
+    return {
+        "enabled": settings.enabled,
+        "skip_if_connectivity_broken": broken,
+        "skip_if_gluster_bricks_up": False,
+        "skip_if_gluster_quorum_not_met": False,
+        "skip_if_sd_active": {"enabled": settings.skip_if_storage_active},
     }
 
 
@@ -111,8 +157,17 @@ _CLUSTER_CHILDREN = (
         type="CpuProfile",
         show=each(profile_node),
         below=by_parent(lambda session: session.cpu_profiles, "cluster_id"),
+        add=changes.add_cpu_profile,
+        remove=changes.remove_cpu_profile,
     ),
-    Collection(path="enabledfeatures", type="ClusterFeature", show=each(feature_node), below=_enabled),
+    Collection(
+        path="enabledfeatures",
+        type="ClusterFeature",
+        show=each(feature_node),
+        below=_enabled,
+        add=changes.enable_feature,
+        remove=changes.disable_feature,
+    ),
     Collection(**empty("externalnetworkproviders", "ExternalProvider"), below=nothing),
     GLUSTER_HOOKS,
     GLUSTER_VOLUMES,
@@ -126,6 +181,9 @@ CLUSTERS = Collection(
     list=found(lambda session: session.clusters),
     get=by_id(lambda session: session.clusters),
     searchable=True,
+    add=changes.add_cluster,
+    update=changes.update_cluster,
+    remove=changes.remove_cluster,
     children=_CLUSTER_CHILDREN,
 )
 DATA_CENTERS = Collection(
@@ -135,12 +193,18 @@ DATA_CENTERS = Collection(
     list=found(lambda session: session.data_centers),
     get=by_id(lambda session: session.data_centers),
     searchable=True,
+    add=changes.add_data_center,
+    update=changes.update_data_center,
+    remove=changes.remove_data_center,
     children=(
         Collection(
             path="clusters",
             type="Cluster",
             show=each(cluster_node),
             below=by_parent(lambda session: session.clusters, "data_center_id"),
+            add=changes.add_cluster,
+            update=changes.update_cluster,
+            remove=changes.remove_cluster,
             children=_CLUSTER_CHILDREN,
         ),
         Collection(**empty("iscsibonds", "IscsiBond"), below=nothing),
@@ -167,5 +231,8 @@ CPU_PROFILES = Collection(
     show=each(profile_node),
     list=found(lambda session: session.cpu_profiles),
     get=by_id(lambda session: session.cpu_profiles),
+    add=changes.add_cpu_profile,
+    update=changes.update_cpu_profile,
+    remove=changes.remove_cpu_profile,
     children=(permissions_below(ObjectType.CPU_PROFILE),),
 )

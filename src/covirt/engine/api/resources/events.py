@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import history as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.loading import by_id, by_parent, each, found
@@ -98,6 +99,8 @@ EVENTS = Collection(
     key=lambda event: str(event.id),
     uuids=False,
     searchable=True,
+    add=changes.add_event,
+    remove=changes.remove_event,
 )
 JOBS = Collection(
     path="jobs",
@@ -106,12 +109,16 @@ JOBS = Collection(
     list=found(lambda session: session.jobs),
     get=by_id(lambda session: session.jobs),
     searchable=True,
+    add=changes.add_job,
+    actions={"clear": changes.clear_job, "end": changes.end_job},
     children=(
         Collection(
             path="steps",
             type="Step",
             show=each(step_node),
             below=by_parent(lambda session: session.steps, "job_id"),
+            add=changes.add_step,
+            actions={"end": changes.end_step},
         ),
     ),
 )

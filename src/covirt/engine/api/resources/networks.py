@@ -5,6 +5,7 @@
 from collections.abc import Mapping, Sequence
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import networking as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.access import permissions_below
@@ -89,6 +90,8 @@ _NETWORK_CHILDREN = (
         type="VnicProfile",
         show=each(vnic_profile_node),
         below=by_parent(lambda session: session.vnic_profiles, "network_id"),
+        add=changes.add_profile,
+        remove=changes.remove_profile,
         children=_PROFILE_CHILDREN,
     ),
 )
@@ -99,6 +102,9 @@ NETWORKS = Collection(
     list=found(lambda session: session.networks),
     get=by_id(lambda session: session.networks),
     searchable=True,
+    add=changes.add_network,
+    update=changes.update_network,
+    remove=changes.remove_network,
     children=_NETWORK_CHILDREN,
 )
 NETWORKS_OF_DATA_CENTER = Collection(
@@ -106,6 +112,9 @@ NETWORKS_OF_DATA_CENTER = Collection(
     type="Network",
     show=each(network_node),
     below=by_parent(lambda session: session.networks, "data_center_id"),
+    add=changes.add_network,
+    update=changes.update_network,
+    remove=changes.remove_network,
 )
 NETWORKS_OF_CLUSTER = Collection(
     path="networks",
@@ -113,6 +122,9 @@ NETWORKS_OF_CLUSTER = Collection(
     show=each(_cluster_network_node),
     below=_of_clusters,
     key=lambda item: str(item[1].id),
+    add=changes.attach_network,
+    update=changes.update_cluster_network,
+    remove=changes.detach_network,
 )
 VNIC_PROFILES = Collection(
     path="vnicprofiles",
@@ -121,6 +133,9 @@ VNIC_PROFILES = Collection(
     list=found(lambda session: session.vnic_profiles),
     get=by_id(lambda session: session.vnic_profiles),
     searchable=True,
+    add=changes.add_profile,
+    update=changes.update_profile,
+    remove=changes.remove_profile,
     children=_PROFILE_CHILDREN,
 )
 MAC_POOLS = Collection(
@@ -130,6 +145,9 @@ MAC_POOLS = Collection(
     list=found(lambda session: session.mac_pools),
     get=by_id(lambda session: session.mac_pools),
     searchable=True,
+    add=changes.add_pool,
+    update=changes.update_pool,
+    remove=changes.remove_pool,
     children=(permissions_below(ObjectType.MAC_POOL),),
 )
 NETWORK_FILTERS = Collection(

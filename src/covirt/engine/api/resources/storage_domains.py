@@ -5,6 +5,7 @@
 from collections.abc import Mapping, Sequence
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import places as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.access import permissions_below
@@ -159,5 +160,8 @@ DISK_PROFILES = Collection(
     show=each(profile_node),
     list=found(lambda session: session.disk_profiles),
     get=by_id(lambda session: session.disk_profiles),
+    add=changes.add_disk_profile,
+    update=changes.update_disk_profile,
+    remove=changes.remove_disk_profile,
     children=(permissions_below(ObjectType.DISK_PROFILE),),
 )

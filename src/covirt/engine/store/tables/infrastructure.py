@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table
 from covirt.engine.model.cluster import (
     Architecture,
     BiosType,
+    ClusterSettings,
     CpuType,
     FirewallType,
     MigrateOnError,
@@ -53,6 +54,7 @@ clusters = Table(
     ref("scheduling_policy_id", "scheduling_policies"),
     ref("mac_pool_id", "mac_pools"),
     ref("management_network_id", "networks"),
+    Column("settings", Whole(ClusterSettings), nullable=False, server_default="{}"),
 )
 
 cluster_features = Table(
