@@ -22,6 +22,7 @@ from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.principal import Principal
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
+from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.access import EVERYONE_ID
 from covirt.engine.store.store import Store
 from tests.support.engine_samples import ADMIN_ID, USER_ID
@@ -63,6 +64,7 @@ def api_services(store: Store) -> ApiServices:
         authenticator=KnownTokens(tokens={"admin": ADMIN, "manager": MANAGER, "user": USER}),
         access=Access(store),
         commands=NoCommands(),
+        hosts=FakeHosts(),
         version=ProductVersion(full="4.5.0-covirt-test"),
         passwords=Passwords(CHEAPEST),
     )

@@ -20,6 +20,7 @@ from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start, by_action
 from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
+from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.store.store import Store
 
 PLACE: Final = "7d3c2a10-0000-4000-8000-000000000001"
@@ -103,7 +104,7 @@ class Killed(Commands):
 
 def main(url: str, directory: str, *order: str) -> None:
     store = Store.open(url)
-    services = CommandServices(store=store)
+    services = CommandServices(store=store, hosts=FakeHosts())
     commands = Killed(services, by_action([BuildTower]), database_url=url)
     commands.start()
     answer: dict[str, JsonValue] = {}

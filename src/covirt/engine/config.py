@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from covirt.common.config import Between, load_config, setting
 from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
+from covirt.engine.hosts.config import HostsConfig
 
 
 def _check_url(url: str) -> None:
@@ -86,6 +87,7 @@ class EngineConfig:
     server: ServerConfig = field(default_factory=ServerConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)
+    hosts: HostsConfig = field(default_factory=HostsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
 

@@ -28,6 +28,7 @@ from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.commands.table import COMMANDS
 from covirt.engine.config import AuthConfig, DatabaseConfig, EngineConfig
+from covirt.engine.hosts.manager import HostManager
 from covirt.engine.metrics import EngineMetrics
 from covirt.engine.pki.names import own_names
 from covirt.engine.pki.pki import Pki
@@ -65,8 +66,11 @@ class Engine:
             self._tokens = _tokens(self._store, config.auth)
             login = Login(self._store, tokens=self._tokens, passwords=passwords)
             metrics = EngineMetrics(sessions=self._count_sessions)
+            self._hosts = HostManager(self._store, config.hosts, tls=self._pki.client_context())
             self._commands = Commands(
-                CommandServices(store=self._store), COMMANDS, database_url=database_url(root, config.database)
+                CommandServices(store=self._store, hosts=self._hosts),
+                COMMANDS,
+                database_url=database_url(root, config.database),
             )
             app = create_app(
                 ApiServices(
@@ -74,6 +78,7 @@ class Engine:
                     authenticator=Authenticator(self._store, login),
                     access=Access(self._store),
                     commands=self._commands,
+                    hosts=self._hosts,
                     version=ProductVersion(full=__version__),
                     passwords=passwords,
                 ),
@@ -94,6 +99,7 @@ class Engine:
     def start(self) -> None:
         """Raises CannotListen, ServerNotStarted."""
         self._metrics.start()
+        self._hosts.start()
         self._commands.start()
         self._housekeeping.start()
         self._server.start()
@@ -103,6 +109,7 @@ class Engine:
         self._server.stop()
         self._housekeeping.stop()
         self._commands.stop()
+        self._hosts.stop()
         self._metrics.stop()
         self._store.close()
 

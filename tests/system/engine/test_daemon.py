@@ -35,6 +35,7 @@ def test_secrets_are_their_owners(engine: CovirtEngine) -> None:
     assert _mode(state) == 0o700
     assert {path.name: _mode(path) for path in (state / "pki").iterdir()} == {
         "authority.pem": 0o600,
+        "client.pem": 0o600,
         "server.pem": 0o600,
         "ca.pem": 0o644,
     }

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import Command, Outcome
+from covirt.engine.hosts.connections import Hosts
 
 API_PATH: Final = "/ovirt-engine/api"
 
@@ -68,4 +69,5 @@ class ApiServices:
     access: Access
     commands: Commands
     passwords: Passwords
+    hosts: Hosts
     version: ProductVersion

@@ -4,9 +4,11 @@
 
 from dataclasses import dataclass
 
+from covirt.engine.hosts.connections import Hosts
 from covirt.engine.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandServices:
     store: Store
+    hosts: Hosts

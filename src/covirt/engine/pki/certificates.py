@@ -7,22 +7,25 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from covirt.common.files import write_atomic
-from covirt.engine.pki.errors import BrokenKeys
+from covirt.engine.pki.errors import BrokenKeys, UnfitRequest
+
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 # Clocks of clients differ; a certificate must not begin in their future.
 _BEGINS_BEFORE: Final = datetime.timedelta(days=1)
 _AUTHORITY_LIFETIME: Final = datetime.timedelta(days=3650)
 # What browsers and Apple's clients take at most.
 _SERVER_LIFETIME: Final = datetime.timedelta(days=397)
+_LEAST_RSA_BITS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,20 +101,60 @@ def new_server(authority: KeyedCertificate, names: Iterable[str]) -> KeyedCertif
     """For a server with these names and addresses, the first of which is its name."""
     key = ec.generate_private_key(ec.SECP256R1())
     wanted = list(dict.fromkeys(names))
-    issuer = authority.certificate
-    builder = (
-        _builder(_subject(wanted[0]), issuer.subject, key.public_key(), _SERVER_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in wanted]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key), critical=False)
-    )
+    alternatives = x509.SubjectAlternativeName([_general_name(name) for name in wanted])
+    leaf = _leaf(authority, key.public_key(), wanted[0], (ExtendedKeyUsageOID.SERVER_AUTH,))
+    builder = leaf.add_extension(alternatives, critical=False)
     return KeyedCertificate(key=key, certificate=builder.sign(authority.key, hashes.SHA256()))
 
 
+def new_client(authority: KeyedCertificate, name: str) -> KeyedCertificate:
+    """For the engine as a client of its hosts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _leaf(authority, key.public_key(), name, (ExtendedKeyUsageOID.CLIENT_AUTH,))
+    return KeyedCertificate(key=key, certificate=builder.sign(authority.key, hashes.SHA256()))
+
+
+def certified(
+    authority: KeyedCertificate, request: x509.CertificateSigningRequest, *, names: Iterable[str], identity: str
+) -> x509.Certificate:
+    """For a host, with these names and addresses and no others, whatever the request says. ``identity`` (a URI) is
+    what the engine knows it by when it comes again. Raises UnfitRequest."""
+    key = _fit_key(request)
+    wanted = list(dict.fromkeys(names))
+    alternatives = [*map(_general_name, wanted), x509.UniformResourceIdentifier(identity)]
+    builder = _leaf(
+        authority, key, wanted[0], (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+    ).add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    return builder.sign(authority.key, hashes.SHA256())
+
+
+def _fit_key(request: x509.CertificateSigningRequest) -> PublicKey:
+    if not request.is_signature_valid:
+        raise UnfitRequest(reason="it is not signed with its own key")
+    key = request.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < _LEAST_RSA_BITS:
+            raise UnfitRequest(reason=f"its RSA key has less than {_LEAST_RSA_BITS} bits")
+        return key
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1)):
+        return key
+    raise UnfitRequest(reason="its key is neither RSA nor of the curves P-256 and P-384")
+
+
+def _leaf(
+    authority: KeyedCertificate, key: PublicKey, name: str, usages: Iterable[x509.ObjectIdentifier]
+) -> x509.CertificateBuilder:
+    return (
+        _builder(_subject(name), authority.certificate.subject, key, _SERVER_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(list(usages)), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key), critical=False)
+    )
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: datetime.timedelta
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, lifetime: datetime.timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (

@@ -5,6 +5,10 @@
 from covirt.common.errors import InvalidRequest
 
 
+class UnfitRequest(InvalidRequest):
+    template = "the request for a certificate cannot be used: {reason}"
+
+
 class BrokenKeys(InvalidRequest):
     template = (
         "{path} holds no usable key and certificate: {reason}; put it back from a backup, or remove it and have all "

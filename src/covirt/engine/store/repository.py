@@ -93,6 +93,11 @@ class Repository(Generic[E]):
         statement = self._select().where(*self._conditions(query.where))
         return self._fetch(narrowed(statement, self, query))
 
+    def keys_where(self, **where: object) -> Sequence[Any]:
+        """The ids alone of all whose columns have these values."""
+        statement = self._select().with_only_columns(self.table.c[self.key]).where(*self._conditions(where))
+        return self._connection.scalars(statement).all()
+
     def add(self, item: E) -> None:
         """Raises NameInUse, BadReference."""
         with self._told(item):

@@ -29,7 +29,7 @@ def test_the_first_start_makes_an_authority_and_the_others_keep_it(tmp_path: Pat
     assert again.authority_pem == first.authority_pem == (tmp_path / "pki/ca.pem").read_bytes()
     assert again.server_pem == first.server_pem
     secrets = {path.name for path in (tmp_path / "pki").iterdir() if path.stat().st_mode & 0o077 == 0}
-    assert secrets == {"authority.pem", "server.pem"}
+    assert secrets == {"authority.pem", "client.pem", "server.pem"}
 
 
 def test_what_the_certificates_say(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A host's way through its states, and what is known of it."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from covirt.common.errors import Unavailable
+from covirt.engine.hosts.config import HostsConfig
+from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
+from covirt.engine.hosts.manager import HostManager
+from covirt.engine.model.cluster import ClusterFeature
+from covirt.engine.model.host import HostStatus
+from covirt.engine.store.query import ListQuery
+from covirt.hostapi.errors import Code
+from tests.integration.engine.hosts.conftest import Installation
+from tests.support.engine_objects import new_id
+from tests.support.simulated_hosts import SimulatedHost
+from tests.support.waiting import wait_until
+
+
+class StorageAway(Unavailable):
+    template = "storage is away"
+
+
+def test_a_host_that_answers_is_up_and_known(manager: HostManager, installation: Installation) -> None:
+    facts = installation.facts()
+    assert facts.cpu_sockets == 2
+    assert facts.container_runtimes == ("crun", "runc")
+    assert facts.memory_free_bytes == 20480 << 20
+    assert facts.max_scheduling_memory_bytes == (24105 - 321) << 20
+    assert facts.seen_at is not None
+    with installation.store.read() as session:
+        [nic] = session.host_nics.list(ListQuery(where={"host_id": installation.host.id}))
+    assert (nic.name, nic.address) == ("eth0", "192.0.2.11")
+    assert manager.is_up(installation.host.id)
+    assert [event.description for event in installation.events(13)] == ["Status of host oven was set to Up."]
+
+
+def test_calls(manager: HostManager, installation: Installation, simulated: SimulatedHost) -> None:
+    host_id = installation.host.id
+    answer = manager.call(host_id, "Host.getStats", flow_id="flow-7")
+    assert isinstance(answer, dict)
+    assert "flow-7" in simulated.flows
+    with pytest.raises(HostRefused, match=r"Host oven has refused VM\.create: no method VM\.create") as refused:
+        manager.call(host_id, "VM.create")
+    assert refused.value.code == Code.NO_SUCH_METHOD
+    simulated.held.clear()
+    with pytest.raises(HostUncertain):
+        manager.call(host_id, "Host.getStats", timeout_seconds=0.2)
+    simulated.held.set()
+    with pytest.raises(HostUnreachable, match="it is not active"):
+        manager.call(new_id(), "Host.getStats")
+
+
+def test_a_lost_host_is_connecting_then_non_responsive_then_up_again(
+    manager: HostManager, installation: Installation, simulated: SimulatedHost
+) -> None:
+    simulated.stop()
+    facts = installation.wait_status(HostStatus.NON_RESPONSIVE)
+    assert facts.status_detail
+    assert installation.events(9008)
+    assert "Host oven is non responsive" in installation.events(12)[0].description
+    assert not manager.is_up(installation.host.id)
+    with pytest.raises(HostUnreachable):
+        manager.call(installation.host.id, "Host.getStats")
+    simulated.start()
+    assert not installation.wait_status(HostStatus.UP).status_detail
+    assert len(installation.events(12)) == 1
+
+
+def test_a_host_that_hangs_is_non_responsive(
+    manager: HostManager, installation: Installation, simulated: SimulatedHost
+) -> None:
+    """Its connection is there, and its heart beats."""
+    simulated.refusals["Host.getStats"] = (99, "Recovering from crash or Initializing")
+    assert "Recovering" in installation.wait_status(HostStatus.NON_RESPONSIVE).status_detail
+    simulated.refusals.clear()
+    installation.wait_status(HostStatus.UP)
+
+
+def test_a_host_in_maintenance_is_left_alone(
+    manager: HostManager, installation: Installation, simulated: SimulatedHost
+) -> None:
+    installation.set_status(HostStatus.MAINTENANCE)
+    manager.look()
+
+    def unwatched() -> bool:
+        try:
+            manager.call(installation.host.id, "Host.getStats")
+        except HostUnreachable as error:
+            return "it is not active" in str(error)
+        return False
+
+    wait_until(unwatched, what="the end of the watch")
+    assert installation.facts().status is HostStatus.MAINTENANCE
+    installation.set_status(HostStatus.UNASSIGNED)
+    manager.look()
+    installation.wait_status(HostStatus.UP)
+
+
+def test_one_that_prepares_for_maintenance_stays_so(manager: HostManager, installation: Installation) -> None:
+    installation.set_status(HostStatus.PREPARING_FOR_MAINTENANCE)
+    manager.refresh(installation.host.id)
+    assert installation.facts().status is HostStatus.PREPARING_FOR_MAINTENANCE
+
+
+def test_one_that_is_not_enrolled_may_take_its_time(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    simulated.stop()
+    installation.set_status(HostStatus.INSTALLING)
+    manage()
+    wait_until(lambda: "refused" in installation.facts().status_detail.lower(), what="the reason")
+    assert installation.facts().status is HostStatus.INSTALLING
+    simulated.start()
+    installation.wait_status(HostStatus.UP)
+
+
+def test_a_host_that_does_not_fit_its_cluster(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    feature = ClusterFeature(id=new_id(), name="containers", level="4.8")
+    with installation.store.write() as session:
+        session.cluster_features.add(feature)
+    installation.set_cluster(features=frozenset({feature.id}))
+    simulated.capabilities["additionalFeatures"] = []
+    simulated.capabilities["containersReason"] = "no container runtime works"
+    manager = manage()
+    facts = installation.wait_status(HostStatus.NON_OPERATIONAL)
+    assert facts.status_detail.endswith("no container runtime works.")
+    manager.refresh(installation.host.id)
+    manager.refresh(installation.host.id)
+    [event] = installation.events(517)
+    assert "demands the feature containers" in event.description
+    simulated.capabilities["additionalFeatures"] = ["CONTAINERS"]
+    manager.refresh(installation.host.id)
+    assert installation.facts().status is HostStatus.UP
+
+
+def test_a_host_is_prepared_after_each_connection(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    prepared: list[str] = []
+    broken = threading.Event()
+
+    def prepare(host_id: str) -> None:
+        if broken.is_set():
+            raise StorageAway
+        prepared.append(host_id)
+
+    manager = manage(preparation=prepare)
+    installation.wait_status(HostStatus.UP)
+    manager.refresh(installation.host.id)
+    assert prepared == [installation.host.id]
+    broken.set()
+    simulated.stop()
+    simulated.start()
+    assert installation.wait_status(HostStatus.NON_OPERATIONAL).status_detail == "storage is away"
+    broken.clear()
+    installation.wait_status(HostStatus.UP)
+    assert len(prepared) == 2
+
+
+def test_listeners_hear_of_everything(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    heard: list[tuple[str, str]] = []
+    manager = manage()
+    manager.add_listener(lambda host_id, topic, _params: heard.append((host_id, topic)))
+    installation.wait_status(HostStatus.UP)
+    simulated.event("|jobs|status|7", {"7": {"status": "done"}})
+    wait_until(lambda: (installation.host.id, "|jobs|status|7") in heard, what="the event")
+
+
+def test_a_removed_host_and_a_moved_one(
+    manager: HostManager, installation: Installation, simulated: SimulatedHost
+) -> None:
+    nowhere = installation.add_host("stove", 9)
+    manager.look()
+    installation.wait_status(HostStatus.NON_RESPONSIVE, nowhere)
+    with installation.store.write() as session:
+        session.hosts.remove(nowhere.id)
+    manager.look()
+    with pytest.raises(HostUnreachable):
+        manager.call(nowhere.id, "Host.getStats")
+
+
+def test_refreshing_waits_for_what_is_written(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    manager = manage(HostsConfig(poll_seconds=3600, capabilities_seconds=3600))
+    installation.wait_status(HostStatus.UP)
+    simulated.capabilities["memSize"] = "1024"
+    manager.refresh(installation.host.id)
+    assert installation.facts().memory_bytes == 1 << 30
+    simulated.refusals["Host.getCapabilities"] = (16, "it burns")
+    with pytest.raises(HostRefused, match="it burns"):
+        manager.refresh(installation.host.id)
