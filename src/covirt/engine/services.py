@@ -33,6 +33,8 @@ from covirt.engine.metrics import EngineMetrics
 from covirt.engine.pki.names import own_names
 from covirt.engine.pki.pki import Pki
 from covirt.engine.server import EngineServer
+from covirt.engine.storage.monitor import StorageMonitor
+from covirt.engine.storage.preparation import StoragePreparation
 from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from covirt.engine.web.request_log import RequestLog
@@ -41,6 +43,7 @@ from covirt.engine.web.routes import web_routes
 log = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS: Final = 600.0
+_STORAGE_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 30.0
 
 
@@ -67,6 +70,7 @@ class Engine:
             login = Login(self._store, tokens=self._tokens, passwords=passwords)
             metrics = EngineMetrics(sessions=self._count_sessions)
             self._hosts = HostManager(self._store, config.hosts, tls=self._pki.client_context())
+            self._hosts.add_preparation(StoragePreparation(store=self._store, hosts=self._hosts))
             self._commands = Commands(
                 CommandServices(store=self._store, hosts=self._hosts),
                 COMMANDS,
@@ -87,6 +91,8 @@ class Engine:
             self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
             self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
             self._housekeeping = Housekeeping((self._pki.renew_when_due, self._remove_dead_sessions))
+            storage = StorageMonitor(self._store, self._hosts)
+            self._storage = Housekeeping((storage.look,), name="engine-storage", every_seconds=_STORAGE_SECONDS)
         except BaseException:
             self._store.close()
             raise
@@ -102,12 +108,14 @@ class Engine:
         self._hosts.start()
         self._commands.start()
         self._housekeeping.start()
+        self._storage.start()
         self._server.start()
 
     def stop(self) -> None:
         """Also after a start() that has failed."""
         self._server.stop()
         self._housekeeping.stop()
+        self._storage.stop()
         self._commands.stop()
         self._hosts.stop()
         self._metrics.stop()
@@ -127,12 +135,16 @@ class Housekeeping:
     """What has to be looked at now and then, in one thread."""
 
     def __init__(
-        self, jobs: tuple[Callable[[], object], ...], *, every_seconds: float = _HOUSEKEEPING_SECONDS
+        self,
+        jobs: tuple[Callable[[], object], ...],
+        *,
+        name: str = "engine-housekeeping",
+        every_seconds: float = _HOUSEKEEPING_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._every_seconds = every_seconds
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="engine-housekeeping", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()

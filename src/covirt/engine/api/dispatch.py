@@ -5,7 +5,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from uuid import UUID
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.errors import (
@@ -19,6 +18,7 @@ from covirt.engine.api.errors import (
 from covirt.engine.api.follow import followed, wanted
 from covirt.engine.api.listing import all_members, members_below, members_of
 from covirt.engine.api.node import Body, Node, NodeList
+from covirt.engine.api.params import is_uuid
 from covirt.engine.api.registry import Done, Registry, Target
 from covirt.engine.api.resources.values import reference
 
@@ -59,7 +59,7 @@ def check_ids(target: Target) -> None:
     """Raises BadIdentifier for what can be nobody's id."""
     members = [*target.parents, *([(target.collection, target.id)] if target.id is not None else [])]
     for collection, text in members:
-        if collection.uuids and not _is_uuid(text):
+        if collection.uuids and not is_uuid(text):
             raise BadIdentifier(text=text[:64])
 
 
@@ -164,10 +164,3 @@ def _action(done: Done) -> Node:
     if done.job_id is not None:
         values["job"] = reference("Job", done.job_id)
     return Node(type=_ACTION, values=values)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, unquote
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from covirt.engine.api.errors import BadParameter
 
@@ -36,13 +36,13 @@ def params(query: str, matrix: Iterable[tuple[str, str]], headers: Mapping[str, 
     found.update(matrix)
     return Params(
         search=found.get("search", ""),
-        case_sensitive=_flag(found.get("case_sensitive", "true")),
+        case_sensitive=flag(found.get("case_sensitive", "true")),
         max=_number(found, "max", _LARGEST_MAX),
         follow=found.get("follow", ""),
-        filter=_flag(found.get("filter", headers.get("filter"))),
-        all_content=_flag(found.get("all_content", headers.get("all-content"))),
-        current=_flag(found.get("current")),
-        next_run=_flag(found.get("next_run")),
+        filter=flag(found.get("filter", headers.get("filter"))),
+        all_content=flag(found.get("all_content", headers.get("all-content"))),
+        current=flag(found.get("current")),
+        next_run=flag(found.get("next_run")),
         after_event=_number(found, "from", 2**63 - 1),
         others=found,
     )
@@ -66,7 +66,7 @@ def correlation_id(others: str | None) -> str:
     return _NOT_IN_CORRELATION.sub("", others or "")[:_CORRELATION_LENGTH] or str(uuid4())
 
 
-def _flag(text: str | None) -> bool:
+def flag(text: str | None) -> bool:
     """A parameter without value is true."""
     return text is not None and text.strip().lower() in ("", "true", "1")
 
@@ -78,3 +78,11 @@ def _number(found: Mapping[str, str], name: str, largest: int) -> int | None:
     if not re.fullmatch("-?[0-9]{1,19}", text) or int(text) > largest:
         raise BadParameter(name=name, value=text[:40], expected="a number")
     return max(0, int(text)) if int(text) >= 0 else None
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it can be somebody's id."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -6,5 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from covirt.engine.commands.command import Command, by_action
+from covirt.engine.commands.storage import STORAGE_COMMANDS
 
-COMMANDS: Final[Mapping[str, type[Command]]] = by_action(())
+COMMANDS: Final[Mapping[str, type[Command]]] = by_action((*STORAGE_COMMANDS,))

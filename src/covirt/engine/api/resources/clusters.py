@@ -3,14 +3,13 @@
 """Data centers, clusters, their levels, features and CPU profiles."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes import places as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.absent import GLUSTER_HOOKS, GLUSTER_VOLUMES
-from covirt.engine.api.resources.access import permissions_below, permit_node
+from covirt.engine.api.resources.access import permissions_below
 from covirt.engine.api.resources.affinity import GROUPS_OF_CLUSTER
 from covirt.engine.api.resources.loading import by_id, by_parent, each, empty, found, nothing
 from covirt.engine.api.resources.networks import NETWORKS_OF_CLUSTER, NETWORKS_OF_DATA_CENTER
@@ -139,28 +138,11 @@ def _of_levels(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[ClusterF
     return _features(call, {level.id: level.feature_ids for level in levels.values()})
 
 
-# No cluster can be of these, and no list has them; but clients (Ansible's ovirt_role) look up permits in them.
-_OLDER_LEVELS: Final = ("4.2", "4.3", "4.4", "4.5", "4.6")
-
-
-def _levels_by_id(call: Call, ids: Sequence[str]) -> Sequence[ClusterLevel]:
-    known = call.session.cluster_levels.by_ids(ids)
-    older = {each: ClusterLevel(id=each) for each in ids if each in _OLDER_LEVELS}
-    return [{**older, **known}[each] for each in ids if each in known or each in older]
-
-
-def _levels(call: Call, items: Sequence[tuple[str, ClusterLevel]]) -> Sequence[Node]:
-    """Each with all permits that there are, as oVirt tells them."""
-    permits = sorted(call.session.permits.list(), key=lambda permit: int(permit.id))
-    told: list[Value] = [permit_node(permit) for permit in permits]
-    return [_level_node(level, told) for _, level in items]
-
-
-def _level_node(level: ClusterLevel, permits: list[Value]) -> Node:
+def level_node(level: ClusterLevel) -> Node:
     types: list[Value] = [
         {"name": each.name, "level": each.level, "architecture": str(each.architecture)} for each in level.cpu_types
     ]
-    return Node(type="ClusterLevel", id=level.id, values={"cpu_types": types, "permits": permits})
+    return Node(type="ClusterLevel", id=level.id, values={"cpu_types": types})
 
 
 def profile_node(profile: CpuProfile) -> Node:
@@ -236,9 +218,9 @@ DATA_CENTERS = Collection(
 CLUSTER_LEVELS = Collection(
     path="clusterlevels",
     type="ClusterLevel",
-    show=_levels,
+    show=each(level_node),
     list=found(lambda session: session.cluster_levels),
-    get=_levels_by_id,
+    get=by_id(lambda session: session.cluster_levels),
     uuids=False,
     open=True,
     children=(Collection(path="clusterfeatures", type="ClusterFeature", show=each(feature_node), below=_of_levels),),

@@ -5,7 +5,7 @@
 from collections.abc import Mapping, Sequence
 
 from covirt.engine.api.call import Call
-from covirt.engine.api.changes import places as changes
+from covirt.engine.api.changes import places, storage
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.access import permissions_below
@@ -27,7 +27,7 @@ def _domains(call: Call, items: Sequence[tuple[str, StorageDomain]]) -> Sequence
 
 def _domain_node(path: str, domain: StorageDomain, connection: StorageConnection | None) -> Node:
     facts, attached = domain.facts, domain.data_center_id is not None
-    storage = {"type": str(connection.type), **_where(connection)} if connection else None
+    place = {"type": str(connection.type), **_where(connection)} if connection else None
     centers: list[Value] = [reference("DataCenter", domain.data_center_id)]
     values: dict[str, Value] = {
         **named(domain),
@@ -35,7 +35,7 @@ def _domain_node(path: str, domain: StorageDomain, connection: StorageConnection
         "status": str(domain.status) if not attached or path.startswith("datacenters/") else None,
         "external_status": "ok",
         "master": domain.master,
-        "storage": storage,
+        "storage": place,
         "storage_format": str(domain.storage_format),
         "available": facts.available_bytes if attached else None,
         "used": facts.used_bytes if attached else None,
@@ -121,6 +121,9 @@ STORAGE_DOMAINS = Collection(
     show=_domains,
     list=found(lambda session: session.storage_domains),
     get=by_id(lambda session: session.storage_domains),
+    add=storage.add_domain,
+    update=storage.update_domain,
+    remove=storage.remove_domain,
     searchable=True,
     children=(
         Collection(
@@ -145,6 +148,9 @@ STORAGE_DOMAINS_OF_DATA_CENTER = Collection(
     type="StorageDomain",
     show=_domains,
     below=by_parent(lambda session: session.storage_domains, "data_center_id"),
+    add=storage.attach_domain,
+    remove=storage.detach_domain,
+    actions={"activate": storage.activate_domain, "deactivate": storage.deactivate_domain},
     children=(DISKS_OF_STORAGE_DOMAIN,),
 )
 STORAGE_CONNECTIONS = Collection(
@@ -160,8 +166,8 @@ DISK_PROFILES = Collection(
     show=each(profile_node),
     list=found(lambda session: session.disk_profiles),
     get=by_id(lambda session: session.disk_profiles),
-    add=changes.add_disk_profile,
-    update=changes.update_disk_profile,
-    remove=changes.remove_disk_profile,
+    add=places.add_disk_profile,
+    update=places.update_disk_profile,
+    remove=places.remove_disk_profile,
     children=(permissions_below(ObjectType.DISK_PROFILE),),
 )

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Looks now and then at active storage domains: how much is free, and whether their host reaches them."""
+
+import logging
+from dataclasses import replace
+from typing import Final
+
+from covirt.common.errors import Error, Unavailable
+from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.audit import About, AuditMessage, tell
+from covirt.engine.hosts.connections import Hosts
+from covirt.engine.hosts.errors import HostRefused
+from covirt.engine.model.disk import Disk
+from covirt.engine.model.event import Severity
+from covirt.engine.model.storage_domain import StorageDomain, StorageDomainFacts, StorageDomainStatus
+from covirt.engine.storage.host_storage import HostStorage
+from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
+from covirt.engine.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_LOOKED_AT: Final = (StorageDomainStatus.ACTIVE, StorageDomainStatus.INACTIVE)
+_LOST: Final = AuditMessage(
+    code=980,
+    text="Storage Domain {domain} (Data Center {data_center}) was deactivated by system because it's not visible by "
+    "its host: {reason}",
+    severity=Severity.ERROR,
+)
+_FOUND: Final = AuditMessage(
+    code=962, text="Storage Domain {domain} (Data Center {data_center}) is reachable again and active"
+)
+
+
+class StorageMonitor:
+    """Called by one thread now and then."""
+
+    def __init__(self, store: Store, hosts: Hosts) -> None:
+        self._store = store
+        self._hosts = hosts
+
+    def look(self) -> None:
+        """At all of them, one after the other; a host that does not answer costs its call's time."""
+        with self._store.read() as session:
+            managers = {center.id: center.spm_host_id for center in session.data_centers.list()}
+            domains = session.storage_domains.list(ListQuery(where={"status": _LOOKED_AT}))
+        for domain in domains:
+            host_id = managers.get(domain.data_center_id or "")
+            if host_id and self._hosts.is_up(host_id):
+                self._look_at(domain, host_id)
+
+    def _look_at(self, domain: StorageDomain, host_id: str) -> None:
+        try:
+            total, free = HostStorage(hosts=self._hosts, host_id=host_id, pause=_never).domain_sizes(domain.id)
+        except HostRefused as error:
+            self._write(domain.id, StorageDomainStatus.INACTIVE, reason=error.text)
+        except Unavailable as error:
+            log.debug("A storage domain is not looked at domain=%s reason=%s", domain.id, error)
+        except Error as error:
+            log.warning("A storage domain cannot be looked at domain=%s reason=%s", domain.id, error)
+        else:
+            self._write(domain.id, StorageDomainStatus.ACTIVE, total=total, free=free)
+
+    def _write(
+        self, domain_id: str, status: StorageDomainStatus, *, total: int = 0, free: int = 0, reason: str = ""
+    ) -> None:
+        with self._store.write() as session:
+            domain = session.storage_domains.find(id=domain_id)
+            if domain is None or domain.status not in _LOOKED_AT or session.commands.is_locked(domain_id):
+                return
+            if status is StorageDomainStatus.ACTIVE:
+                session.storage_domains.update_facts(domain_id, _facts(session, domain, total, free))
+            if domain.status is not status:
+                session.storage_domains.update(replace(domain, status=status))
+                _tell(session, domain, _FOUND if status is StorageDomainStatus.ACTIVE else _LOST, reason)
+
+
+def _facts(session: Session, domain: StorageDomain, total: int, free: int) -> StorageDomainFacts:
+    disks = session.disks.where_in("storage_domain_id", [domain.id])
+    return StorageDomainFacts(
+        available_bytes=free,
+        used_bytes=max(0, total - free),
+        committed_bytes=sum(map(_not_yet_used, disks)),
+    )
+
+
+def _not_yet_used(disk: Disk) -> int:
+    return max(0, disk.provisioned_size_bytes - disk.actual_size_bytes)
+
+
+def _tell(session: Session, domain: StorageDomain, message: AuditMessage, reason: str) -> None:
+    center = session.data_centers.get(domain.data_center_id)
+    about = About(storage_domain_id=domain.id, data_center_id=center.id)
+    tell(session, message, Asked.system(), about, domain=domain.name, data_center=center.name, reason=reason)
+
+
+def _never(seconds: float) -> None:
+    raise AssertionError(f"nothing is waited for here, and {seconds} s are")

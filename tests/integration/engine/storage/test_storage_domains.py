@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Storage domains through the API, on a real covirt-host; what is on disk is judged by the format's description."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from covirt.engine.api.app import create_app
+from covirt.engine.auth.seed import seed_access
+from covirt.engine.commands.runner import Commands
+from covirt.engine.commands.services import CommandServices
+from covirt.engine.commands.table import COMMANDS
+from covirt.engine.model.access import User
+from covirt.engine.model.host import Host
+from covirt.engine.storage.monitor import StorageMonitor
+from covirt.engine.storage.preparation import StoragePreparation
+from covirt.engine.store.seed import seed
+from covirt.engine.store.store import Store
+from tests.support.covirt_host import CovirtHost
+from tests.support.engine_api import api_client, api_services
+from tests.support.engine_changing import SUPER_USER, Asker, give
+from tests.support.engine_samples import ADMIN_ID
+from tests.support.one_host import OneHost
+from tests.support.roots import new_root
+from tests.support.storage_checker import check_domain
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """An engine's API and commands, and the one host."""
+
+    api: Asker
+    store: Store
+    hosts: OneHost
+    covirt_host: CovirtHost
+    center_id: str
+
+    def directory(self, name: str) -> Path:
+        path = self.covirt_host.root.path / name
+        path.mkdir()
+        path.chmod(0o755)
+        os.chown(path, 36, 36)
+        return path
+
+    def add(self, name: str, path: Path, status: int = 201) -> Any:
+        storage = {"type": "localfs", "path": str(path)}
+        body = {"name": name, "type": "data", "storage": storage, "host": {"name": "one"}}
+        return self.api.post("storagedomains", body, status)
+
+    @property
+    def attached(self) -> str:
+        """Where attached domains are."""
+        return f"datacenters/{self.center_id}/storagedomains"
+
+    def facts(self, domain_id: str) -> tuple[str, bool]:
+        """Of an attached one."""
+        domain = self.api.get(f"{self.attached}/{domain_id}")
+        return domain["status"], domain["master"] == "true"
+
+    @property
+    def jobs(self) -> list[str]:
+        return [f"{job['description']}: {job['status']}" for job in self.api.get("jobs")["job"]]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    url = f"sqlite:///{tmp_path}/engine.db"
+    store = Store.open(url)
+    with new_root() as root:
+        covirt_host = CovirtHost(root)
+        covirt_host.start()
+        with OneHost(str(uuid4()), covirt_host).connected() as hosts:
+            commands = Commands(CommandServices(store=store, hosts=hosts), COMMANDS, database_url=url)
+            commands.start()
+            center_id = _installed(store, hosts.host_id)
+            app = create_app(replace(api_services(store), commands=commands, hosts=hosts))
+            yield Site(
+                api=Asker(client=api_client(app)),
+                store=store,
+                hosts=hosts,
+                covirt_host=covirt_host,
+                center_id=center_id,
+            )
+            commands.stop()
+        covirt_host.stop()
+    store.close()
+
+
+def _installed(store: Store, host_id: str) -> str:
+    """The only data center, with local storage and the host in its cluster."""
+    with store.write() as session:
+        seed(session)
+        seed_access(session)
+        session.users.add(User(id=ADMIN_ID, name="admin", principal="admin"))
+        (cluster,) = session.clusters.list()
+        center = session.data_centers.get(cluster.data_center_id)
+        session.data_centers.update(replace(center, local=True))
+        session.hosts.add(Host(id=host_id, name="one", cluster_id=cluster.id, address="localhost"))
+    give(store, ADMIN_ID, SUPER_USER)
+    return str(center.id)
+
+
+def test_the_life_of_domains(site: Site) -> None:
+    """Added, attached, into maintenance and back, detached, removed with all that is on disk; the master last."""
+    one, two = site.directory("one"), site.directory("two")
+    first, second = site.add("first", one)["id"], site.add("second", two)["id"]
+    assert site.api.get(f"storagedomains/{first}")["status"] == "unattached"
+    assert check_domain(one / first)["DESCRIPTION"] == "first"
+
+    for name, domain_id in (("first", first), ("second", second)):
+        assert site.api.post(site.attached, {"name": name})["id"] == domain_id
+    assert (site.facts(first), site.facts(second)) == (("active", True), ("active", False))
+    assert check_domain(one / first)["ROLE"] == "Master"
+    assert check_domain(two / second)["POOL_UUID"] == site.center_id
+    assert site.api.get(f"datacenters/{site.center_id}")["status"] == "up"
+
+    refusal = site.api.post(f"{site.attached}/{first}/deactivate", {}, 409)
+    assert "deactivate the others first: second" in refusal
+    assert "status is active" in site.api.delete(f"{site.attached}/{second}", 409)
+    assert "is attached to a Data Center" in site.api.delete(f"storagedomains/{second}?host=one", 409)
+    for domain_id in (second, first):
+        site.api.post(f"{site.attached}/{domain_id}/deactivate", {}, 200)
+        assert site.facts(domain_id)[0] == "maintenance"
+    assert site.api.get(f"datacenters/{site.center_id}")["status"] == "maintenance"
+    assert "Activate the master Storage Domain first" in site.api.post(f"{site.attached}/{second}/activate", {}, 409)
+    for domain_id in (first, second):
+        site.api.post(f"{site.attached}/{domain_id}/activate", {}, 200)
+        assert site.facts(domain_id)[0] == "active"
+
+    for domain_id in (second, first):
+        site.api.post(f"{site.attached}/{domain_id}/deactivate", {}, 200)
+    site.api.post(f"{site.attached}/{first}/activate", {}, 200)  # the pool must be there to leave it
+    site.api.delete(f"{site.attached}/{second}")
+    site.api.post(f"{site.attached}/{first}/deactivate", {}, 200)
+    site.api.delete(f"{site.attached}/{first}")
+    assert check_domain(one / first)["POOL_UUID"] == check_domain(two / second)["POOL_UUID"] == ""
+    site.api.delete(f"storagedomains/{first}?host=one&format=true")
+    site.api.delete(f"storagedomains/{second}?host=one")
+    assert (list(one.iterdir()), [path.name for path in two.iterdir()]) == ([], [second])
+    assert site.api.get("storagedomains") == {}
+    assert all(job.endswith(": finished") for job in site.jobs)
+
+
+def test_what_cannot_be_added(site: Site) -> None:
+    """A sentence, and nothing is left: neither rows, nor locks, nor files."""
+    used = site.directory("used")
+    assert "belong to 36:36" in site.add("a", site.covirt_host.root.path / "nowhere", 409)
+    assert "absolute path without '..'" in site.add("a", Path("/srv/../etc"), 400)
+    assert "[host.id|name, storage.type, storage.path]" in site.api.post(
+        "storagedomains", {"name": "a", "type": "data"}, 400
+    )
+    domain = site.add("a", used)["id"]
+    assert "is in use by another" in site.add("a", site.directory("other"), 409)
+    assert f"{used} is used by Storage Domain a already" in site.add("b", used, 409)
+    assert [each["id"] for each in site.api.get("storagedomains")["storage_domain"]] == [domain]
+    with site.store.read() as session:
+        assert [each.path for each in session.storage_connections.list()] == [str(used)]
+    assert all(job.endswith((": failed", ": finished")) for job in site.jobs)
+
+
+def test_a_host_comes_back_to_its_storage(site: Site) -> None:
+    """After its restart covirt-host manages no pool until it is told to; and what is free is looked at."""
+    site.api.post(site.attached, {"id": site.add("data", site.directory("data"))["id"]})
+    site.covirt_host.restart()
+    with site.covirt_host.client() as client:
+        status = client.call("StoragePool.getSpmStatus", {"storagepoolID": site.center_id})
+        assert status["spmStatus"] == "Free"
+        _until_connected(site)
+        StoragePreparation(store=site.store, hosts=site.hosts)(site.hosts.host_id)
+        status = client.call("StoragePool.getSpmStatus", {"storagepoolID": site.center_id})
+        assert status["spmStatus"] == "SPM"
+    StorageMonitor(site.store, site.hosts).look()
+    [domain] = site.api.get("storagedomains")["storage_domain"]
+    assert domain["available"] > 0
+
+
+def test_storage_that_is_gone_is_told(site: Site) -> None:
+    data = site.directory("data")
+    domain_id = site.add("data", data)["id"]
+    site.api.post(site.attached, {"id": domain_id})
+    monitor = StorageMonitor(site.store, site.hosts)
+    data.rename(data.with_name("away"))
+    monitor.look()
+    assert site.facts(domain_id)[0] == "inactive"
+    [event] = site.api.get("events?max=1")["event"]
+    assert (event["severity"], "data" in event["description"]) == ("error", True)
+    data.with_name("away").rename(data)
+    monitor.look()
+    assert site.facts(domain_id)[0] == "active"
+
+
+def _until_connected(site: Site) -> None:
+    wait_until(lambda: site.hosts.is_up(site.hosts.host_id), what="the connection is made again")
