@@ -24,8 +24,12 @@ from covirt.host.network.layout import Kind, Layout, layout_of
 from covirt.host.network.links import Link
 from covirt.host.network.model import BondSpec, NetworkChange, NetworkConfig, NetworkSpec
 
-_NAME: Final = re.compile(r"[^-:.\s/][^:.\s/]{0,14}")  # Vdsm's rule, and IFNAMSIZ
-_BOND_NAME: Final = re.compile(r"bond\w{1,11}")
+# Vdsm's rule, and the kernel's: IFNAMSIZ in bytes, and to it "%d" is a place for a number.
+_NAME: Final = re.compile(r"(?!-)[!-~]{1,15}")
+_NAME_SIGNS: Final = frozenset("%:./")
+_KERNELS_NAMES: Final = ("all", "default", "bonding_masters")  # beside the interfaces in /proc/sys/net and /sys
+_BOND_NAME: Final = re.compile(r"bond\w{1,11}", re.ASCII)
+_MAC: Final = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)  # one interface's
 _BOND_OPTION: Final = re.compile(r"[a-z_]+")
 _MOST_VLANS: Final = 4094
 _LEAST_MTU: Final = 68
@@ -66,7 +70,11 @@ def check_change(
     for spec in change.networks.values():
         if spec is not None:
             _check_network(spec, config, nics)
-    for bond in change.bonds.values():
+    for name, bond in change.bonds.items():
+        if not _BOND_NAME.fullmatch(name):
+            raise BadBonding(
+                bond=repr(name), reason="its name is bond and 1 to 11 letters, digits or _; give it such a name"
+            )
         if bond is not None:
             _check_bond(bond, nics)
     _check_bonds_left(change, config)
@@ -75,10 +83,8 @@ def check_change(
 
 
 def _check_network(spec: NetworkSpec, config: NetworkConfig, nics: Mapping[str, Link]) -> None:
-    if not _NAME.fullmatch(spec.name) and spec.bridged:
-        raise BadBridge(
-            network=repr(spec.name), reason="a bridge's name has 1 to 15 characters, no dot, colon, slash or space"
-        )
+    if spec.bridged:
+        _check_bridge_name(spec.name, config)
     if spec.nic and spec.bond:
         raise BadNetworkSetting(name=f"network {spec.name}", reason="it is on a NIC or on a bond, not on both")
     if spec.nic and spec.nic not in nics:
@@ -92,6 +98,18 @@ def _check_network(spec: NetworkSpec, config: NetworkConfig, nics: Mapping[str, 
     if not _LEAST_MTU <= spec.mtu <= _MOST_MTU:
         raise BadNetworkSetting(name=f"network {spec.name}", reason=f"an MTU is {_LEAST_MTU} to {_MOST_MTU}")
     _check_addresses(spec)
+
+
+def _check_bridge_name(name: str, config: NetworkConfig) -> None:
+    def refuse(reason: str) -> None:
+        raise BadBridge(network=repr(name), reason=f"{reason}; choose another one")
+
+    if not _NAME.fullmatch(name) or _NAME_SIGNS & set(name):
+        refuse("a bridge's name is 1 to 15 ASCII characters that do not begin with -, without space, % : . and /")
+    if name in _KERNELS_NAMES:
+        refuse("the kernel keeps this name to itself")
+    if name in config.bonds:
+        refuse("a bond has this name")
 
 
 def _check_vlan(spec: NetworkSpec) -> None:
@@ -108,7 +126,9 @@ def _check_vlan(spec: NetworkSpec) -> None:
 def _check_addresses(spec: NetworkSpec) -> None:
     for what, text, version in (("address", spec.address, 4), ("IPv6 address", spec.address6, 6)):
         if text is not None:
-            _parsed(spec.name, what, text, version, ipaddress.ip_interface)
+            reason = _no_hosts(_parsed(spec.name, what, text, version, ipaddress.ip_interface))
+            if reason:
+                raise BadAddress(network=spec.name, value=text, what=what, reason=reason)
     for what, text, own, version in (
         ("gateway", spec.gateway, spec.address, 4), ("IPv6 gateway", spec.gateway6, spec.address6, 6)
     ):  # fmt: skip
@@ -117,30 +137,46 @@ def _check_addresses(spec: NetworkSpec) -> None:
         gateway = _parsed(spec.name, what, text, version, ipaddress.ip_address)
         if own is None:
             raise BadAddress(network=spec.name, value=text, what=what, reason="there is no address beside it")
-        if version == 4 and gateway not in ipaddress.ip_interface(own).network:
+        interface = ipaddress.ip_interface(own)
+        if version == 4 and gateway not in interface.network:
             raise BadAddress(network=spec.name, value=text, what=what, reason=f"it is not in the network of {own}")
+        if gateway == interface.ip:
+            raise BadAddress(network=spec.name, value=text, what=what, reason="it is this host's own address")
     if spec.dhcp and spec.address:
         raise BadAddress(network=spec.name, value=spec.address, what="address", reason="it asks for DHCP too")
+
+
+def _no_hosts(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> str:
+    """Why no host can have it; empty: one can."""
+    network = address.network
+    if address.ip.is_unspecified or address.ip.is_multicast or address.ip.is_loopback:
+        return "it is not an address that one host has on a network"
+    if network.version == 4 and network.num_addresses > 2:
+        if address.ip == network.network_address:
+            return "it is the network's own address"
+        if address.ip == network.broadcast_address:
+            return "it is the network's broadcast address"
+    return "an address here has no zone" if "%" in str(address) else ""
 
 
 def _parsed(network: str, what: str, text: str, version: int, parse: Callable[[str], Parsed]) -> Parsed:
     try:
         found = parse(text)
     except ValueError as error:
-        raise BadAddress(network=network, value=text, what=what, reason=error) from error
+        raise BadAddress(network=network, value=text, what=what, reason="it is no address") from error
     if found.version != version:
         raise BadAddress(network=network, value=text, what=what, reason=f"it is not of IP version {version}")
     return found
 
 
 def _check_bond(bond: BondSpec, nics: Mapping[str, Link]) -> None:
-    if not _BOND_NAME.fullmatch(bond.name):
-        raise BadBonding(bond=repr(bond.name), reason="its name begins with bond and has at most 15 characters")
     if not bond.nics:
         raise BadNetworkSetting(name=f"bond {bond.name}", reason="it needs a NIC")
     for nic in bond.nics:
         if nic not in nics:
             raise NoSuchNic(nic=nic, nics=", ".join(sorted(nics)) or "none")
+    if bond.hwaddr is not None and not _MAC.fullmatch(bond.hwaddr):
+        raise BadBonding(bond=bond.name, reason=f"{bond.hwaddr!r} is no address of one network interface")
     for name, value in bond.options.items():
         # They become file names and contents.
         if not _BOND_OPTION.fullmatch(name) or not value.isprintable():

@@ -4,6 +4,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Final
 
 from covirt.host.network.errors import BadAddress, BadBonding, BadNetworkSetting
 from covirt.host.network.facts import nameservers
@@ -13,6 +14,13 @@ from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.network import BondAttributes, NetworkAttributes, SetupNetworksParams
 from covirt.hostapi.verb import Params
+
+# By what an engine may write: Python takes more for masks, as 0 and masks the other way round.
+_MASKS: Final[Mapping[str, int]] = {
+    text: length
+    for length in range(1, 33)
+    for text in (str(length), str(ipaddress.IPv4Network(f"0.0.0.0/{length}").netmask))
+}
 
 
 class NetworkVerbs:
@@ -67,7 +75,7 @@ def _network(name: str, asked: NetworkAttributes) -> NetworkSpec:
         bridged=asked.bridged,
         mtu=DEFAULT_MTU if asked.mtu is None else asked.mtu,
         stp=asked.stp,
-        dhcp=asked.bootproto == "dhcp",
+        dhcp=_asks_dhcp(name, asked.bootproto),
         address=_address(name, asked),
         gateway=asked.gateway,
         address6=_address6(name, asked.ipv6addr),
@@ -93,18 +101,30 @@ def _refuse_what_is_absent(name: str, asked: NetworkAttributes) -> None:
         refuse("this host's DNS servers are the administrator's; change /etc/resolv.conf, or leave nameservers out")
 
 
+def _asks_dhcp(name: str, protocol: str | None) -> bool:
+    if protocol not in {None, "none", "dhcp"}:
+        raise BadNetworkSetting(name=f"network {name}", reason=f"its bootproto is none or dhcp, and not {protocol!r}")
+    return protocol == "dhcp"
+
+
 def _address(name: str, asked: NetworkAttributes) -> str | None:
-    if asked.ipaddr is None:
-        return None
-    mask = asked.netmask if asked.prefix is None else asked.prefix
-    if mask is None:
-        raise BadAddress(network=name, value=asked.ipaddr, what="address", reason="there is no netmask beside it")
     if asked.netmask is not None and asked.prefix is not None:
         raise BadNetworkSetting(name=f"network {name}", reason="it has a netmask and a prefix; give one of them")
+    what, mask = ("netmask", asked.netmask) if asked.prefix is None else ("prefix", asked.prefix)
+    if asked.ipaddr is None:
+        if mask is not None:
+            raise BadAddress(network=name, value=mask, what=what, reason="there is no ipaddr beside it")
+        return None
+    if mask is None:
+        raise BadAddress(network=name, value=asked.ipaddr, what="ipaddr", reason="there is no netmask beside it")
     try:
-        return str(ipaddress.IPv4Interface(f"{asked.ipaddr}/{mask}"))
+        address = ipaddress.IPv4Address(asked.ipaddr)
     except ValueError as error:
-        raise BadAddress(network=name, value=f"{asked.ipaddr}/{mask}", what="address", reason=error) from error
+        raise BadAddress(network=name, value=asked.ipaddr, what="ipaddr", reason="it is no IPv4 address") from error
+    length = _MASKS.get(str(mask))
+    if length is None:
+        raise BadAddress(network=name, value=mask, what=what, reason="it is no netmask, as 255.255.255.0 or 24")
+    return f"{address}/{length}"
 
 
 def _address6(name: str, text: str | None) -> str | None:
@@ -113,7 +133,8 @@ def _address6(name: str, text: str | None) -> str | None:
     try:
         return str(ipaddress.IPv6Interface(text))
     except ValueError as error:
-        raise BadAddress(network=name, value=text, what="IPv6 address", reason=error) from error
+        reason = "it is no IPv6 address with its prefix, as 2001:db8::5/64"
+        raise BadAddress(network=name, value=text, what="ipv6addr", reason=reason) from error
 
 
 def _bond(name: str, asked: BondAttributes) -> BondSpec:

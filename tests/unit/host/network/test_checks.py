@@ -52,6 +52,18 @@ def network(**more: object) -> NetworkSpec:
         (network(name="a name too long for it"), BadBridge),
         (network(name="a.b"), BadBridge),
         (network(name="-a"), BadBridge),
+        (network(name=""), BadBridge),
+        (network(name="%d"), BadBridge),
+        (network(name="lan%d"), BadBridge),
+        (network(name="all"), BadBridge),
+        (network(name="default"), BadBridge),
+        (network(name=".."), BadBridge),
+        (network(name="a/b"), BadBridge),
+        (network(name="a:b"), BadBridge),
+        (network(name="a\tb"), BadBridge),
+        (network(name="a\n"), BadBridge),
+        (network(name="éééééééé"), BadBridge),  # 8 letters, and 16 bytes
+        (network(name="x" * 16), BadBridge),
         (network(nic="eth5"), NoSuchNic),
         (network(nic="vnet0"), NoSuchNic),
         (network(nic="eth1"), NicInUse),
@@ -65,6 +77,14 @@ def network(**more: object) -> NetworkSpec:
         (network(mtu=20), BadNetworkSetting),
         (network(address="300.1.1.1/24"), BadAddress),
         (network(address="2001:db8::1/64"), BadAddress),
+        (network(address="0.0.0.0/24"), BadAddress),
+        (network(address="224.0.0.1/24"), BadAddress),
+        (network(address="127.0.0.1/8"), BadAddress),
+        (network(address="192.0.2.0/24"), BadAddress),
+        (network(address="192.0.2.255/24"), BadAddress),
+        (network(address6="fe80::1%eth0/64"), BadAddress),
+        (network(address="192.0.2.5/24", gateway="192.0.2.5"), BadAddress),
+        (network(address="192.0.2.5/24", gateway="bananas"), BadAddress),
         (network(gateway="192.0.2.1"), BadAddress),
         (network(address="192.0.2.5/24", gateway="198.51.100.1"), BadAddress),
         (network(address="192.0.2.5/24", dhcp=True), BadAddress),
@@ -80,6 +100,11 @@ def check(change: NetworkChange, present: NetworkConfig | None = None) -> None:
     check_change(change, config, links=LINKS, nics=NICS, alias=ALIAS)
 
 
+@pytest.mark.parametrize("name", ["ovirtmgmt", "a_b-c", "on1a2b3c4d5e6f7", "x" * 15])
+def test_names_that_may_be(name: str) -> None:
+    check(NetworkChange(networks={name: network(name=name, address="192.0.2.5/31", gateway="192.0.2.4")}))
+
+
 def test_two_networks_on_one_nic_need_vlans() -> None:
     present = NetworkConfig(networks={"one": network(name="one")})
     with pytest.raises(BadNetworkSetting, match="lan and one"):
@@ -92,12 +117,21 @@ def test_bonds_that_cannot_be() -> None:
     check(NetworkChange(bonds={"bond0": good}))
     for bond, error in (
         (BondSpec(name="team0", nics=("eth0",)), BadBonding),
+        (BondSpec(name="bond%d", nics=("eth0",)), BadBonding),
+        (BondSpec(name="bond0", nics=("eth0",), hwaddr="bananas"), BadBonding),
         (BondSpec(name="bond0", nics=()), BadNetworkSetting),
         (BondSpec(name="bond0", nics=("eth9",)), NoSuchNic),
         (BondSpec(name="bond0", nics=("eth0",), options={"../mode": "4"}), BadBonding),
     ):
         with pytest.raises(error):
             check(NetworkChange(bonds={bond.name: bond}))
+    with pytest.raises(BadBonding):
+        check(NetworkChange(bonds={"team0": None}))
+    check(NetworkChange(bonds={"bond7": None}))  # as Vdsm does
+    with pytest.raises(BadBridge, match="a bond has this name"):
+        check(
+            NetworkChange(networks={"bond0": network(name="bond0", nic=None, bond="bond0")}, bonds={"bond0": good})
+        )
     present = NetworkConfig(networks={"lan": network(nic=None, bond="bond0")}, bonds={"bond0": good})
     with pytest.raises(BondInUse):
         check(NetworkChange(bonds={"bond0": None}), present)
