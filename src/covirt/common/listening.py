@@ -2,7 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a daemon's clients come in: one TCP socket for both families of addresses."""
 
+import ipaddress
+import re
 import socket
+from typing import Final
+
+_LABEL: Final = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z)({_LABEL}\.)*(?!\d+\Z){_LABEL}", re.ASCII | re.IGNORECASE)
+
+
+def check_address(text: str) -> None:
+    """An IP address or a host's name; raises ValueError with the reason in words, as a setting's check."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text):
+            raise ValueError(f"must be an IP address or a host name, and is {text!r}") from None
 
 
 def tcp_listener(address: str, port: int, *, backlog: int) -> socket.socket:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, ParamSpec, TypeVar
 
-_LEVELS: Final = {
+LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warning": logging.WARNING,
@@ -74,17 +74,23 @@ def _printable(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
+def check_level(text: str) -> None:
+    """What ``log_level`` may be in a configuration; raises ValueError with the reason in words."""
+    if text not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}, and is {text!r}")
+
+
 def configure(level: str = "info") -> None:
     """Send logging to stderr; under systemd the journal adds the time itself."""
     under_journal = "JOURNAL_STREAM" in os.environ
     prefix = "" if under_journal else "%(asctime)s "
     logging.basicConfig(
         stream=sys.stderr,
-        level=_LEVELS[level],
+        level=LEVELS[level],
         force=True,
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_Lines(prefix + "%(levelname)-7s %(name)s [%(threadName)s]%(flow)s %(message)s"))
         handler.addFilter(_add_flow)
     # It tells every message of the kernel, ten lines a call: nothing of ours would be found among them.
-    logging.getLogger("pyroute2").setLevel(max(_LEVELS[level], logging.INFO))
+    logging.getLogger("pyroute2").setLevel(max(LEVELS[level], logging.INFO))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from covirt.common.config import Between, load_config, setting
+from covirt.common.listening import check_address
+from covirt.common.log import check_level
 from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.engine.hosts.config import HostsConfig
@@ -27,17 +29,12 @@ def _check_url(url: str) -> None:
         raise ValueError("holds a password; write it to a file that only the engine can read, and name that file")
 
 
-def _check_log_level(level: str) -> None:
-    if level not in ("debug", "info", "warning", "error"):
-        raise ValueError(f'must be "debug", "info", "warning" or "error", and is {level!r}')
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """Where clients reach the engine, over HTTPS only."""
 
     # The address to listen on; "::" is every address of both families.
-    listen: str = "::"
+    listen: str = setting("::", check=check_address)
     # What oVirt's clients expect. 0 takes any free one, which the log then tells.
     port: int = setting(443, check=Between(0, 65535))
     # Names and addresses that clients use, beside those the machine knows of itself. They are in the certificate.
@@ -83,7 +80,7 @@ class EngineConfig:
     """All of it."""
 
     # How much is told: "debug", "info", "warning" or "error".
-    log_level: str = setting("info", check=_check_log_level)
+    log_level: str = setting("info", check=check_level)
     server: ServerConfig = field(default_factory=ServerConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     auth: AuthConfig = field(default_factory=AuthConfig)

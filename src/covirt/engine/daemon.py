@@ -6,10 +6,7 @@ import logging
 import os
 
 from covirt import __version__
-from covirt.common import log as logs
-from covirt.common.config import config_json
-from covirt.common.daemon_lock import acquire_daemon_lock
-from covirt.common.exit_status import exit_status
+from covirt.common import daemon
 from covirt.common.notify import notify_systemd
 from covirt.common.root import Root
 from covirt.common.stop_signals import StopSignals
@@ -22,27 +19,19 @@ _PROGRAM = "covirt-engine"
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
-    return exit_status(_PROGRAM, lambda: print(config_json(load_engine_config(Root(root_path)))))  # noqa: T201 - this is what was asked for
+    return daemon.show_config(_PROGRAM, root_path, load_engine_config)
 
 
 def run_daemon(root_path: str, log_level: str | None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    return exit_status(_PROGRAM, lambda: _run(Root(root_path), log_level))
-
-
-def _run(root: Root, log_level: str | None) -> None:
     os.umask(0o077)  # the database makes its files itself
-    config = load_engine_config(root)
-    logs.configure(log_level or config.log_level)
-    _quieten()
-    stop = StopSignals()
-    with acquire_daemon_lock(root, _PROGRAM):
-        _serve(root, config, stop)
+    return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_engine_config, serve=_serve)
 
 
 def _serve(root: Root, config: EngineConfig, stop: StopSignals) -> None:
     from covirt.engine.services import Engine
 
+    _quieten()
     log.info("Starting covirt-engine version=%s root=%s", __version__, root.path)
     engine = Engine(root, config)
     try:

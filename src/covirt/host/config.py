@@ -8,6 +8,8 @@
 from dataclasses import dataclass, field
 
 from covirt.common.config import Between, load_config, setting
+from covirt.common.listening import check_address
+from covirt.common.log import check_level
 from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.host.network.config import NetworkHostConfig
@@ -22,7 +24,7 @@ class RpcConfig:
     """Where engines reach the host."""
 
     # The address to listen on; "::" is every address of both families.
-    listen: str = "::"
+    listen: str = setting("::", check=check_address)
     # Engines expect 54321.
     # 0 takes any free one, which the log then tells.
     port: int = setting(54321, check=Between(0, 65535))
@@ -44,7 +46,7 @@ class HostConfig:
     """All of it."""
 
     # How much is told: "debug", "info", "warning" or "error".
-    log_level: str = "info"
+    log_level: str = setting("info", check=check_level)
     rpc: RpcConfig = field(default_factory=RpcConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)

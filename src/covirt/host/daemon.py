@@ -5,10 +5,7 @@
 import logging
 
 from covirt import __version__
-from covirt.common import log as logs
-from covirt.common.config import config_json
-from covirt.common.daemon_lock import acquire_daemon_lock
-from covirt.common.exit_status import exit_status
+from covirt.common import daemon
 from covirt.common.files import make_directory
 from covirt.common.metrics_server import MetricsServer
 from covirt.common.notify import notify_systemd
@@ -23,20 +20,12 @@ _PROGRAM = "covirt-host"
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
-    return exit_status(_PROGRAM, lambda: print(config_json(load_host_config(Root(root_path)))))  # noqa: T201 - this is what was asked for
+    return daemon.show_config(_PROGRAM, root_path, load_host_config)
 
 
 def run_daemon(root_path: str, log_level: str | None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    return exit_status(_PROGRAM, lambda: _run(Root(root_path), log_level))
-
-
-def _run(root: Root, log_level: str | None) -> None:
-    config = load_host_config(root)
-    logs.configure(log_level or config.log_level)
-    stop = StopSignals()
-    with acquire_daemon_lock(root, _PROGRAM):
-        _serve(root, config, stop)
+    return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_host_config, serve=_serve)
 
 
 def _serve(root: Root, config: HostConfig, stop: StopSignals) -> None:

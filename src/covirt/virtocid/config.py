@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from covirt.common.config import Between, load_config, setting
+from covirt.common.log import check_level
 from covirt.common.metrics_server import check_listen
 from covirt.common.root import Root
 from covirt.oci.runtime import RuntimeConfig
@@ -180,7 +181,7 @@ class VirtocidConfig:
     """All of it. A table in a file is a field here: ``[ids]``, ``[runtimes.youki]``, …"""
 
     # Words that the log has from: "debug", "info", "warning", "error".
-    log_level: str = setting("info", check=lambda level: _one_of(level, "debug", "info", "warning", "error"))
+    log_level: str = setting("info", check=check_level)
     server: ServerConfig = field(default_factory=ServerConfig)
     # Runtimes by name; runc and crun are always among them. One that is missing or unusable is reported in the
     # capabilities, and does no harm.
@@ -202,11 +203,6 @@ class VirtocidConfig:
             for name in names
             for entry in (self.runtimes[name],)
         )
-
-
-def _one_of(value: str, *values: str) -> None:
-    if value not in values:
-        raise ValueError(f"must be one of {', '.join(values)}, and is {value!r}")
 
 
 def load_virtocid_config(root: Root) -> VirtocidConfig:

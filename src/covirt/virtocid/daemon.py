@@ -4,14 +4,10 @@
 
 import grp
 import logging
-import resource
 from pathlib import Path
 
 from covirt import __version__
-from covirt.common import log as logs
-from covirt.common.config import config_json
-from covirt.common.daemon_lock import acquire_daemon_lock
-from covirt.common.exit_status import exit_status
+from covirt.common import daemon
 from covirt.common.files import make_directory
 from covirt.common.metrics_server import MetricsServer
 from covirt.common.notify import notify_systemd
@@ -30,26 +26,17 @@ from covirt.virtocid.settings import ServerSettings
 
 log = logging.getLogger(__name__)
 
-_OPEN_FILES = 65536
+_PROGRAM = "virtocid"
 
 
 def show_config(root_path: str) -> int:
     """Print the effective configuration."""
-    return exit_status("virtocid", lambda: print(config_json(load_virtocid_config(Root(root_path)))))  # noqa: T201 - this is what was asked for
+    return daemon.show_config(_PROGRAM, root_path, load_virtocid_config)
 
 
 def run_daemon(root_path: str, log_level: str | None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status."""
-    return exit_status("virtocid", lambda: _run(Root(root_path), log_level))
-
-
-def _run(root: Root, log_level: str | None) -> None:
-    config = load_virtocid_config(root)
-    logs.configure(log_level or config.log_level)
-    _allow_many_files()
-    stop = StopSignals()
-    with acquire_daemon_lock(root, "virtocid"):
-        _serve(root, config, stop)
+    return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_virtocid_config, serve=_serve)
 
 
 def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
@@ -71,7 +58,7 @@ def _serve(root: Root, config: VirtocidConfig, stop: StopSignals) -> None:
         group=_socket_group(config),
         settings=ServerSettings(connection_names=_names(config)),
     )
-    metrics = MetricsServer(config.metrics.listen, page_maker(driver.domains, services.counters), name="virtocid")
+    metrics = MetricsServer(config.metrics.listen, page_maker(driver.domains, services.counters), name=_PROGRAM)
     try:
         driver.start()
         metrics.start()
@@ -110,10 +97,3 @@ def _socket_group(config: VirtocidConfig) -> str | None:
         log.warning("The group of the socket does not exist, so only root may connect group=%s", name)
         return None
     return name
-
-
-def _allow_many_files() -> None:
-    """A pidfd for each container, and clients and files beside: a shell's soft limit of 1024 is soon reached."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

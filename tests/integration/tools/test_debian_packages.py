@@ -93,7 +93,9 @@ def test_programs_run_on_the_packaged_libraries_alone(debs: dict[str, Path], tmp
     environment = tmp_path / "usr/lib/covirt"
     launcher = environment / "bin" / program
     assert launcher.read_text().startswith("#!/usr/lib/covirt/bin/python3\n")
-    assert _output(environment / "bin/python3", "-I", launcher, "--root", tmp_path / "root", "--show-config")
+    root = tmp_path / "root"
+    root.mkdir()
+    assert _output(environment / "bin/python3", "-I", launcher, "--root", root, "--show-config")
     # Compiled once, at the build: nothing is written beside a module, on a host or here.
     place = environment / "lib" / _PYTHON / "site-packages/covirt"
     assert list(place.rglob("*.pyc"))

@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 
 from covirt.common.config import Between, setting
+from covirt.common.listening import check_address
 
 
 def _absolute(directories: tuple[str, ...]) -> None:
@@ -24,8 +25,8 @@ class VirtConfig:
     # Seconds between two samples of all guests' statistics; an engine asks about as often.
     sample_seconds: int = setting(15, check=Between(1, 300))
     # Where displays of virtual machines listen. Whoever connects there needs the ticket of VM.setTicket; what follows
-    # with VNC is not encrypted, so choose an address that only engines' proxies reach.
-    display_address: str = "127.0.0.1"
+    # with VNC is not encrypted, so choose an address that only engines' proxies reach. An IP address or a host name.
+    display_address: str = setting("127.0.0.1", check=check_address)
     # Directories whose files engines may name for guests although they are in no storage domain: a kernel to boot, an
     # image of a container, a log. libvirtd and virtocid open them with root's rights.
     host_files: tuple[str, ...] = setting((), check=_absolute)

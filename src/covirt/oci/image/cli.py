@@ -25,7 +25,7 @@ def _common(command: _Command) -> _Command:
     """The options of every command."""
     root = click.option(
         "--root",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
         default="/",
         show_default=True,
         help="The installation's directory.",

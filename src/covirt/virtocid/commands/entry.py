@@ -14,7 +14,7 @@ _INTERRUPTED_STATUS: Final = 130
 
 root_option: Final[Callable[[Callable[..., Any]], Callable[..., Any]]] = click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
     default="/",
     show_default=True,
     help="The installation's directory.",

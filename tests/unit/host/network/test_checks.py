@@ -129,9 +129,7 @@ def test_bonds_that_cannot_be() -> None:
         check(NetworkChange(bonds={"team0": None}))
     check(NetworkChange(bonds={"bond7": None}))  # as Vdsm does
     with pytest.raises(BadBridge, match="a bond has this name"):
-        check(
-            NetworkChange(networks={"bond0": network(name="bond0", nic=None, bond="bond0")}, bonds={"bond0": good})
-        )
+        check(NetworkChange(networks={"bond0": network(name="bond0", nic=None, bond="bond0")}, bonds={"bond0": good}))
     present = NetworkConfig(networks={"lan": network(nic=None, bond="bond0")}, bonds={"bond0": good})
     with pytest.raises(BondInUse):
         check(NetworkChange(bonds={"bond0": None}), present)
