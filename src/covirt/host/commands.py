@@ -13,7 +13,7 @@ from covirt.common.root import Root
 from covirt.host.config import load_host_config
 from covirt.host.enrolment.engine import Engine
 from covirt.host.enrolment.enrol import Token, enrol
-from covirt.host.enrolment.errors import BadToken
+from covirt.host.enrolment.errors import NoTokenFile
 from covirt.host.examination import examine
 from covirt.host.findings import Verdict
 
@@ -28,7 +28,9 @@ def run_enrol(root_path: str, *, engine: str, token: str | None, token_file: str
         root = Root(root_path)
         pki = root.path / load_host_config(root).rpc.pki_dir
         text = token if token is not None else _read(token_file or "-")
-        enrol(root, pki, engine=Engine(engine), token=Token.parse(text), name=name or socket.getfqdn())
+        enrol(
+            root, pki, engine=Engine(engine), token=Token.parse(text), name=socket.getfqdn() if name is None else name
+        )
         sys.stdout.write(f"enrolled at {engine}; start or restart covirt-host\n")
 
     return exit_status(_PROGRAM, work)
@@ -55,5 +57,7 @@ def _read(path: str) -> str:
         return getpass.getpass("Token: ")  # who looks over a shoulder reads nothing
     try:
         return sys.stdin.readline() if path == "-" else Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadToken(reason=f"{path} cannot be read ({error})") from error
+    except UnicodeDecodeError as error:
+        raise NoTokenFile(path=path, reason="it is no text") from error
+    except OSError as error:
+        raise NoTokenFile(path=path, reason=error.strerror) from error

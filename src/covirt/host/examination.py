@@ -9,7 +9,7 @@ import pwd
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from covirt.common.units import readable_size
 from covirt.host.config import HostConfig
 from covirt.host.enrolment.errors import BadCertificate, NotEnrolled
 from covirt.host.enrolment.identity import Identity
-from covirt.host.findings import Finding, Verdict, missing
+from covirt.host.findings import Finding, Verdict, missing, note
 from covirt.host.surroundings import look_at_bridges, look_at_firewall, look_at_time
 from covirt.host.virt.kvm_probe import KvmProbe
 
@@ -33,18 +33,30 @@ _QEMU: Final = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
 def examine(root: Root, config: HostConfig) -> list[Finding]:
     """Looks only; in some seconds, for KVM is tried by booting something."""
-    looks: tuple[Callable[[Root, HostConfig], Iterator[Finding]], ...] = (
-        _user, _storage_owner, _machines, _kvm, _containers, _disk_programs, _certificate, _port,
-        look_at_firewall, look_at_bridges, look_at_time, _space,
-    )  # fmt: skip
-    return [finding for look in looks for finding in look(root, config)]
+    looks: Mapping[str, Callable[[Root, HostConfig], Iterator[Finding]]] = {
+        "user": _user, "owner of storage files": _storage_owner, "libvirtd": _machines, "KVM": _kvm,
+        "containers": _containers, "programs": _disk_programs, "certificate": _certificate, "port": _port,
+        "firewall": look_at_firewall, "bridges": look_at_bridges, "clock": look_at_time, "space": _space,
+    }  # fmt: skip
+    return [finding for what, look in looks.items() for finding in _permitted(what, look(root, config))]
+
+
+def _permitted(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except PermissionError as error:
+        yield note(what, f"not known: {error.filename} may not be opened by this user", _as_root())
+
+
+def _as_root() -> str:
+    return f"sudo {Path(sys.argv[0]).name} check"
 
 
 def _user(_root: Root, _config: HostConfig) -> Iterator[Finding]:
     if os.geteuid() == 0:
         yield Finding(what="user", fact="root")
     else:
-        yield missing("user", "not root, and guests need it", f"sudo {Path(sys.argv[0]).name} check")
+        yield missing("user", "not root, and guests need it", _as_root())
 
 
 def _storage_owner(_root: Root, _config: HostConfig) -> Iterator[Finding]:
@@ -64,7 +76,7 @@ def _machines(root: Root, config: HostConfig) -> Iterator[Finding]:
     else:
         yield missing("QEMU", "not installed", f"apt-get install {package}")
     if config.virt.qemu_uri:
-        yield Finding(what="libvirtd", fact=f"at {config.virt.qemu_uri} by configuration, not tried")
+        yield _untried("libvirtd", config.virt.qemu_uri)
         return
     reason = _silence(root.libvirt_dir / "libvirt-sock")
     if reason:
@@ -72,6 +84,10 @@ def _machines(root: Root, config: HostConfig) -> Iterator[Finding]:
         yield missing("libvirtd", reason, mend)
     else:
         yield Finding(what="libvirtd", fact="it answers")
+
+
+def _untried(what: str, uri: str) -> Finding:
+    return note(what, f"at {uri} by configuration, which is not tried here", f"virsh --connect '{uri}' version")
 
 
 def _kvm(root: Root, _config: HostConfig) -> Iterator[Finding]:
@@ -83,6 +99,8 @@ def _kvm(root: Root, _config: HostConfig) -> Iterator[Finding]:
         probe.stop()
     if answer.works:
         yield Finding(what="KVM", fact="a machine boots with it")
+    elif not answer.tried:
+        yield note("KVM", answer.reason, _as_root())
     else:
         fact = f"{answer.reason}; virtual machines are emulated, which is slow"
         yield Finding(what="KVM", fact=fact, verdict=Verdict.NOTE, remedy="switch virtualization on in the firmware")
@@ -99,6 +117,8 @@ def _containers(root: Root, config: HostConfig) -> Iterator[Finding]:
         )
     elif reason:
         yield missing("containers", f"virtocid: {reason}", "systemctl enable --now virtocid")
+    elif config.virt.oci_uri:
+        yield _untried("containers", config.virt.oci_uri)
     else:
         yield Finding(what="containers", fact="enabled, and virtocid answers")
 
@@ -132,6 +152,8 @@ def _certificate(root: Root, config: HostConfig) -> Iterator[Finding]:
         identity.check()
         due = identity.is_due()
         mode = identity.files.key.stat().st_mode
+    except PermissionError:
+        raise
     except (NotEnrolled, BadCertificate, OSError) as error:
         yield missing("certificate", str(error), _ENROL)
         return
@@ -171,11 +193,13 @@ def _space(root: Root, _config: HostConfig) -> Iterator[Finding]:
 
 
 def _silence(path: Path) -> str:
-    """Why nobody answers at a socket; empty when somebody does."""
+    """Why nobody answers at a socket; empty when somebody does. Raises PermissionError."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(_SOCKET_SECONDS)
             client.connect(os.fspath(path))
+    except PermissionError as error:
+        raise PermissionError(error.errno, error.strerror, path) from error
     except OSError as error:
         return f"it does not answer at {path} ({error.strerror or error})"
     return ""

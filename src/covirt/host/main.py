@@ -48,4 +48,7 @@ def _arguments() -> argparse.Namespace:
     token.add_argument("--token-file", metavar="FILE", help="the file it is in; without both, and with -, it is read")
     enrol.add_argument("--name", help="how the engine reaches this host (its full name)")
     commands.add_parser("check", help="tell what this machine has and lacks, and what mends it")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.command is not None and (arguments.show_config or arguments.log_level):
+        parser.error(f"--show-config and --log-level are for serving; leave them out before {arguments.command}")
+    return arguments

@@ -92,6 +92,62 @@ def test_who_may_not_write_is_told_in_a_sentence(tmp_path: Path, program: str, w
     assert line.endswith(f"{program} needs root, or a --root that its user may write to")
 
 
+def test_what_its_user_may_not_open_is_a_finding() -> None:
+    with new_directory() as root:
+        closed = [root / "run/covirt/host", root / "etc/pki/vdsm/keys", root / "run/libvirt"]
+        for directory in closed:
+            directory.mkdir(parents=True)
+        (root / "run/libvirt/libvirt-sock").touch()
+        for directory in closed:
+            directory.chmod(0)
+        plain = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+        told = run([*plain, *CovirtHost.program, "--root", root, "check"], timeout_seconds=SECONDS, check=False)
+    lines = told.stdout.decode().splitlines()
+    assert not told.stderr
+    assert f"note     KVM: it cannot be tried: {root}/run/covirt/host/kvm.json: Permission denied" in lines
+    for what, name in (("certificate", "etc/pki/vdsm/keys/vdsmkey.pem"), ("libvirtd", "run/libvirt/libvirt-sock")):
+        line = f"note     {what}: not known: {root}/{name} may not be opened by this user"
+        assert lines[lines.index(line) + 1] == "         -> sudo covirt-host check"
+
+
+def test_a_libvirt_that_was_not_tried_is_not_said_to_be_good() -> None:
+    with new_directory() as root:
+        drop_ins = root / "etc/covirt/host.d"
+        drop_ins.mkdir(parents=True)
+        (drop_ins / "a.toml").write_text(
+            "virt.qemu_uri = 'qemu:///none'\nvirt.oci_uri = 'oci:///none'\ncontainers.enabled = true\n"
+        )
+        lines = tell(root, "check").stdout.decode().splitlines()
+    for what, uri in (("libvirtd", "qemu:///none"), ("containers", "oci:///none")):
+        line = f"note     {what}: at {uri} by configuration, which is not tried here"
+        assert lines[lines.index(line) + 1] == f"         -> virsh --connect '{uri}' version"
+
+
+def test_what_only_serving_has_is_refused_before_a_command(tmp_path: Path) -> None:
+    refused = tell(tmp_path, "--show-config", "check")
+    assert refused.status == 2
+    assert refused.stderr.endswith(b"--show-config and --log-level are for serving; leave them out before check\n")
+    assert not refused.stdout
+
+
+def test_a_token_s_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    refused = tell(tmp_path, "enrol", "--engine", "https://localhost:1", "--token-file", f"{tmp_path}/token")
+    assert refused.status == 1
+    assert refused.stderr.decode() == (
+        f"covirt-host: the token cannot be read from {tmp_path}/token: No such file or directory; "
+        "name the file with --token-file, or - to type it\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "not a name", "bananas!", "300.1.1.1"])
+def test_a_name_that_is_none_spends_no_token(tmp_path: Path, name: str) -> None:
+    with new_directory() as root, serve_enrolling_engine(tmp_path) as engine:
+        refused = tell(root, "enrol", "--engine", engine.url, "--token", engine.token, "--name", name)
+        assert refused.status == 1
+        assert refused.stderr.startswith(f"covirt-host: {name!r} is no name for a certificate".encode())
+        assert not engine.asked
+
+
 def test_a_token_that_is_none(tmp_path: Path) -> None:
     refused = tell(tmp_path, "enrol", "--engine", "https://localhost:1", "--token", "nonsense")
     assert refused.status == 1

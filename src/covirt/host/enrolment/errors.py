@@ -9,6 +9,10 @@ class BadToken(InvalidRequest):
     template = "the token is not one of an engine's: {reason}; make a new one in the engine and copy all of it"
 
 
+class NoTokenFile(NotFound):
+    template = "the token cannot be read from {path}: {reason}; name the file with --token-file, or - to type it"
+
+
 class BadEngineUrl(InvalidRequest):
     template = "{url!r} is no engine's address; give one like https://engine.example.com"
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from covirt.common.files import make_directory, remove_tree, sync_directory, write_atomic
+from covirt.common.listening import check_address
 from covirt.common.root import Root
 from covirt.host.enrolment.errors import BadCertificate, BadHostName, NotEnrolled
 from covirt.rpc.tls import TlsFiles
@@ -196,8 +197,7 @@ def _general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        if not name.isprintable() or " " in name:
-            raise
+        check_address(name)
         return x509.DNSName(name)
 
 

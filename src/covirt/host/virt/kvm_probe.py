@@ -34,10 +34,11 @@ _JOIN_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KvmAnswer:
-    """What a probe found; ``reason`` says in words why not."""
+    """What a probe found; ``reason`` says in words why not. ``tried``: whether it could be found out."""
 
     works: bool
     reason: str = ""
+    tried: bool = True
 
 
 class KvmProbe:
@@ -78,6 +79,10 @@ class KvmProbe:
         try:
             self._answer = self._kept() or self._tried()
             log.info("KVM works=%s reason=%r", self._answer.works, self._answer.reason)
+        except OSError as error:
+            reason = f"it cannot be tried: {error.filename or self._run_dir}: {error.strerror}"
+            self._answer = KvmAnswer(works=False, reason=reason, tried=False)
+            log.info("KVM works=False reason=%r", reason)
         except Exception:  # the top of a thread: a host without an answer has no KVM
             log.exception("The probe of KVM failed")
             self._answer = KvmAnswer(works=False, reason="the probe failed, see the log")

@@ -87,3 +87,12 @@ def test_an_end_does_not_wait_for_it(tmp_path: Path, device: Path) -> None:
         wait_until(lambda: (tmp_path / "calls").exists(), timeout_seconds=60)
         assert not probe.answer.works
     assert not (tmp_path / "run/kvm.json").exists()
+
+
+def test_one_that_cannot_be_tried_is_said_so(tmp_path: Path, device: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As for a user who may not read what is kept: here it cannot be read by root either."""
+    (tmp_path / "run").touch()
+    found = answer(tmp_path, fake_qemu(tmp_path, "exit 33"), device)
+    assert not found.tried
+    assert found.reason == f"it cannot be tried: {tmp_path}/run/kvm.json: Not a directory"
+    assert "Traceback" not in caplog.text
