@@ -140,10 +140,12 @@ class Disk:
         return self.directory / "images" / self.image_id / volume_id
 
 
-def refused(agent: StorageAgent, code: int, method: str, **params: Any) -> None:
+def refused(agent: StorageAgent, code: int, method: str, **params: Any) -> str:
+    """The message."""
     with pytest.raises(CallRefused) as caught:
         agent.call(method, **params)
     assert caught.value.code == code, caught.value
+    return caught.value.message
 
 
 def make_server(path: Path) -> None:

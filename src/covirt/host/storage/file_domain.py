@@ -240,6 +240,8 @@ class FileDomain:
 
     def chain(self, image_id: str, volume_id: str) -> list[tuple[str, VolumeMetadata]]:
         """The volume and what lies below it, topmost first. Raises NoSuchVolume and BrokenChain."""
+        if volume_id == BLANK_ID:  # which is where a chain ends
+            raise NoSuchVolume(volume_id=volume_id, image_id=image_id, domain_id=self.id)
         found: list[tuple[str, VolumeMetadata]] = []
         current = volume_id
         while current != BLANK_ID:

@@ -47,7 +47,7 @@ class UnknownOperationKind(Conflict):
 
 
 class BadOperationId(InvalidRequest):
-    template = "{id!r} is not a UUID"
+    template = "{name} is {id!r}, which is not a UUID"
 
 
 class State(StrEnum):
@@ -139,9 +139,9 @@ class Control:
             stopper()
 
 
-def checked_id(text: str) -> str:
+def checked_id(text: str, name: str = "an id") -> str:
     """The UUID in its usual spelling, safe as a file name. Raises BadOperationId."""
     try:
         return str(UUID(text))
     except ValueError:
-        raise BadOperationId(id=text) from None
+        raise BadOperationId(name=name, id=text) from None

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from covirt.common.files import make_directory
 from covirt.common.root import Root
-from covirt.host.storage.storage_errors import BadRemotePath, BadStorageId
+from covirt.host.storage.domain_format import BLANK_ID
+from covirt.host.storage.storage_errors import BadRemotePath, BadStorageId, BadStorageValue
 
 
 class StoragePaths:
@@ -35,6 +36,14 @@ def checked_uuid(name: str, text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise BadStorageId(name=name, id=text) from None
+
+
+def named_uuid(name: str, text: str) -> str:
+    """checked_uuid() of what must name something: the blank id is for "none". Raises BadStorageValue, too."""
+    found = checked_uuid(name, text)
+    if found == BLANK_ID:
+        raise BadStorageValue(name=name, value=found, reason="that names none; give the id of one")
+    return found
 
 
 def is_uuid(text: str) -> bool:

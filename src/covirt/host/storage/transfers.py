@@ -72,7 +72,7 @@ class Transfers:
 
     def add(self, ticket: Mapping[str, Any]) -> None:
         """Raises TicketAddressRefused, NoImageDaemon, ImageDaemonSilent, ImageDaemonRefused."""
-        ticket_id = checked_id(str(ticket["uuid"]))
+        ticket_id = checked_id(str(ticket["uuid"]), "uuid")
         if not self.may_serve(str(ticket["url"])):
             raise TicketAddressRefused(url=ticket["url"])
         self._renew()

@@ -48,7 +48,7 @@ class ContainerImageVerbs:
         target = volume_ref(params)
         self._images.check_free(target)
         what = import_params(
-            job_id=checked_id(params.job_id),
+            job_id=checked_id(params.job_id, "jobID"),
             target=target,
             source=_source(params.source),
             description=params.description,
@@ -73,7 +73,7 @@ class ContainerImageVerbs:
         target = volume_ref(params)
         self._images.get(target)
         self._images.check_unused(target)
-        self._jobs.submit(REMOVE, {"target": asdict(target)}, job_id=params.job_id)
+        self._jobs.submit(REMOVE, {"target": asdict(target)}, job_id=checked_id(params.job_id, "jobID"))
         return None
 
 

@@ -9,7 +9,7 @@ from covirt.common.undo import undo_on_failure
 from covirt.host.storage.image_volumes import ImageVolumes, VolumeIsShared
 from covirt.host.storage.nbd import NbdExport, NbdServers
 from covirt.host.storage.operation import checked_id
-from covirt.host.storage.storage_paths import checked_uuid
+from covirt.host.storage.storage_paths import checked_uuid, named_uuid
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.verbs.sdm import NO_POOL
 from covirt.host.virt.volumes import VolumeRef
@@ -35,7 +35,7 @@ class NbdVerbs:
                 self._volumes.release(user)
 
     def start(self, params: StartServerParams, _context: CallContext) -> JsonValue:
-        server_id, ref = checked_id(params.server_id), _ref(params.config)
+        server_id, ref = checked_id(params.server_id, "server_id"), _ref(params.config)
         self._servers.check_free(server_id)
         volume = self._volumes.volume(ref)
         config = params.config
@@ -51,12 +51,12 @@ class NbdVerbs:
                 discard=bool(config.discard),
                 detect_zeroes=bool(config.detect_zeroes),
                 backing_chain=config.backing_chain,
-                bitmap=None if config.bitmap is None else checked_id(config.bitmap),
+                bitmap=None if config.bitmap is None else checked_id(config.bitmap, "bitmap"),
             )
             return self._servers.start(server_id, export)
 
     def stop(self, params: StopServerParams, _context: CallContext) -> JsonValue:
-        server_id = checked_id(params.server_id)
+        server_id = checked_id(params.server_id, "server_id")
         self._servers.stop(server_id)
         self._volumes.release(_user(server_id))
         return None
@@ -70,6 +70,6 @@ def _ref(config: NbdServerConfig) -> VolumeRef:
     return VolumeRef(
         pool_id=NO_POOL,
         domain_id=checked_uuid("sd_id", config.sd_id),
-        image_id=checked_uuid("img_id", config.img_id),
-        volume_id=checked_uuid("vol_id", config.vol_id),
+        image_id=named_uuid("img_id", config.img_id),
+        volume_id=named_uuid("vol_id", config.vol_id),
     )

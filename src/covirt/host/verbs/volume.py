@@ -16,7 +16,7 @@ from covirt.host.storage.storage_errors import (
     WrongVolumeFormat,
     WrongVolumeType,
 )
-from covirt.host.storage.storage_paths import checked_uuid
+from covirt.host.storage.storage_paths import checked_uuid, named_uuid
 from covirt.host.storage.tasks import Tasks
 from covirt.host.storage.volume_format import Legality, Place, VolumeMetadata, checked_disk_type, format_name
 from covirt.host.storage.volume_work import COPY, CREATE, DELETE, EXTEND, NewVolume, rounded
@@ -95,8 +95,8 @@ class VolumeVerbs:
             ref=VolumeRef(
                 pool_id=source.pool_id,
                 domain_id=target_domain,
-                image_id=checked_uuid("dstImgUUID", params.target_image_id),
-                volume_id=checked_uuid("dstVolUUID", params.target_volume_id),
+                image_id=named_uuid("dstImgUUID", params.target_image_id),
+                volume_id=named_uuid("dstVolUUID", params.target_volume_id),
             ),
             capacity_bytes=facts.capacity_bytes,
             format=facts.format if str(params.format) in _UNKNOWN else _format(params.format),

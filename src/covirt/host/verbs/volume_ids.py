@@ -4,7 +4,7 @@
 
 from typing import Protocol
 
-from covirt.host.storage.storage_paths import checked_uuid
+from covirt.host.storage.storage_paths import checked_uuid, named_uuid
 from covirt.host.virt.volumes import VolumeRef
 
 
@@ -25,10 +25,10 @@ class VolumeIds(Protocol):
 
 
 def volume_ref(params: VolumeIds) -> VolumeRef:
-    """Raises BadStorageId."""
+    """Raises BadStorageId, BadStorageValue."""
     return VolumeRef(
         pool_id=checked_uuid("storagepoolID", params.pool_id),
         domain_id=checked_uuid("storagedomainID", params.domain_id),
-        image_id=checked_uuid("imageID", params.image_id),
-        volume_id=checked_uuid("volumeID", params.volume_id),
+        image_id=named_uuid("imageID", params.image_id),
+        volume_id=named_uuid("volumeID", params.volume_id),
     )

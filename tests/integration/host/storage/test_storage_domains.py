@@ -19,8 +19,9 @@ from covirt.host.storage.domain_format import DomainMetadata
 from covirt.host.storage.image_volumes import Allocation, VolumeIsIllegal
 from covirt.host.storage.operation import Control
 from covirt.host.storage.qemu_img import ForeignReference, ImageFormat
-from covirt.host.storage.storage_errors import VolumeExists
+from covirt.host.storage.storage_errors import NoSuchVolume, VolumeExists
 from covirt.host.storage.volume_work import NewVolume
+from covirt.host.virt.volumes import VolumeRef
 from tests.support.host_storage import BLANK, MIB, NFS, Disk, StorageAgent, make_server, refused
 from tests.support.roots import new_root
 from tests.support.storage_checker import check_domain, volume_metadata
@@ -228,6 +229,34 @@ def test_templates(agent: StorageAgent) -> None:
         agent, 214, "Volume.create",
         **disk.ids(str(uuid4())), size=str(MIB), volFormat=4, preallocate=2, srcImgUUID=inner, srcVolUUID=derived,
     )  # fmt: skip
+
+
+def test_ids_that_name_nothing(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    base = disk.create()
+    new = {"dstSdUUID": BLANK, "dstImgUUID": str(uuid4()), "dstVolUUID": str(uuid4()), "volType": 8}
+    verbs: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("Image.prepare", {}), ("Volume.copy", new), ("Volume.getQemuImageInfo", {}), ("Volume.verify_untrusted", {}),
+        ("Volume.measure", {"dstVolFormat": 4}), ("Volume.getInfo", {}), ("ContainerImage.inspect", {}),
+        ("ContainerImage.remove", {"jobID": str(uuid4())}),
+        ("Volume.create", {"size": str(MIB), "volFormat": 5, "preallocate": 2}),
+    )  # fmt: skip
+    for sent, reason in ((BLANK, f"is {BLANK!r}; that names none"), ("x/../y", "is 'x/../y', which is not a UUID")):
+        for name, target in (("volumeID", "dstVolUUID"), ("imageID", "dstImgUUID")):
+            for verb, more in verbs:
+                assert f"{name} {reason}" in refused(agent, 1000, verb, **{**disk.ids(base), name: sent}, **more)
+            assert f"{target} {reason}" in refused(
+                agent, 1000, "Volume.copy", **disk.ids(base), **{**new, target: sent}
+            )
+    assert agent.call("StorageDomain.getVolumes", storagedomainID=disk.domain_id) == [base]
+
+
+def test_a_guest_s_disk_that_names_no_volume(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    disk.create()
+    ref = VolumeRef(pool_id=disk.pool_id, domain_id=disk.domain_id, image_id=disk.image_id, volume_id=BLANK)
+    with pytest.raises(NoSuchVolume):
+        agent.storage.volumes.prepare(ref, user="a guest")
 
 
 def test_volumes_are_held_until_their_last_user_is_gone(agent: StorageAgent) -> None:
