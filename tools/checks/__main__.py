@@ -20,6 +20,7 @@ from tools.configuration.page import PAGE as CONFIGURATION
 from tools.conformance.page import PAGE as CONFORMANCE
 from tools.host_api.page import PAGE as HOST_API
 from tools.rest_api.page import PAGE as REST_API
+from tools.vm_actions.page import PAGE as VM_ACTIONS
 from tools.vm_verbs.page import PAGE as VM_VERBS
 
 _TIMEOUT_SECONDS: Final = 300
@@ -54,6 +55,7 @@ def main() -> int:
                 HOST_API,
                 HOST_CONFIGURATION,
                 REST_API,
+                VM_ACTIONS,
                 VM_VERBS,
             )
         },

@@ -7,5 +7,6 @@ from typing import Final
 
 from covirt.engine.commands.command import Command, by_action
 from covirt.engine.commands.storage import STORAGE_COMMANDS
+from covirt.engine.commands.vms.table import VM_COMMANDS
 
-COMMANDS: Final[Mapping[str, type[Command]]] = by_action((*STORAGE_COMMANDS,))
+COMMANDS: Final[Mapping[str, type[Command]]] = by_action((*STORAGE_COMMANDS, *VM_COMMANDS))

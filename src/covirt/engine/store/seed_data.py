@@ -200,8 +200,8 @@ _PREDEFINED: Final = (
     r"volumeMap=^.{1,4096}$;"
     r"containerCommand=^.{1,4096}$;"
     r"containerEnvironment=^.{1,4096}$;"
-    r"containerRestart=^(no|always|on-failure(:[0-9]{1,4})?)$;"
-    r"containerRootDisk=^(stateless|[0-9a-f-]{36})$"
+    r"containerRestart=^(never|on-failure|always)$;"
+    r"containerRootDisk=^.{1,255}$"
 )
 
 

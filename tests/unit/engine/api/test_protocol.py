@@ -51,8 +51,8 @@ def test_hrefs_of_version_4s_path_stay_below_it(api: TestClient) -> None:
         ("GET", f"vms/{s.NIC_ID}/nics", 404),
         ("GET", f"vms/{s.VM_ID}/nics/{s.VM_ID}", 404),
         ("GET", f"vms/{s.VM_ID}/nics/{s.NIC_ID}/x/y", 404),
-        ("GET", f"vms/{s.VM_ID}/start", 404),
-        ("DELETE", f"vms/{s.VM_ID}", 405),
+        ("GET", f"vms/{s.VM_ID}/dance", 404),
+        ("DELETE", f"vms/{s.VM_ID}/statistics", 405),
         ("PUT", "vms", 405),
         ("PATCH", f"vms/{s.VM_ID}", 405),
         ("POST", "", 405),
@@ -80,7 +80,7 @@ def test_what_only_begins_like_the_api_is_not_it(api: TestClient) -> None:
 
 
 def test_a_method_that_is_not_there_says_which_are(api: TestClient) -> None:
-    answer = api.delete(f"vms/{s.VM_ID}")
+    answer = api.delete(f"vms/{s.VM_ID}/statistics")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
     assert "does not answer DELETE; it answers GET, HEAD, OPTIONS." in answer.text
 

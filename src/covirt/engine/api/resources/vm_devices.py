@@ -3,15 +3,18 @@
 """What a machine is made of, but its disks: NICs, CD-ROM, consoles, and what the guest says it has."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import vms as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.loading import by_parent, each
 from covirt.engine.api.resources.statistics import NIC_STATISTICS
 from covirt.engine.api.resources.values import named, reference
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.vm import Cdrom, GraphicsFacts, Nic, ReportedDevice, Vm
 from covirt.engine.store.query import ListQuery
 
@@ -57,6 +60,8 @@ def _consoles(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[Any]]:
 
 
 def _graphics(vm: Vm, *, current: bool) -> Sequence[GraphicsFacts]:
+    if vm.kind is VmKind.CONTAINER:
+        return ()
     intended = (GraphicsFacts(protocol=str(vm.hardware.display_type), address=""),)
     return vm.facts.graphics if current else vm.facts.graphics or intended
 
@@ -112,6 +117,7 @@ CONSOLES = Collection(
     below=_consoles,
     key=console_id,
     uuids=False,
+    actions={"ticket": changes.set_ticket},
 )
 
 
@@ -134,24 +140,36 @@ def _nics(column: str, children: tuple[Collection, ...]) -> Collection:
     return Collection(path="nics", type="Nic", show=each(nic_node), below=below, children=children)
 
 
+def _changed_nics(nics: Collection) -> Collection:
+    return replace(
+        nics,
+        add=changes.add_nic,
+        update=changes.update_nic,
+        remove=changes.remove_nic,
+        actions={"activate": changes.plug_nic(plugged=True), "deactivate": changes.plug_nic(plugged=False)},
+    )
+
+
 def _drives(column: str) -> Collection:
     below = by_parent(lambda session: session.cdroms, column)
     return Collection(path="cdroms", type="Cdrom", show=_cdroms, below=below)
 
 
-NICS_OF_VM = _nics(
-    "vm_id",
-    (
-        Collection(
-            path="reporteddevices",
-            type="ReportedDevice",
-            show=each(_reported_node),
-            below=_reported_of_nics,
-            key=reported_id,
+NICS_OF_VM = _changed_nics(
+    _nics(
+        "vm_id",
+        (
+            Collection(
+                path="reporteddevices",
+                type="ReportedDevice",
+                show=each(_reported_node),
+                below=_reported_of_nics,
+                key=reported_id,
+            ),
+            NIC_STATISTICS,
         ),
-        NIC_STATISTICS,
-    ),
+    )
 )
 NICS_OF_TEMPLATE = _nics("template_id", ())
-CDROMS_OF_VM = _drives("vm_id")
+CDROMS_OF_VM = replace(_drives("vm_id"), update=changes.update_disc)
 CDROMS_OF_TEMPLATE = _drives("template_id")

@@ -2,18 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Virtual machines and containers."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from covirt.engine.api.call import Call
+from covirt.engine.api.changes import vms as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.access import PERMISSIONS_BELOW_VM
 from covirt.engine.api.resources.affinity import LABELS_OF_VM, TAGS_OF_VM
 from covirt.engine.api.resources.disks import ATTACHMENTS_OF_VM
 from covirt.engine.api.resources.hardware import hardware_values
-from covirt.engine.api.resources.loading import by_id, each, empty, found, nothing
+from covirt.engine.api.resources.loading import by_id, empty, found, nothing
 from covirt.engine.api.resources.snapshots import SNAPSHOTS
 from covirt.engine.api.resources.statistics import VM_STATISTICS
 from covirt.engine.api.resources.values import named, reference
 from covirt.engine.api.resources.vm_devices import CDROMS_OF_VM, CONSOLES, NICS_OF_VM, REPORTED_DEVICES
-from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from covirt.engine.model.vm import SnapshotType, Vm, VmFacts, VmStatus
+from covirt.engine.store.query import ListQuery
+from covirt.engine.vms.kinds import done_actions
 
 
 def vm_node(vm: Vm) -> Node:
@@ -34,7 +41,18 @@ def vm_node(vm: Vm) -> Node:
     }
     if vm.image_locked:
         values["status"] = str(VmStatus.IMAGE_LOCKED)
-    return Node(type="Vm", id=vm.id, values=values)
+    return Node(type="Vm", id=vm.id, values=values, actions=done_actions(vm.kind))
+
+
+def _shown(call: Call, items: Sequence[tuple[str, Vm]]) -> Sequence[Node]:
+    """What runs now, unless the caller asks for what its next run will be."""
+    vms = [vm for _, vm in items]
+    waiting = tuple(vm.id for vm in vms if vm.next_run)
+    if waiting and not call.params.next_run:
+        query = ListQuery(where={"vm_id": waiting, "type": SnapshotType.ACTIVE})
+        running = {each.vm_id: each.hardware for each in call.session.snapshots.list(query)}
+        vms = [replace(vm, hardware=running.get(vm.id) or vm.hardware) for vm in vms]
+    return [vm_node(vm) for vm in vms]
 
 
 def _facts(facts: VmFacts) -> dict[str, Value]:
@@ -54,10 +72,14 @@ def _facts(facts: VmFacts) -> dict[str, Value]:
 VMS = Collection(
     path="vms",
     type="Vm",
-    show=each(vm_node),
+    show=_shown,
     list=found(lambda session: session.vms),
     get=by_id(lambda session: session.vms),
     searchable=True,
+    add=changes.add_vm,
+    update=changes.update_vm,
+    remove=changes.remove_vm,
+    actions=changes.VM_ACTIONS,
     children=(
         Collection(**empty("applications", "Application"), below=nothing),
         CDROMS_OF_VM,

@@ -1,0 +1,278 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of machines and of what they are made of, and what is done to them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from covirt.common.errors import InvalidRequest
+from covirt.engine.api.call import Call
+from covirt.engine.api.changes.bodies import called, refuse_set, told, told_word
+from covirt.engine.api.changes.hardware import boot_devices, changed_hardware, placement, sized_like
+from covirt.engine.api.node import Body
+from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
+from covirt.engine.api.registry import Act, Done
+from covirt.engine.commands.command import Command
+from covirt.engine.commands.vms.add import add_vm as add
+from covirt.engine.commands.vms.discs import ChangeDisc
+from covirt.engine.commands.vms.guest import Guest
+from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface, new_nic
+from covirt.engine.commands.vms.nics import remove_nic as remove_one
+from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
+from covirt.engine.commands.vms.remove import remove_vm as remove
+from covirt.engine.commands.vms.run import RunVm
+from covirt.engine.commands.vms.update import update_vm as update
+from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Nic, Vm, VmStatus
+from covirt.engine.store.session import Session
+from covirt.engine.vms.kinds import ACTIONS, require_action
+
+# Of the machine in a start's body: what may be said for one run alone.
+_RUN_ONCE: Final = frozenset({"id", "href", "name", "os", "placement_policy", "start_paused"})
+_RUN_ONCE_OS: Final = frozenset({"boot"})
+_START_ABSENT: Final = {
+    "use_cloud_init": "cloud-init",
+    "use_sysprep": "Sysprep",
+    "use_initialization": "cloud-init",
+    "authorized_key": "cloud-init",
+    "volatile": "runs that are forgotten",
+}
+
+
+class NotForOneRun(InvalidRequest):
+    """Fields: field."""
+
+    template = "Cannot run VM. '{field}' cannot be had for one run alone; change the machine, then start it."
+
+
+class NotInBody(InvalidRequest):
+    """Fields: field, place."""
+
+    template = "A machine is added without '{field}'; add them afterwards, at {place}."
+
+
+class TemplateStays(InvalidRequest):
+    template = "Cannot edit VM. What it was made of is a fact: its template cannot be changed."
+
+
+def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    del ids
+    require_fields("Vm", body, "add", "name", "cluster.id|name")
+    for field, place in (("disk_attachments", "diskattachments"), ("nics", "nics"), ("snapshots", "snapshots")):
+        if items(body, field):
+            raise NotInBody(field=field, place=f"vms/ID/{place}")
+    with call.changing() as change:
+        session = change.session
+        cluster = referred_object(session.clusters, body["cluster"], "cluster")
+        template = referred(session.templates, body, "template") or session.templates.get(BLANK_TEMPLATE_ID)
+        type_id, base = sized_like(session, template.hardware, body)
+        vm = Vm(
+            id="",
+            cluster_id=cluster.id,
+            template_id=template.id,
+            original_template_id=template.id,
+            instance_type_id=type_id,
+            hardware=changed_hardware(session, base, body),
+            origin=told(body, "origin", "ovirt"),
+            cpu_profile_id=_cpu_profile(session, body, None),
+            created_at=datetime.now(UTC),
+        )
+        return Done(id=add(change, called(vm, body)))
+
+
+def update_vm(call: Call, ids: tuple[str, ...], body: Body) -> None:
+    with call.changing() as change:
+        session = change.session
+        vm = session.vms.get(ids[-1])
+        cluster = referred(session.clusters, body, "cluster")
+        template = referred(session.templates, body, "template")
+        if template is not None and template.id != vm.template_id:
+            raise TemplateStays
+        type_id, base = sized_like(session, vm.hardware, body)
+        vm = replace(
+            vm,
+            cluster_id=cluster.id if cluster else vm.cluster_id,
+            instance_type_id=type_id or vm.instance_type_id,
+            hardware=changed_hardware(session, base, body),
+            cpu_profile_id=_cpu_profile(session, body, vm.cpu_profile_id),
+        )
+        update(change, called(vm, body))
+
+
+def remove_vm(call: Call, ids: tuple[str, ...]) -> None:
+    detach_only = call.params.others.get("detach_only", "false").lower() in ("", "true", "1")
+    with call.changing() as change:
+        remove(change, ids[-1], detach_only=detach_only)
+
+
+def _cpu_profile(session: Session, body: Body, default: str | None) -> str | None:
+    found = referred(session.cpu_profiles, body, "cpu_profile")
+    return found.id if found else default
+
+
+def start_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """oVirt's start also lets a paused machine go on."""
+    vm = call.session.vms.get(ids[-1])
+    refuse_set(body, **_START_ABSENT)
+    once = body.get("vm")
+    given: Body = once if isinstance(once, dict) else {}
+    _check_once(given)
+    if vm.facts.status is VmStatus.PAUSED:
+        return _ran(call, ResumeVm(vm_id=vm.id))
+    hosts = placement(call.session, given, ())
+    command = RunVm(
+        vm_id=vm.id,
+        host_id=hosts[0] if hosts else None,
+        boot_devices=boot_devices(given, "os.boot.devices", ()),
+        paused=told(body, "pause", told(given, "start_paused", False)),
+    )
+    return _ran(call, command)
+
+
+def _check_once(given: Body) -> None:
+    system = given.get("os")
+    strange = sorted(set(given) - _RUN_ONCE)
+    if isinstance(system, dict):
+        strange += [f"os.{name}" for name in sorted(set(system) - _RUN_ONCE_OS)]
+    if strange:
+        raise NotForOneRun(field=f"vm.{strange[0]}")
+
+
+def _ran(call: Call, command: Command) -> Done:
+    outcome = call.run(command)
+    return Done(pending=outcome.pending, job_id=outcome.job_id)
+
+
+def _stop(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    return _ran(call, StopVm(vm_id=ids[-1], reason=told(body, "reason", "")))
+
+
+def _shut_down(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    return _ran(call, ShutdownVm(vm_id=ids[-1], reason=told(body, "reason", "")))
+
+
+def _reboot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    del body
+    return _ran(call, RebootVm(vm_id=ids[-1]))
+
+
+def _reset(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    del body
+    return _ran(call, ResetVm(vm_id=ids[-1]))
+
+
+def _freeze(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    del body
+    _guest(call, ids[-1]).freeze()
+    return Done()
+
+
+def _thaw(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    del body
+    _guest(call, ids[-1]).thaw()
+    return Done()
+
+
+def set_ticket(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """Of a machine, or of one of its consoles."""
+    ticket = _guest(call, ids[0]).set_ticket(
+        value=told(body, "ticket.value", ""), expiry_seconds=told(body, "ticket.expiry", 0)
+    )
+    return Done(values={"ticket": {"value": ticket.value, "expiry": ticket.expiry_seconds}})
+
+
+def _guest(call: Call, vm_id: str) -> Guest:
+    call.reader.release()
+    return Guest(call.services.store, call.services.hosts, call.asked, vm_id)
+
+
+def _of_kind(name: str, act: Act | None) -> Act:
+    """The action, for kinds that have it."""
+
+    def acted(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+        vm = call.session.vms.get(ids[-1])
+        require_action(name, vm.kind, name=vm.name)
+        if act is None:
+            raise TypeError(f"nobody does {name}")
+        return act(call, ids, body)
+
+    return acted
+
+
+_DONE: Final[dict[str, Act]] = {
+    "freezefilesystems": _freeze,
+    "reboot": _reboot,
+    "reset": _reset,
+    "shutdown": _shut_down,
+    "start": start_vm,
+    "stop": _stop,
+    "thawfilesystems": _thaw,
+    "ticket": set_ticket,
+}
+VM_ACTIONS: Final[dict[str, Act]] = {
+    name: _of_kind(name, _DONE.get(name)) for name in sorted({name for kind in ACTIONS.values() for name in kind})
+}
+
+
+def add_nic(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    require_fields("Nic", body, "add", "name")
+    nic = new_nic(call.session, _nic(call.session, Nic(id="", vm_id=ids[-1]), body))
+    call.run(AddVmInterface(nic=nic))
+    return Done(id=nic.id)
+
+
+def update_nic(call: Call, ids: tuple[str, ...], body: Body) -> None:
+    nic = _nic(call.session, call.session.nics.get(ids[-1]), body)
+    call.run(UpdateVmInterface(nic=replace(nic, mac=new_nic(call.session, nic).mac)))
+
+
+def remove_nic(call: Call, ids: tuple[str, ...]) -> None:
+    with call.changing() as change:
+        remove_one(change, ids[-1])
+
+
+def _nic(session: Session, nic: Nic, body: Body) -> Nic:
+    return replace(
+        called(nic, body),
+        interface=told_word(body, "interface", nic.interface),
+        mac=told(body, "mac.address", nic.mac),
+        vnic_profile_id=_profile(session, nic, body),
+        linked=told(body, "linked", nic.linked),
+        plugged=told(body, "plugged", nic.plugged),
+    )
+
+
+def _profile(session: Session, nic: Nic, body: Body) -> str | None:
+    """By its id; or, among those of the machine's networks, by its name or that of its network. An empty reference
+    takes it away."""
+    value = body.get("vnic_profile")
+    if value is None:
+        network = body.get("network")
+        if not isinstance(network, dict):
+            return nic.vnic_profile_id
+        found = referred_object(session.networks, network, "network")
+        profile = session.vnic_profiles.find(network_id=found.id)
+        return profile.id if profile else None
+    if isinstance(value, dict) and not value.get("id") and not value.get("name"):
+        return None
+    profile_id: str = referred_object(session.vnic_profiles, value, "vnic_profile").id
+    return profile_id
+
+
+def plug_nic(*, plugged: bool) -> Act:
+    def switched(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+        del body
+        nic = replace(call.session.nics.get(ids[-1]), plugged=plugged)
+        return _ran(call, ActivateDeactivateVmNic(nic=nic))
+
+    return switched
+
+
+def update_disc(call: Call, ids: tuple[str, ...], body: Body) -> None:
+    """An empty file takes the disc out."""
+    wanted = at(body, "file.id")
+    name = at(body, "file.name")
+    if wanted is None and name:
+        wanted = referred_object(call.session.disks, {"name": name}, "file").id
+    file_id = call.session.disks.get(str(wanted).lower()).id if wanted else None
+    call.run(ChangeDisc(vm_id=ids[0], file_id=file_id, current=call.params.current))

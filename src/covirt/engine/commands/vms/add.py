@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adding a machine: all that it is made of but disks, which come by themselves."""
+
+import random
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from covirt.engine.auth.permits import Right
+from covirt.engine.commands.access.permissions import give_creator
+from covirt.engine.commands.change import Change
+from covirt.engine.commands.names import check_name
+from covirt.engine.commands.vms.checks import check_hardware, kind_of
+from covirt.engine.commands.vms.common import about, subject_of
+from covirt.engine.commands.vms.errors import TemplateHasDisks, VmNameInUse
+from covirt.engine.commands.vms.messages import ADDED
+from covirt.engine.model.access import ObjectType, Subject
+from covirt.engine.model.cluster import Cluster
+from covirt.engine.model.network import MacPool
+from covirt.engine.model.template import Template
+from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Cdrom, Snapshot, SnapshotType, Vm
+from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
+from covirt.engine.vms.errors import KindOfTemplate
+from covirt.engine.vms.kinds import KIND_NAMES
+from covirt.engine.vms.mac_addresses import free_mac, pool_size
+
+VM_MANAGER_ID: Final = "def00006-0000-0000-0000-def000000006"  # oVirt's id of the role UserVmManager
+_LONGEST_NAME: Final = 255
+
+
+def add_vm(change: Change, wanted: Vm) -> str:
+    """The new id. The kind is that of its custom properties, for good; id, kind and time are given here."""
+    change.require(Right.CREATE_VM, Subject(type=ObjectType.CLUSTER, id=wanted.cluster_id))
+    check_vm_name(change.session, wanted, action="add")
+    cluster = change.session.clusters.get(wanted.cluster_id)
+    template = change.session.templates.get(wanted.template_id)
+    vm = replace(wanted, id=str(uuid.uuid4()), kind=kind_of(wanted.hardware), created_at=datetime.now(UTC))
+    _check_template(change.session, template, vm)
+    check_hardware(change.session, vm.hardware, cluster, vm.kind, action="add")
+    change.session.vms.add(vm)
+    _add_parts(change.session, vm, cluster)
+    give_creator(change, VM_MANAGER_ID, subject_of(vm.id))
+    change.tell(ADDED, about(vm), vm=vm.name)
+    return vm.id
+
+
+def check_vm_name(session: Session, vm: Vm, *, action: str) -> None:
+    """Raises BadName, VmNameInUse."""
+    check_name("VM", vm.name, longest=_LONGEST_NAME)
+    other = session.vms.find(name=vm.name)
+    if other is not None and other.id != vm.id:
+        raise VmNameInUse(action=action)
+
+
+def _check_template(session: Session, template: Template, vm: Vm) -> None:
+    if template.id == BLANK_TEMPLATE_ID:
+        return
+    if template.kind is not vm.kind:
+        raise KindOfTemplate(kind=KIND_NAMES[vm.kind], template_name=template.name, other=KIND_NAMES[template.kind])
+    if session.disk_attachments.find(template_id=template.id) is not None:
+        raise TemplateHasDisks(template_name=template.name)
+
+
+def _add_parts(session: Session, vm: Vm, cluster: Cluster) -> None:
+    session.cdroms.add(Cdrom(id=str(uuid.uuid4()), vm_id=vm.id))
+    session.snapshots.add(
+        Snapshot(
+            id=str(uuid.uuid4()),
+            description="Active VM",
+            vm_id=vm.id,
+            type=SnapshotType.ACTIVE,
+            date=vm.created_at,
+        )
+    )
+    for nic in session.nics.list(ListQuery(where={"template_id": vm.template_id})):
+        mac = new_mac(session, session.mac_pools.get(cluster.mac_pool_id))
+        session.nics.add(replace(nic, id=str(uuid.uuid4()), vm_id=vm.id, template_id=None, mac=mac))
+
+
+def new_mac(session: Session, pool: MacPool) -> str:
+    """A free one of the pool; where the search begins is left to chance, so that one that has just been given back is
+    not at once another's. Raises NoFreeMac."""
+    size = pool_size(pool)
+    start = random.randrange(size) if size else 0  # noqa: S311 - it need not be hard to guess
+    return free_mac(pool, lambda mac: session.nics.find(mac=mac) is not None, start=start)

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What changes of machines have in common."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from covirt.engine.commands.audit import About
+from covirt.engine.commands.vms.errors import VmInStatus, VmIsNotRunning, VmIsRunning
+from covirt.engine.model.access import ObjectType, Subject
+from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from covirt.engine.store.session import Session
+from covirt.engine.store.store import Store
+
+# Nothing of the machine is on any host.
+_AT_REST: Final = frozenset({VmStatus.DOWN, VmStatus.SUSPENDED, VmStatus.UNASSIGNED})
+
+
+def subject_of(vm_id: str) -> Subject:
+    return Subject(type=ObjectType.VM, id=vm_id)
+
+
+def about(vm: Vm, *, host_id: str | None = None) -> About:
+    return About(vm_id=vm.id, cluster_id=vm.cluster_id, host_id=host_id or vm.facts.host_id)
+
+
+def is_running(vm: Vm) -> bool:
+    """Also of one that is about to, or of which nobody knows."""
+    return vm.facts.status not in _AT_REST or vm.facts.host_id is not None
+
+
+def require_down(vm: Vm, action: str) -> None:
+    """Raises VmIsRunning, VmInStatus."""
+    if vm.image_locked:
+        raise VmInStatus(action=action, status=VmStatus.IMAGE_LOCKED)
+    if is_running(vm):
+        if vm.facts.status in (VmStatus.UNKNOWN, VmStatus.NOT_RESPONDING):
+            raise VmInStatus(action=action, status=vm.facts.status)
+        raise VmIsRunning(action=action)
+
+
+def require_running(vm: Vm, action: str) -> str:
+    """The host that it runs on. Raises VmIsNotRunning."""
+    if vm.facts.host_id is None or not is_running(vm):
+        raise VmIsNotRunning(action=action)
+    return vm.facts.host_id
+
+
+def host_name(session: Session, host_id: str | None) -> str:
+    host = session.hosts.find(id=host_id) if host_id else None
+    return host.name if host else "unknown"
+
+
+def write_facts(store: Store, vm_id: str, **changes: object) -> None:
+    """Of a machine that may be gone."""
+    with store.write() as session:
+        vm = session.vms.find(id=vm_id)
+        if vm is not None:
+            session.vms.update_facts(vm_id, replace(vm.facts, **changes))  # type: ignore[arg-type] # facts' own fields
+
+
+def write_down(session: Session, vm: Vm, *, reason: str = "", message: str = "") -> None:
+    """It runs nowhere."""
+    facts = VmFacts(
+        status=VmStatus.DOWN, stop_time=datetime.now(UTC), stop_reason=reason, exit_code=0, exit_message=message
+    )
+    session.vms.update_facts(vm.id, facts)

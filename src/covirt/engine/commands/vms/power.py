@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Stopping, shutting down, rebooting, resetting, resuming: one call of a machine's host each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from covirt.engine.auth.permits import Right
+from covirt.engine.commands.audit import AuditMessage
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.vms import messages
+from covirt.engine.commands.vms.common import about, host_name, require_running, subject_of, write_down
+from covirt.engine.commands.vms.run import destroy_on_host
+from covirt.engine.hosts.errors import HostRefused
+from covirt.engine.model.vm import VmStatus
+from covirt.hostapi.errors import Code
+from covirt.rpc.jsonrpc import Json
+
+_WARNING_SECONDS: Final = 0  # of a guest's users
+_EACH_WAY_SECONDS: Final = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OnHost(Command):
+    """``reason``: what the user gives for it."""
+
+    right: ClassVar[Right]
+    word: ClassVar[str]  # as in "Cannot stop VM."
+    doing: ClassVar[str]  # as in "VM web is being stopped"
+    title: ClassVar[str]  # of the step
+    done: ClassVar[AuditMessage]
+    not_done: ClassVar[AuditMessage]
+
+    vm_id: str
+    reason: str = ""
+
+    def begin(self, start: Start) -> None:
+        start.require(self.right, subject_of(self.vm_id))
+        vm = start.session.vms.get(self.vm_id)
+        start.lock(vm.id, f"VM {vm.name} is being {self.doing}")
+        require_running(vm, self.word)
+        start.describe(f"{self.title} VM {vm.name}", subjects={vm.id})
+
+    def run(self, flow: Flow) -> JsonValue:
+        return flow.step(f"{self.title} it on its host", self._on_host)
+
+    def succeeded(self, finish: Finish) -> None:
+        self._tell(finish, self.done)
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        del reason
+        self._tell(finish, self.not_done)
+
+    def _on_host(self, doing: Doing) -> JsonValue:
+        """The host's id, or None when it is on none any more."""
+        with doing.services.store.read() as session:
+            host_id = session.vms.get(self.vm_id).facts.host_id
+        if host_id is not None:
+            self._ask(doing, host_id)
+        return host_id
+
+    def _ask(self, doing: Doing, host_id: str) -> None:
+        raise NotImplementedError
+
+    def _tell(self, finish: Finish, message: AuditMessage) -> None:
+        vm = finish.session.vms.find(id=self.vm_id)
+        if vm is None:
+            return
+        host_id = str(finish.result) if finish.result else vm.facts.host_id
+        reason = f". Reason: {self.reason}" if self.reason else ""
+        where = host_name(finish.session, host_id)
+        finish.tell(message, about(vm, host_id=host_id), vm=vm.name, host=where, reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopVm(_OnHost):
+    """At once; when it has ended, it is down."""
+
+    action: ClassVar = "StopVm"
+    right: ClassVar = Right.STOP_VM
+    word: ClassVar = "stop"
+    doing: ClassVar = "stopped"
+    title: ClassVar = "Stopping"
+    done: ClassVar = messages.STOPPED
+    not_done: ClassVar = messages.STOP_FAILED
+
+    def _ask(self, doing: Doing, host_id: str) -> None:
+        destroy_on_host(doing, host_id, self.vm_id)
+
+    def succeeded(self, finish: Finish) -> None:
+        self._tell(finish, self.done)
+        vm = finish.session.vms.find(id=self.vm_id)
+        if vm is not None and vm.facts.host_id is not None:
+            write_down(finish.session, vm, reason=self.reason, message="Admin shut down from the engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutdownVm(_OnHost):
+    """Its guest is asked; when it has ended, its host tells."""
+
+    action: ClassVar = "ShutdownVm"
+    right: ClassVar = Right.SHUT_DOWN_VM
+    word: ClassVar = "shut down"
+    doing: ClassVar = "shut down"
+    title: ClassVar = "Shutting down"
+    done: ClassVar = messages.SHUT_DOWN
+    not_done: ClassVar = messages.SHUT_DOWN_FAILED
+
+    def _ask(self, doing: Doing, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.shutdown", shutdown_params(self.vm_id, message=self.reason))
+
+    def succeeded(self, finish: Finish) -> None:
+        self._tell(finish, self.done)
+        vm = finish.session.vms.find(id=self.vm_id)
+        if vm is not None and vm.facts.status is VmStatus.UP:
+            facts = replace(vm.facts, status=VmStatus.POWERING_DOWN, stop_reason=self.reason)
+            finish.session.vms.update_facts(vm.id, facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebootVm(_OnHost):
+    """Its guest is asked to begin anew. A container is stopped as by a shutdown, and started again."""
+
+    action: ClassVar = "RebootVm"
+    right: ClassVar = Right.REBOOT_VM
+    word: ClassVar = "reboot"
+    doing: ClassVar = "rebooted"
+    title: ClassVar = "Rebooting"
+    done: ClassVar = messages.REBOOTED
+    not_done: ClassVar = messages.REBOOT_FAILED
+
+    def _ask(self, doing: Doing, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.shutdown", {**shutdown_params(self.vm_id), "reboot": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetVm(_OnHost):
+    """It begins anew, and is not asked."""
+
+    action: ClassVar = "ResetVm"
+    right: ClassVar = Right.RESET_VM
+    word: ClassVar = "reset"
+    doing: ClassVar = "reset"
+    title: ClassVar = "Resetting"
+    done: ClassVar = messages.RESET
+    not_done: ClassVar = messages.RESET_FAILED
+
+    def _ask(self, doing: Doing, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.reset", {"vmID": self.vm_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeVm(_OnHost):
+    """A paused one goes on; oVirt's start does this, too."""
+
+    action: ClassVar = "ResumeVm"
+    right: ClassVar = Right.RUN_VM
+    word: ClassVar = "run"
+    doing: ClassVar = "resumed"
+    title: ClassVar = "Resuming"
+    done: ClassVar = messages.RESUMED
+    not_done: ClassVar = messages.START_FAILED
+
+    def _ask(self, doing: Doing, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.cont", {"vmID": self.vm_id})
+
+
+def shutdown_params(vm_id: str, *, message: str = "") -> dict[str, Json]:
+    return {"vmID": vm_id, "delay": _WARNING_SECONDS, "message": message, "timeout": _EACH_WAY_SECONDS}
+
+
+def ask_host(doing: Doing, host_id: str, verb: str, params: Mapping[str, Json]) -> None:
+    """What has ended meanwhile needs nothing more."""
+    try:
+        doing.services.hosts.call(host_id, verb, params, flow_id=doing.asked.correlation_id)
+    except HostRefused as error:
+        if error.code not in (Code.NO_SUCH_VM, Code.VM_IS_DOWN):
+            raise

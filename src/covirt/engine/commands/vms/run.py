@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Starting a machine: a host is chosen and written down, then asked, then watched until it has begun.
+
+From the moment in which a host is asked until it tells what came of it the machine belongs to that host, whatever
+happens to the engine: nothing is started a second time elsewhere.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from covirt.engine.auth.permits import Right
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.vms.checks import check_hardware, require_containers
+from covirt.engine.commands.vms.common import about, host_name, require_down, subject_of, write_down
+from covirt.engine.commands.vms.errors import NoCloudInit, NothingToBootFrom, StartFailed, StartUncertain
+from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_view
+from covirt.engine.commands.vms.messages import START_FAILED, STARTED
+from covirt.engine.commands.vms.update import forget_running_hardware
+from covirt.engine.hosts.errors import HostRefused, HostUncertain
+from covirt.engine.hosts.words import entries, table, text, texts
+from covirt.engine.model.hardware import BootDevice, VmKind
+from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from covirt.engine.scheduler.choice import choose_host
+from covirt.engine.store.session import Session
+from covirt.engine.vms.container_settings import container_settings
+from covirt.engine.vms.domain import Domain, VolumePlace
+from covirt.engine.vms.domain_xml import domain_xml
+from covirt.engine.vms.errors import NoContainerImage, UnmappedVolumes
+from covirt.hostapi.errors import Code
+from covirt.hostapi.statuses import VmStatus as HostWord
+from covirt.rpc.jsonrpc import Json
+
+_LAUNCH_LOOKS: Final = 600  # of half a second each: storage may take its time
+_LOOK_SECONDS: Final = 0.5
+_ASKED: Final = "asked"  # in the facts' status_detail: the host may have it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunVm(Command):
+    """``host_id``: the only one to take; ``boot_devices`` and ``paused`` are for this run alone."""
+
+    action: ClassVar = "RunVm"
+
+    vm_id: str
+    host_id: str | None = None
+    boot_devices: tuple[BootDevice, ...] = ()
+    paused: bool = False
+
+    def begin(self, start: Start) -> None:
+        start.require(Right.RUN_VM, subject_of(self.vm_id))
+        vm = start.session.vms.get(self.vm_id)
+        start.lock(vm.id, f"VM {vm.name} is being started")
+        require_down(vm, "run")
+        if self.host_id is not None:
+            start.require(Right.EDIT_ADMIN_VM_PROPERTIES, subject_of(vm.id))
+            start.session.hosts.get(self.host_id)
+        self._choose_host(start.session, vm, self._checked(start.session, vm), start.services.hosts.is_up)
+        start.describe(f"Launching VM {vm.name}", subjects={vm.id})
+
+    def run(self, flow: Flow) -> JsonValue:
+        host_id = flow.step("Choosing a host", self._choose, undo=self._release)
+        flow.step("Creating the VM on its host", self._create, host_id, undo=self._destroy)
+        flow.step("Waiting for it to begin", self._wait, host_id)
+        return host_id
+
+    def succeeded(self, finish: Finish) -> None:
+        vm = finish.session.vms.get(self.vm_id)
+        host_id = str(finish.result)
+        forget_running_hardware(finish.session, vm)
+        finish.tell(STARTED, about(vm, host_id=host_id), vm=vm.name, host=host_name(finish.session, host_id))
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        vm = finish.session.vms.find(id=self.vm_id)
+        if vm is None:
+            return
+        if vm.facts.host_id is not None:  # its host was asked and does not answer: nobody knows
+            finish.session.vms.update_facts(vm.id, replace(vm.facts, status=VmStatus.UNKNOWN))
+        told = reason.removeprefix("Cannot run VM. ").rstrip(".")
+        if vm.facts.host_id is None:
+            finish.session.vms.update_facts(vm.id, replace(vm.facts, exit_code=1, exit_message=told))
+        finish.tell(START_FAILED, about(vm), vm=vm.name, reason=told)
+
+    def _checked(self, session: Session, vm: Vm) -> Domain:
+        """All that can be known before a host is asked. Raises what keeps it from starting."""
+        cluster = session.clusters.get(vm.cluster_id)
+        check_hardware(session, vm.hardware, cluster, vm.kind, action="run")
+        if vm.hardware.initialization is not None:
+            raise NoCloudInit
+        domain = domain_of(session, vm, boot_devices=self.boot_devices, paused=self.paused)
+        if vm.kind is VmKind.CONTAINER:
+            require_containers(session, cluster, action="run")
+            if domain.disc is None and not container_settings(vm.hardware.custom_properties, action="run").image:
+                raise NoContainerImage(name=vm.name)
+        else:
+            _require_bootable(domain)
+        domain_xml(domain)  # refuses what cannot be said
+        return domain
+
+    def _choose_host(self, session: Session, vm: Vm, domain: Domain, is_up: Callable[[str], bool]) -> str:
+        view = vm_view(session, vm, domain)
+        if self.host_id is not None:
+            view = replace(view, host_ids=(self.host_id,))
+        cluster = session.clusters.get(vm.cluster_id)
+        return choose_host(view, situation_of(session, vm, cluster, is_up)).id
+
+    def _choose(self, doing: Doing) -> JsonValue:
+        """The choice is written down with it, so that the next choice counts this machine."""
+        with doing.services.store.write() as session:
+            vm = session.vms.get(self.vm_id)
+            if vm.facts.host_id is not None:  # chosen before the engine was killed
+                return vm.facts.host_id
+            host_id = self._choose_host(session, vm, self._checked(session, vm), doing.services.hosts.is_up)
+            session.vms.update_facts(vm.id, VmFacts(status=VmStatus.WAIT_FOR_LAUNCH, host_id=host_id))
+            return host_id
+
+    def _release(self, doing: Doing) -> JsonValue:
+        """Unless the host was asked: then only it can say."""
+        with doing.services.store.write() as session:
+            vm = session.vms.find(id=self.vm_id)
+            if vm is not None and vm.facts.status_detail != _ASKED and vm.facts.host_id is not None:
+                write_down(session, vm)
+        return None
+
+    def _create(self, doing: Doing, host_id: str) -> JsonValue:
+        hosts, flow_id = doing.services.hosts, doing.asked.correlation_id
+        with doing.services.store.read() as session:
+            vm = session.vms.get(self.vm_id)
+            domain = self._checked(session, vm)
+        if domain.disc is not None and vm.kind is VmKind.CONTAINER:
+            _check_volumes(vm, hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id))
+        with doing.services.store.write() as session:
+            facts = session.vms.get(self.vm_id).facts
+            session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED))
+        params: Mapping[str, Json] = {"vmID": vm.id, "vmParams": {"xml": domain_xml(domain)}}
+        try:
+            hosts.call(host_id, "VM.create", params, flow_id=flow_id)
+        except HostRefused as error:
+            if error.code != Code.VM_EXISTS:
+                raise
+            # It was asked before the engine was killed; what has ended there already is begun anew.
+            if self._word(doing, host_id)[0] == HostWord.DOWN:
+                hosts.call(host_id, "VM.destroy", {"vmID": vm.id}, flow_id=flow_id)
+                hosts.call(host_id, "VM.create", params, flow_id=flow_id)
+        return None
+
+    def _destroy(self, doing: Doing, host_id: str) -> JsonValue:
+        with doing.services.store.read() as session:
+            vm = session.vms.find(id=self.vm_id)
+        if vm is None or (vm.facts.status_detail != _ASKED and vm.facts.status is VmStatus.WAIT_FOR_LAUNCH):
+            return None
+        destroy_on_host(doing, host_id, self.vm_id)
+        with doing.services.store.write() as session:
+            write_down(session, session.vms.get(self.vm_id))
+        return None
+
+    def _wait(self, doing: Doing, host_id: str) -> JsonValue:
+        """Until it is something other than about to begin; what it is, the host tells by itself."""
+        for _ in range(_LAUNCH_LOOKS):
+            try:
+                word, message = self._word(doing, host_id)
+            except HostUncertain:
+                word, message = HostWord.WAIT_FOR_LAUNCH, ""
+            if word == HostWord.DOWN:
+                raise StartFailed(name=self._name(doing), host=self._host(doing, host_id), reason=message.rstrip("."))
+            if word != HostWord.WAIT_FOR_LAUNCH:
+                self._write_word(doing, word)
+                return str(word)
+            doing.pause(_LOOK_SECONDS)
+        raise StartUncertain(name=self._name(doing), host=self._host(doing, host_id))
+
+    def _word(self, doing: Doing, host_id: str) -> tuple[str, str]:
+        """The host's word of its status, and why it ended."""
+        try:
+            answer = doing.services.hosts.call(host_id, "VM.getStats", {"vmID": self.vm_id})
+        except HostRefused as error:
+            if error.code != Code.NO_SUCH_VM:
+                raise
+            return HostWord.DOWN, "it has forgotten it"
+        stats = table({"stats": next(iter(entries({"list": answer}, "list")), {})}, "stats")
+        return text(stats, "status"), text(stats, "exitMessage", "it does not say why")
+
+    def _write_word(self, doing: Doing, word: str) -> None:
+        status = _WORDS.get(word, VmStatus.POWERING_UP)
+        with doing.services.store.write() as session:
+            facts = session.vms.get(self.vm_id).facts
+            status = status if facts.status is VmStatus.WAIT_FOR_LAUNCH else facts.status
+            session.vms.update_facts(self.vm_id, replace(facts, status=status, status_detail=""))
+
+    def _name(self, doing: Doing) -> str:
+        with doing.services.store.read() as session:
+            return session.vms.get(self.vm_id).name
+
+    @staticmethod
+    def _host(doing: Doing, host_id: str) -> str:
+        with doing.services.store.read() as session:
+            return host_name(session, host_id)
+
+
+_WORDS: Final[Mapping[str, VmStatus]] = {HostWord.UP: VmStatus.UP, HostWord.PAUSED: VmStatus.PAUSED}
+
+
+def destroy_on_host(doing: Doing, host_id: str, vm_id: str) -> None:
+    """As good as done where the host does not know it. Raises HostRefused, HostUnreachable, HostUncertain."""
+    try:
+        doing.services.hosts.call(host_id, "VM.destroy", {"vmID": vm_id}, flow_id=doing.asked.correlation_id)
+    except HostRefused as error:
+        if error.code != Code.NO_SUCH_VM:
+            raise
+
+
+def _require_bootable(domain: Domain) -> None:
+    """A machine that finds nothing to start from hangs in its firmware. Raises NothingToBootFrom."""
+    hardware = domain.vm.hardware
+    ways = {
+        BootDevice.HD: bool(domain.disks),
+        BootDevice.CDROM: domain.disc is not None,
+        BootDevice.NETWORK: any(nic.nic.plugged for nic in domain.nics),
+    }
+    if not hardware.kernel and not any(ways[device] for device in domain.boot_devices):
+        raise NothingToBootFrom
+
+
+def _volume(disc: VolumePlace) -> Mapping[str, Json]:
+    return {"storagepoolID": disc.pool_id, "storagedomainID": disc.domain_id,
+            "imageID": disc.image_id, "volumeID": disc.volume_id}  # fmt: skip
+
+
+def _check_volumes(vm: Vm, facts: Json) -> None:
+    """Every volume that the image declares has a disk, or is said to be none. Raises UnmappedVolumes."""
+    settings = container_settings(vm.hardware.custom_properties, action="run")
+    places = {volume.place for volume in settings.volumes} | set(settings.discarded)
+    declared = texts(table({"facts": facts}, "facts"), "volumes")
+    missing = [path for path in declared if path not in places and path.rstrip("/").rpartition("/")[2] not in places]
+    if missing:
+        raise UnmappedVolumes(name=vm.name, paths=", ".join(missing), example=missing[0])

@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The operations on machines."""
+
+from typing import Final
+
+from covirt.engine.commands.vms.discs import ChangeDisc
+from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface
+from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
+from covirt.engine.commands.vms.run import RunVm
+
+VM_COMMANDS: Final = (
+    ActivateDeactivateVmNic,
+    AddVmInterface,
+    ChangeDisc,
+    RebootVm,
+    ResetVm,
+    ResumeVm,
+    RunVm,
+    ShutdownVm,
+    StopVm,
+    UpdateVmInterface,
+)

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What can be done to a machine of each kind: data with reasons. docs/engine-vm-actions.md is made out of it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from covirt.engine.model.hardware import VmKind
+from covirt.engine.vms.errors import NotForThisKind
+
+KIND_NAMES: Final[Mapping[VmKind, str]] = MappingProxyType(
+    {VmKind.VIRTUAL_MACHINE: "virtual machine", VmKind.CONTAINER: "container"}
+)
+_NO_MOVE: Final = "it cannot be moved to another host while it runs; shut it down and start it there"
+_NO_STATE: Final = "its state cannot be kept while it is off; shut it down instead"
+_NO_COPY: Final = "whole machines are not copied; add a new one, and copy its disks"
+_NO_POOL: Final = "it belongs to no pool, for covirt has no pools"
+_NO_DISPLAY: Final = "it has no display; its console shows what it prints"
+_NO_FREEZE: Final = "nothing in it freezes file systems; stop it, or stop what writes in it"
+
+# Action to the reasons why a kind has it not. One without a reason is done.
+_BOTH: Final[Mapping[str, str]] = {
+    "cancelmigration": _NO_MOVE,
+    "clone": _NO_COPY,
+    "detach": _NO_POOL,
+    "maintenance": "the engine does not run in it",
+    "migrate": _NO_MOVE,
+    "reboot": "",
+    "reset": "",
+    "shutdown": "",
+    "start": "",
+    "stop": "",
+    "suspend": _NO_STATE,
+}
+ACTIONS: Final[Mapping[VmKind, Mapping[str, str]]] = MappingProxyType(
+    {
+        VmKind.VIRTUAL_MACHINE: MappingProxyType(
+            {**_BOTH, "freezefilesystems": "", "thawfilesystems": "", "ticket": ""}
+        ),
+        VmKind.CONTAINER: MappingProxyType(
+            {**_BOTH, "freezefilesystems": _NO_FREEZE, "thawfilesystems": _NO_FREEZE, "ticket": _NO_DISPLAY}
+        ),
+    }
+)
+
+
+def done_actions(kind: VmKind) -> tuple[str, ...]:
+    """What an object of the kind tells as its actions."""
+    return tuple(sorted(action for action, reason in ACTIONS[kind].items() if not reason))
+
+
+def require_action(action: str, kind: VmKind, *, name: str) -> None:
+    """Raises NotForThisKind."""
+    reason = ACTIONS[kind][action]
+    if reason:
+        raise NotForThisKind(action=action, name=name, kind=KIND_NAMES[kind], reason=reason)
