@@ -89,6 +89,7 @@ class Code(IntEnum):
     POOL_EXISTS = 316
     ANOTHER_POOL = 323
     WRONG_MASTER = 324
+    POOL_NAME_TOO_LONG = 327
     BLOCK_SIZE_DIFFERS = 348
     STORAGE_DOMAIN_NOT_IN_POOL = 353
     NO_SUCH_STORAGE_DOMAIN = 358
@@ -102,6 +103,7 @@ class Code(IntEnum):
     STORAGE_DOMAIN_ACTIVE = 382
     MASTER_CANNOT_LEAVE = 383
     STORAGE_DOMAIN_CLASS = 386
+    STORAGE_DOMAIN_NAME_TOO_LONG = 387
     STORAGE_PATH = 390
     FORMAT_ATTACHED = 391
     FORMAT_IN_POOL = 392
@@ -145,10 +147,12 @@ TEXTS: Final = {
     Code.VOLUME_EXISTS: "Volume already exists",
     Code.NO_SUCH_POOL: "Unknown pool id, pool not connected",
     Code.WRONG_MASTER: "Wrong Master domain or its version",
+    Code.POOL_NAME_TOO_LONG: "Storage pool description is too long",
     Code.MASTER_MISSING: "Cannot find master domain",
     Code.NO_SUCH_STORAGE_DOMAIN: "Storage domain does not exist",
     Code.STORAGE_DOMAIN_EXISTS: "Storage domain already exists",
     Code.STORAGE_DOMAIN_NOT_ACTIVE: "Storage domain not active",
+    Code.STORAGE_DOMAIN_NAME_TOO_LONG: "Storage domain description is too long",
     Code.STORAGE_PARAMETER: "Invalid parameter",
     Code.VOLUME_HAS_CHILDREN: "Cannot delete volume which has children (non-ethical)",
     Code.VOLUME_BUSY: "Volume is busy",

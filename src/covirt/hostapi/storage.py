@@ -20,6 +20,10 @@ def _or_blank(value: object) -> object:
 
 # Absent, null and empty all mean: none.
 OptionalId = Annotated[str, BeforeValidator(_or_blank)]
+HostId = Annotated[int, Field(ge=1, le=2000)]
+MasterVersion = Annotated[int, Field(ge=0, lt=1 << 31)]
+# None and 0 are the default.
+LeaseNumber = Annotated[int | None, Field(ge=0, le=86400)]
 
 
 class PoolParams(Params):
@@ -51,21 +55,21 @@ class ServersParams(Params):
 class CreatePoolParams(PoolParams):
     name: str
     master_id: str = Field(alias="masterSdUUID")
-    master_version: int = Field(alias="masterVersion")
+    master_version: MasterVersion = Field(alias="masterVersion")
     domain_ids: list[str] = Field(alias="domainList")
-    renewal_seconds: int | None = Field(alias="lockRenewalIntervalSec", default=None)
-    lease_seconds: int | None = Field(alias="leaseTimeSec", default=None)
-    io_seconds: int | None = Field(alias="ioOpTimeoutSec", default=None)
-    lease_retries: int | None = Field(alias="leaseRetries", default=None)
+    renewal_seconds: LeaseNumber = Field(alias="lockRenewalIntervalSec", default=None)
+    lease_seconds: LeaseNumber = Field(alias="leaseTimeSec", default=None)
+    io_seconds: LeaseNumber = Field(alias="ioOpTimeoutSec", default=None)
+    lease_retries: LeaseNumber = Field(alias="leaseRetries", default=None)
 
 
 class ConnectPoolParams(PoolParams):
     """``domainDict``: the pool's domains and their statuses; without it they are in the master's metadata."""
 
-    host_id: int = Field(alias="hostID")
+    host_id: HostId = Field(alias="hostID")
     scsi_key: str | int | None = Field(alias="scsiKey", default=None)
     master_id: str = Field(alias="masterSdUUID")
-    master_version: int = Field(alias="masterVersion")
+    master_version: MasterVersion = Field(alias="masterVersion")
     domains: dict[str, str] | None = Field(alias="domainDict", default=None)
 
 
@@ -114,7 +118,7 @@ class PoolDomainParams(DomainParams):
 
 class DetachParams(PoolDomainParams):
     master_id: OptionalId = Field(alias="masterSdUUID", default=BLANK_ID)
-    master_version: int = Field(alias="masterVersion", default=0)
+    master_version: MasterVersion = Field(alias="masterVersion", default=0)
     force: bool = False
 
 
@@ -122,7 +126,7 @@ class DeactivateParams(PoolDomainParams):
     """``masterSdUUID``: who becomes master when this is the master."""
 
     master_id: OptionalId = Field(alias="masterSdUUID", default=BLANK_ID)
-    master_version: int = Field(alias="masterVersion", default=0)
+    master_version: MasterVersion = Field(alias="masterVersion", default=0)
 
 
 class FormatParams(DomainParams):

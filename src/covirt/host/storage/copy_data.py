@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from covirt.common.errors import Conflict, Unsupported
+from covirt.common.errors import Conflict, InvalidRequest, Unsupported
 from covirt.host.storage import qemu_img
 from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.operation import Control, Kind, Params
@@ -24,6 +24,10 @@ COPY_DATA: Final = "copy_data"
 
 class TargetInUse(Conflict):
     template = "volume {ref} is used by {users}, and a copy would overwrite it; stop them first"
+
+
+class TargetIsRead(InvalidRequest):
+    template = "volume {ref} is what would be copied, or lies below it; copy into another one"
 
 
 class NoBitmapsInRaw(Unsupported):
@@ -92,6 +96,11 @@ class CopyData:
 def _check(source: VolumeFacts, target: VolumeFacts, *, bitmaps: bool) -> None:
     if target.is_shared:
         raise VolumeIsShared(ref=target.ref)
+    read: VolumeFacts | None = source
+    while read is not None:
+        if (read.ref.domain_id, read.ref.volume_id) == (target.ref.domain_id, target.ref.volume_id):
+            raise TargetIsRead(ref=target.ref)
+        read = read.parent
     if bitmaps and ImageFormat.RAW in (source.format, target.format):
         raise NoBitmapsInRaw
 

@@ -12,13 +12,16 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from covirt.host.storage.storage_errors import BadDomainClass, BrokenDomainMetadata
+from covirt.host.storage.storage_errors import BadDomainClass, BrokenDomainMetadata, DomainNameTooLong
 
 VERSION: Final = 5
 BLANK_ID: Final = "00000000-0000-0000-0000-000000000000"
 BLOCK_BYTES: Final = 512
 _SEAL: Final = "_SHA_CKSUM"
 _DEFAULT_ALIGNMENT: Final = 1 << 20
+# As Vdsm has it for a name that is changed; engines may give a longer one at first.
+_NAME_LIMIT: Final = 50
+FIRST_NAME_LIMIT: Final = 255
 
 
 class StorageType(IntEnum):
@@ -172,6 +175,14 @@ class DomainMetadata:
 def domains_text(domains: Mapping[str, DomainStatus]) -> str:
     """A pool's domains as its metadata and getInfo tell them."""
     return ",".join(f"{domain_id}:{status}" for domain_id, status in domains.items())
+
+
+def domain_name(text: str, *, limit: int = _NAME_LIMIT) -> str:
+    """In one line. Raises DomainNameTooLong."""
+    name = " ".join(text.splitlines())
+    if len(name) > limit:
+        raise DomainNameTooLong(length=len(name), limit=limit)
+    return name
 
 
 def new_domain_metadata(

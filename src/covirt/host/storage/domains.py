@@ -17,10 +17,12 @@ from covirt.host.storage.bounded import BoundedCalls
 from covirt.host.storage.connections import Connection, Connections
 from covirt.host.storage.domain_format import (
     BLOCK_BYTES,
+    FIRST_NAME_LIMIT,
     VERSION,
     DomainClass,
     DomainMetadata,
     StorageType,
+    domain_name,
     new_domain_metadata,
 )
 from covirt.host.storage.file_domain import FileDomain, finish_removals, needs_leases
@@ -36,7 +38,7 @@ from covirt.host.storage.storage_errors import (
     UnsupportedDomainVersion,
     UnsupportedStorageType,
 )
-from covirt.host.storage.storage_paths import StoragePaths, checked_local_path, checked_uuid, is_uuid
+from covirt.host.storage.storage_paths import StoragePaths, checked_local_path, checked_uuid, is_uuid, named_uuid
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +115,7 @@ class Domains:
 
     def create(self, new: NewDomain) -> None:
         """Raises many of storage_errors, before anything is written."""
-        domain_id = checked_uuid("storagedomainID", new.id)
+        domain_id = named_uuid("storagedomainID", new.id)
         if new.storage_type not in (StorageType.LOCALFS, StorageType.NFS):
             raise UnsupportedStorageType(type=new.storage_type)
         storage_type = StorageType(new.storage_type)
@@ -149,7 +151,7 @@ class Domains:
         block_size = _block_size(mount, new.block_size)
         metadata = new_domain_metadata(
             domain_id=domain_id,
-            name=" ".join(new.name.splitlines()),
+            name=domain_name(new.name, limit=FIRST_NAME_LIMIT),
             storage_type=storage_type,
             domain_class=new.domain_class,
             remote_path=remote,

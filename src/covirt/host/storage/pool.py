@@ -20,6 +20,7 @@ from covirt.host.storage.storage_errors import (
     DomainStillActive,
     MasterCannotLeave,
     NotSpm,
+    PoolNameTooLong,
     WrongMaster,
 )
 
@@ -28,6 +29,9 @@ NOBODY: Final = -1  # as SPM
 _LEASE_DEFAULTS: Final = {
     "LOCKPOLICY": "ON", "LEASERETRIES": 3, "LEASETIMESEC": 60, "LOCKRENEWALINTERVALSEC": 5, "IOOPTIMEOUTSEC": 10,
 }  # fmt: skip
+
+
+_NAME_LIMIT: Final = 50  # Vdsm's
 
 
 class SpmStatus(StrEnum):
@@ -81,6 +85,14 @@ class SpmRole:
             raise NotSpm(pool_id=pool.id)
 
 
+def pool_name(text: str) -> str:
+    """In one line. Raises PoolNameTooLong."""
+    name = " ".join(text.splitlines())
+    if len(name) > _NAME_LIMIT:
+        raise PoolNameTooLong(length=len(name), limit=_NAME_LIMIT)
+    return name
+
+
 def lease_values(
     *, renewal_seconds: int | None, lease_seconds: int | None, io_seconds: int | None, retries: int | None
 ) -> dict[str, object]:
@@ -104,7 +116,7 @@ def first_master(
         POOL_SPM_ID=NOBODY,
         POOL_SPM_LVER=NOBODY,
         MASTER_VERSION=version,
-        POOL_DESCRIPTION=" ".join(name.splitlines()),
+        POOL_DESCRIPTION=pool_name(name),
         POOL_DOMAINS=f"{domain_id}:{DomainStatus.ACTIVE}",
         POOL_UUID=pool_id,
         ROLE=Role.MASTER,

@@ -17,7 +17,7 @@ from covirt.common.errors import Error
 from covirt.common.files import make_directory, remove_tree
 from covirt.common.undo import undo_on_failure
 from covirt.host.storage.bounded import BoundedCalls
-from covirt.host.storage.domain_format import BLANK_ID, DomainMetadata, DomainStatus, Role
+from covirt.host.storage.domain_format import BLANK_ID, DomainMetadata, DomainStatus, Role, domain_name
 from covirt.host.storage.domains import Domains
 from covirt.host.storage.file_domain import needs_leases
 from covirt.host.storage.operation import Control, Kind, Params
@@ -31,6 +31,7 @@ from covirt.host.storage.pool import (
     check_master,
     detached,
     first_master,
+    pool_name,
 )
 from covirt.host.storage.storage_errors import (
     AnotherPoolConnected,
@@ -44,8 +45,9 @@ from covirt.host.storage.storage_errors import (
     NoSuchStorageDomain,
     NotSpm,
     PoolExists,
+    WrongMaster,
 )
-from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, replace_link
+from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, named_uuid, replace_link
 from covirt.host.storage.storage_state import StateFile
 
 log = logging.getLogger(__name__)
@@ -180,7 +182,7 @@ class Pools:
 
     def create(self, new: NewPool) -> None:
         """Raises PoolExists, DomainAlreadyAttached, NoSuchStorageDomain, BadStorageValue."""
-        pool_id, master_id = checked_uuid("storagepoolID", new.id), checked_uuid("masterSdUUID", new.master_id)
+        pool_id, master_id = named_uuid("storagepoolID", new.id), checked_uuid("masterSdUUID", new.master_id)
         domain_ids = [checked_uuid("domainList", domain_id) for domain_id in new.domain_ids]
         if master_id not in domain_ids:
             raise BadStorageValue(name="masterSdUUID", value=master_id, reason="domainList does not have it")
@@ -221,7 +223,7 @@ class Pools:
         Raises AnotherPoolConnected, MasterMissing, WrongMaster.
         """
         pool = Pool(
-            id=checked_uuid("storagepoolID", pool_id),
+            id=named_uuid("storagepoolID", pool_id),
             host_id=host_id,
             master_id=checked_uuid("masterSdUUID", master_id),
             master_version=master_version,
@@ -264,13 +266,13 @@ class Pools:
     def rename(self, pool_id: str, name: str) -> None:
         with self._changes:
             pool = self.require_managed(pool_id)
-            self._write(pool.master_id, self._master(pool).changed(POOL_DESCRIPTION=" ".join(name.splitlines())))
+            self._write(pool.master_id, self._master(pool).changed(POOL_DESCRIPTION=pool_name(name)))
 
     def rename_domain(self, domain_id: str, name: str) -> None:
         """In a pool or not. Here, because its pool's facts are in the same file."""
         with self._changes:
             domain = self._domains.get(domain_id)
-            self._write(domain.id, self._domains.metadata(domain.id).changed(DESCRIPTION=" ".join(name.splitlines())))
+            self._write(domain.id, self._domains.metadata(domain.id).changed(DESCRIPTION=domain_name(name)))
 
     # managing it
 
@@ -372,6 +374,11 @@ class Pools:
 
     def _move_master(self, pool: Pool, new_id: str, version: int) -> Pool:
         """The new one is whole before the old one gives up, so that a kill leaves one of them."""
+        if new_id == pool.master_id:
+            reason = "the domain that is deactivated cannot be the master"
+            raise BadStorageValue(name="masterSdUUID", value=new_id, reason=reason)
+        if version <= pool.master_version:
+            raise WrongMaster(domain_id=new_id, pool_id=pool.id, version=version)
         self._domains_of(pool).require_active(new_id)
         old, new = self._master(pool), self._domains.metadata(new_id)
         moved = {key: value for key, value in old.values.items() if key.startswith("POOL_") and key != "POOL_UUID"}

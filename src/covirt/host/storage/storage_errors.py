@@ -89,6 +89,14 @@ class AnotherPoolConnected(Conflict):
     template = "this host is connected to storage pool {other} already; disconnect it first"
 
 
+class PoolNameTooLong(InvalidRequest):
+    template = "the storage pool's name has {length} characters; give one of at most {limit}"
+
+
+class DomainNameTooLong(InvalidRequest):
+    template = "the storage domain's name has {length} characters; give one of at most {limit}"
+
+
 class WrongMaster(Conflict):
     template = "storage domain {domain_id} is not the master of pool {pool_id} in version {version}"
 

@@ -166,7 +166,7 @@ class VolumeWork:
             qemu_img.convert(
                 facts.layer,
                 target.layer,
-                is_zero=new.allocation is Allocation.SPARSE,
+                is_zero=True,  # just made; zeros written to a preallocated one would give its blocks back
                 progress=control.progress,
                 started=control.on_stop,
             )

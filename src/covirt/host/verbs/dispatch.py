@@ -6,6 +6,7 @@ One of the few places that catch everything: a bug becomes an answer with an inc
 the log.
 """
 
+import json
 import logging
 import secrets
 import time
@@ -126,6 +127,7 @@ def _checked(verb: Verb, params: object) -> Params:
             reason = f"there are {len(params)} parameters, and {verb.name} has {len(names)}"
             raise CallRefused(Code.INTERNAL_ERROR, _text(Code.INTERNAL_ERROR, reason=reason))
         params = dict(zip(names, params, strict=False))
+    _require_text(params)
     try:
         return verb.params.model_validate({} if params is None else params)
     except ValidationError as error:
@@ -134,3 +136,12 @@ def _checked(verb: Verb, params: object) -> Params:
         # Vdsm answers a missing argument with its internal error, and clients expect that.
         code = Code.INTERNAL_ERROR if first["type"] == "missing" else Code.INVALID_PARAMS
         raise CallRefused(code, _text(code, reason=f"{where}: {first['msg']}")) from error
+
+
+def _require_text(params: object) -> None:
+    """JSON can write half a character, and nothing that comes after could: no file, no program."""
+    try:
+        json.dumps(params, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        reason = "a text in it holds half a character (a surrogate without its other half), or it is nested too deep"
+        raise CallRefused(Code.INVALID_PARAMS, _text(Code.INVALID_PARAMS, reason=reason)) from None

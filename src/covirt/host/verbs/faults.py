@@ -93,6 +93,8 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (storage.NoStorageLocks, Code.ACQUIRE_LOCK),
     (storage.NoSuchPool, Code.NO_SUCH_POOL),
     (storage.PoolExists, Code.POOL_EXISTS),
+    (storage.PoolNameTooLong, Code.POOL_NAME_TOO_LONG),
+    (storage.DomainNameTooLong, Code.STORAGE_DOMAIN_NAME_TOO_LONG),
     (storage.AnotherPoolConnected, Code.ANOTHER_POOL),
     (storage.WrongMaster, Code.WRONG_MASTER),
     (storage.MasterMissing, Code.MASTER_MISSING),
