@@ -16,6 +16,7 @@ from covirt.common.files import make_directory
 from covirt.common.metrics_server import MetricsServer
 from covirt.common.root import Root
 from covirt.engine.api.app import create_app
+from covirt.engine.api.container_images import container_image_routes
 from covirt.engine.api.services import ApiServices, ProductVersion
 from covirt.engine.auth.access import Access
 from covirt.engine.auth.authenticator import Authenticator
@@ -76,18 +77,17 @@ class Engine:
                 COMMANDS,
                 database_url=database_url(root, config.database),
             )
-            app = create_app(
-                ApiServices(
-                    store=self._store,
-                    authenticator=Authenticator(self._store, login),
-                    access=Access(self._store),
-                    commands=self._commands,
-                    hosts=self._hosts,
-                    version=ProductVersion(full=__version__),
-                    passwords=passwords,
-                ),
-                routes=web_routes(login=login, store=self._store, pki=self._pki),
+            api = ApiServices(
+                store=self._store,
+                authenticator=Authenticator(self._store, login),
+                access=Access(self._store),
+                commands=self._commands,
+                hosts=self._hosts,
+                version=ProductVersion(full=__version__),
+                passwords=passwords,
             )
+            own = container_image_routes(api)
+            app = create_app(api, routes=[*web_routes(login=login, store=self._store, pki=self._pki), *own])
             self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
             self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
             self._housekeeping = Housekeeping((self._pki.renew_when_due, self._remove_dead_sessions))

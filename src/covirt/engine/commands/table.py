@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from covirt.engine.commands.command import Command, by_action
+from covirt.engine.commands.images.import_image import ImportContainerImage
+from covirt.engine.commands.images.remove_image import RemoveContainerImage
 from covirt.engine.commands.storage import STORAGE_COMMANDS
 from covirt.engine.commands.vms.table import VM_COMMANDS
 
-COMMANDS: Final[Mapping[str, type[Command]]] = by_action((*STORAGE_COMMANDS, *VM_COMMANDS))
+COMMANDS: Final[Mapping[str, type[Command]]] = by_action(
+    (*STORAGE_COMMANDS, *VM_COMMANDS, ImportContainerImage, RemoveContainerImage)
+)

@@ -30,3 +30,9 @@ class HostTaskFailed(CommandFailed):
 
 class HostTaskSlow(Unavailable):
     template = "{verb} has not ended on the host within {seconds:g} s."
+
+
+class HostJobFailed(Conflict):
+    """Fields: verb, reason."""
+
+    template = "{verb} has failed on the host: {reason}."

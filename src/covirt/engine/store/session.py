@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from covirt.engine.store import repositories as of
 from covirt.engine.store.accounts import Accounts
 from covirt.engine.store.commands import CommandRows
+from covirt.engine.store.container_images import ContainerImages
 from covirt.engine.store.taggings import Taggings
 
 
@@ -185,3 +186,7 @@ class Session:
     @cached_property
     def commands(self) -> CommandRows:
         return CommandRows(self.connection)
+
+    @cached_property
+    def container_images(self) -> ContainerImages:
+        return ContainerImages(self.connection)

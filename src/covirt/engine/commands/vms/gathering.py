@@ -81,8 +81,8 @@ def _disc(session: Session, vm: Vm) -> VolumePlace | None:
 
 
 def container_image(session: Session, vm: Vm, wanted: str) -> Disk | None:
-    """The disk that has the container image, by its id or name; None for what is none, which is then the name of an
-    image that hosts have of themselves."""
+    """The disk that has the container image, by its id, its name, its digest or the reference that was imported; None
+    for what is none, which is then the name of an image that hosts have of themselves."""
     if not wanted:
         return None
     found = session.disks.find(id=wanted.lower())
@@ -91,7 +91,10 @@ def container_image(session: Session, vm: Vm, wanted: str) -> Disk | None:
     center = session.clusters.get(vm.cluster_id).data_center_id
     domains = session.storage_domains.list(ListQuery(where={"data_center_id": center}))
     ids = {domain.id for domain in domains}
-    named = session.disks.list(ListQuery(where={"name": wanted}))
+    named = [
+        *session.disks.list(ListQuery(where={"name": wanted})),
+        *session.disks.by_ids(session.container_images.called(wanted)).values(),
+    ]
     return next((disk for disk in named if disk.storage_domain_id in ids), None)
 
 

@@ -131,3 +131,14 @@ image_transfers = Table(
     flag("active"),
     flag("shallow"),
 )
+
+container_images = Table(
+    "container_images",
+    metadata,
+    Column("id", String(36), ForeignKey("disks.id", ondelete="CASCADE"), primary_key=True),
+    text("reference"),
+    Column("digest", String(100), nullable=False, index=True),
+    Column("architecture", String(40), nullable=False),
+    Column("volumes", Whole(tuple[str, ...]), nullable=False),
+    text("config"),
+)

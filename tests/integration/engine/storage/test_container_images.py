@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Container images through covirt's own resources: imported by a real covirt-host from a real registry."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from covirt.engine.model.hardware import CustomProperty, VmKind
+from covirt.engine.model.vm import Vm
+from tests.support.engine_samples import sample_id
+from tests.support.images import write_policy
+from tests.support.registry import Registry
+from tests.support.roots import new_directory
+from tests.support.storage_site import Site, new_site
+
+pytestmark = pytest.mark.root
+
+_IMAGES = "../../covirt/containerimages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A site with a storage domain, and an image in a registry."""
+
+    site: Site
+    domain_id: str
+    reference: str
+
+    def post(self, status: int = 201, **body: object) -> dict[str, object]:
+        body = {
+            "reference": self.reference,
+            "storage_domain": {"name": "data"},
+            "wait_seconds": 120,
+            "tls_verify": False,
+            **body,
+        }
+        answer: dict[str, object] = self.site.api.post(_IMAGES, body, status)
+        return answer
+
+    @property
+    def images(self) -> list[Path]:
+        """On disk."""
+        return list((self.site.covirt_host.root.path / "data" / self.domain_id / "images").iterdir())
+
+    @property
+    def names(self) -> list[str]:
+        """Of all images."""
+        return [each["name"] for each in self.site.api.get(_IMAGES)["container_image"]]
+
+
+@pytest.fixture(scope="module", name="place")
+def place_fixture(registry: Registry, busybox_layout: Path) -> Iterator[Place]:
+    reference = registry.push(busybox_layout, "busybox", "library/busybox:1")
+    with new_directory() as directory:
+        policy = write_policy(directory / "policy.json", {"type": "insecureAcceptAnything"})
+        settings = f'[images]\ncontainer_image_policy = "{policy}"\n'
+        with new_site(settings) as site:
+            yield Place(site=site, domain_id=site.new_domain("data"), reference=reference)
+
+
+def test_the_life_of_an_image(place: Place) -> None:
+    """Imported once, however often; listed with what is in it; kept while it is used, and then removed."""
+    api = place.site.api
+    image = place.post()
+    assert (image["name"], image["status"], image["reused"]) == ("busybox:1", "ok", False)
+    assert str(image["digest"]).startswith("sha256:")
+    again = place.post(200, name="second")
+    assert (again["id"], again["reused"]) == (image["id"], True)
+    assert place.names == ["busybox:1"]
+    assert [path.name for path in place.images] == [image["id"]]
+    inspected = api.get(f"{_IMAGES}/{image['id']}")
+    assert inspected["config"]
+    disk = api.get(f"disks/{image['id']}")
+    assert (disk["content_type"], disk["status"], disk["format"]) == ("iso", "ok", "raw")
+    assert disk["provisioned_size"] == image["size_bytes"] != 0
+    steps = api.get(f"jobs/{image['job']['id']}/steps")["step"]  # type: ignore[index]
+    assert {step["status"] for step in steps} == {"finished"}
+
+    _use(place, "busybox:1")
+    assert "is used by: web" in api.delete(f"{_IMAGES}/{image['id']}", 409)
+    _use(place, "other")
+    api.delete(f"{_IMAGES}/{image['id']}")
+    assert place.names == []
+    assert place.images == []
+
+
+def test_what_cannot_be_imported(place: Place) -> None:
+    api = place.site.api
+    assert "is not docker://HOST" in str(place.post(400, reference="busybox"))
+    assert "is not docker://HOST" in str(place.post(400, reference="docker://host/x -dest dir:/etc"))
+    assert "There is no Storage Domain" in str(place.post(404, storage_domain={"name": "nowhere"}))
+    assert "wait_seconds" in str(place.post(400, wait_seconds=-1))
+    assert "required for add" in str(api.post(_IMAGES, {}, 400))
+    missing = f"{place.reference.rpartition(':')[0]}:none"
+    assert "has failed on the host" in str(place.post(409, reference=missing))
+    assert place.names == []
+    assert api.get("disks") == {}
+    assert place.images == []
+
+
+def _use(place: Place, image: str) -> None:
+    """A container whose image is named so."""
+    with place.site.store.write() as session:
+        (cluster,) = session.clusters.list()
+        vm = session.vms.find(name="web")
+        if vm is None:
+            vm = Vm(
+                id=sample_id("web"),
+                name="web",
+                cluster_id=cluster.id,
+                kind=VmKind.CONTAINER,
+                created_at=datetime.now(UTC),
+            )
+            session.vms.add(vm)
+        named = (CustomProperty(name="containerImage", value=image),)
+        session.vms.update(replace(vm, hardware=replace(vm.hardware, custom_properties=named)))
