@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs of class VM that change a running guest: its devices, its display, and what it may use."""
+"""Verbs of class VM that change a running guest: its devices, its display, and what it may use.
 
-from typing import Annotated, Any, Final
+Engines send numbers and truth as texts, too; both are taken.
+"""
 
-from pydantic import BeforeValidator, Field, SecretStr
+from typing import Any, Final
+
+from pydantic import Field, SecretStr
 
 from covirt.hostapi.verb import Params, Verb
 from covirt.hostapi.vm import Text, VmParams
-
-# Engines send numbers and truth as texts, too.
-Number = Annotated[int, BeforeValidator(lambda value: int(value) if isinstance(value, str) else value)]
 
 
 class DeviceXml(Params):
@@ -27,7 +27,7 @@ class TicketParams(VmParams):
     """``ttl``: seconds; 0 and less are for ever."""
 
     password: SecretStr
-    valid_seconds: Number = Field(alias="ttl")
+    valid_seconds: int = Field(alias="ttl")
     connected: str | None = Field(alias="existingConnAction", default=None)
     more: dict[str, Any] | None = Field(alias="params", default=None)
 
@@ -42,7 +42,7 @@ class DeviceChange(Params):
     network: str | None = None
     graphics_type: str | None = Field(alias="graphicsType", default=None)
     password: SecretStr | None = None
-    valid_seconds: Number = Field(alias="ttl", default=0)
+    valid_seconds: int = Field(alias="ttl", default=0)
     connected: str | None = Field(alias="existingConnAction", default=None)
 
 
@@ -54,7 +54,7 @@ class DiscSpec(Params):
     """``drive_spec``: poolID, domainID, imageID and volumeID, or nothing; ``path``: the older way to say it."""
 
     interface: str = Field(alias="iface")
-    index: Number
+    index: int
     volume: dict[str, Text] | str | None = Field(alias="drive_spec", default=None)
     path: str | None = None
 
@@ -64,12 +64,12 @@ class ChangeDiscParams(VmParams):
 
 
 class CpusParams(VmParams):
-    count: Number = Field(alias="numberOfCpus")
+    count: int = Field(alias="numberOfCpus")
     cpusets: list[str] | None = None
 
 
 class BalloonParams(VmParams):
-    target_kib: Number = Field(alias="target")
+    target_kib: int = Field(alias="target")
 
 
 class DiskTune(Params):
@@ -80,11 +80,11 @@ class DiskTune(Params):
     domain_id: str = Field(alias="domainID", default="")
     image_id: str = Field(alias="imageID", default="")
     volume_id: str = Field(alias="volumeID", default="")
-    maximum: dict[str, Number] = Field(default_factory=dict)
+    maximum: dict[str, int] = Field(default_factory=dict)
 
 
 class PolicyChange(Params):
-    vcpu_limit: Number | None = Field(alias="vcpuLimit", default=None)
+    vcpu_limit: int | None = Field(alias="vcpuLimit", default=None)
     disks: list[DiskTune] | None = Field(alias="ioTune", default=None)
 
 
@@ -96,7 +96,7 @@ class ExtendDiskParams(VmParams):
     """``driveSpecs``: poolID, domainID, imageID and volumeID; ``newSize``: bytes."""
 
     device: dict[str, Text] = Field(alias="driveSpecs")
-    size_bytes: Annotated[Number, Field(ge=1)] = Field(alias="newSize")
+    size_bytes: int = Field(alias="newSize", ge=1, le=1 << 62)
 
 
 _VM_LIST: Final = dict[str, Any]

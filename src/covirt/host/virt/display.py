@@ -16,6 +16,7 @@ from covirt.host.virt.libvirt_errors import told_as
 
 _FORMAT: Final = "%Y-%m-%dT%H:%M:%S"  # of passwdValidTo, in UTC
 _CONNECTED: Final = ("disconnect", "fail", "keep")
+_LONGEST_SECONDS: Final = 10**9  # some thirty years; a calendar ends
 _LONGEST_VNC: Final = 8  # the protocol knows no more
 
 
@@ -32,6 +33,8 @@ def set_ticket(
         raise DisplayNotOpened(reason=f"a password for VNC has one to {_LONGEST_VNC} characters")
     if not is_xml_text(password):
         raise DisplayNotOpened(reason="a password has no control characters")
+    if valid_seconds > _LONGEST_SECONDS:
+        raise DisplayNotOpened(reason=f"ttl must be {_LONGEST_SECONDS} seconds or less; 0 is for ever")
     graphics.set("passwd", password)
     graphics.attrib.pop("passwdValidTo", "")
     if valid_seconds > 0:

@@ -38,12 +38,14 @@ def is_connection_loss(error: libvirt.libvirtError) -> bool:
 
 @contextmanager
 def told_as(failure: Callable[..., Error], *, name: str) -> Iterator[None]:
-    """What libvirt refuses in this block. Raises HypervisorUnavailable, VmIsDown, AgentSilent, GuestCannot, and for
-    anything else ``failure``, which takes a ``reason``."""
+    """What libvirt refuses in this block, or its binding cannot tell it. Raises HypervisorUnavailable, VmIsDown,
+    AgentSilent, GuestCannot, and for anything else ``failure``, which takes a ``reason``."""
     try:
         yield
     except libvirt.libvirtError as error:
         raise _error(error, name, failure) from error
+    except OverflowError as error:  # of libvirt's binding, which takes C's numbers
+        raise failure(reason="a number is beyond what libvirt takes; give a smaller one") from error
 
 
 def translated(

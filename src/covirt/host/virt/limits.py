@@ -23,6 +23,9 @@ _LIVE: Final = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _PERIOD_MICROSECONDS: Final = 100_000
 _LEAST_QUOTA: Final = 1_000  # libvirt and the kernel take no less
 _NO_QUOTA: Final = -1
+# libvirt's binding takes the rest of a larger number for it.
+_MOST_CPUS: Final = 65_535
+_CPU_DIGITS: Final = 5
 _IO_KEYS: Final = tuple(
     f"{direction}_{unit}_sec" for unit in ("bytes", "iops") for direction in ("total", "read", "write")
 )
@@ -30,7 +33,9 @@ _IO_KEYS: Final = tuple(
 
 def set_cpus(guest: Guest, count: int, *, cpusets: Sequence[str] = ()) -> None:
     """``cpusets``: for each CPU where it may run, as "0-2,5". Raises CpusNotSet and BadDevice."""
-    if count < 1 or (cpusets and len(cpusets) != count):
+    if not 1 <= count <= _MOST_CPUS:
+        raise CpusNotSet(reason=f"numberOfCpus must be 1 to {_MOST_CPUS}")
+    if cpusets and len(cpusets) != count:
         raise BadDevice(reason=f"{count} CPUs with {len(cpusets)} sets of CPUs cannot be")
     pins = [_pin(cpuset) for cpuset in cpusets]
     with told_as(CpusNotSet, name=guest.vm_id):
@@ -40,13 +45,14 @@ def set_cpus(guest: Guest, count: int, *, cpusets: Sequence[str] = ()) -> None:
 
 
 def _pin(cpuset: str) -> tuple[bool, ...]:
-    present = set()
+    present: set[int] = set()
+    cpus = range(os.cpu_count() or 1)
     for part in cpuset.split(","):
         first, _, last = part.strip().partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal():
+        if not all(number.isdecimal() and len(number) <= _CPU_DIGITS for number in (first, last or first)):
             raise BadDevice(reason=f"{cpuset!r} is no set of CPUs")
-        present |= set(range(int(first), int(last or first) + 1))
-    return tuple(number in present for number in range(os.cpu_count() or 1))
+        present |= {number for number in cpus if int(first) <= number <= int(last or first)}
+    return tuple(number in present for number in cpus)
 
 
 def set_balloon(guest: Guest, target_kib: int) -> None:
@@ -55,7 +61,7 @@ def set_balloon(guest: Guest, target_kib: int) -> None:
     Raises BalloonNotSet.
     """
     if target_kib < 1:
-        raise BadDevice(reason=f"{target_kib} KiB of memory cannot be")
+        raise BalloonNotSet(reason="target must be 1 KiB or more")
     with told_as(BalloonNotSet, name=guest.vm_id):
         if not guest.is_container and attribute_of(live_xml(guest), "devices/memballoon", "model") in ("", "none"):
             return

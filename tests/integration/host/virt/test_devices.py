@@ -15,6 +15,7 @@ from covirt.common.process import Secret
 from covirt.host.virt.device_errors import (
     AgentSilent,
     BadDevice,
+    BalloonNotSet,
     CpusNotSet,
     DiskNotPlugged,
     DiskNotUnplugged,
@@ -22,6 +23,7 @@ from covirt.host.virt.device_errors import (
     NicNotPlugged,
     NicNotUnplugged,
     NoSuchDevice,
+    PolicyNotSet,
 )
 from covirt.host.virt.disk_references import BadVolumeReference
 from covirt.host.virt.display import set_ticket
@@ -241,6 +243,29 @@ def test_limits(guest: PlainGuest) -> None:
     assert guest.domain().schedulerParameters()["global_quota"] == (os.cpu_count() or 1) * 50_000
     set_policy(guest, Policy(cpu_percent=0))
     assert guest.domain().schedulerParameters()["global_quota"] != (os.cpu_count() or 1) * 50_000
+
+
+def test_numbers_that_libvirt_cannot_be_told(guest: PlainGuest) -> None:
+    memory = guest.domain().info()[2]
+    for number in (-1, (1 << 32) + 1):  # to whose binding they are others
+        with pytest.raises(CpusNotSet):
+            set_cpus(guest, number)
+    for number in (-(10**30), -(1 << 63), 1 << 63, 1 << 64, 10**30):
+        with pytest.raises(CpusNotSet):
+            set_cpus(guest, number)
+        with pytest.raises(BalloonNotSet):
+            set_balloon(guest, number)
+        with pytest.raises((PolicyNotSet, BadDevice)):
+            set_policy(guest, Policy(cpu_percent=number))
+        limits = DiskLimits(device={"name": targets(guest)[0]}, maximum={"total_bytes_sec": number})
+        with pytest.raises(PolicyNotSet):
+            set_policy(guest, Policy(disks=(limits,)))
+        if number > 0:
+            with pytest.raises(DisplayNotOpened, match="ttl must be"):
+                set_ticket(guest, Secret("t1cket"), valid_seconds=number)
+            with pytest.raises(BadDevice):
+                set_cpus(guest, 1, cpusets=[f"0-{number}"])
+    assert guest.domain().info()[2:4] == [memory, 1]
 
 
 def test_a_guest_without_an_agent(guest: PlainGuest) -> None:
