@@ -105,7 +105,7 @@ class DiskImages:
         try:
             found = qemu_img.probe(volume.path)
         except qemu_img.BrokenImage as error:
-            raise UploadRefused(ref=volume.ref, reason=error) from error
+            raise UploadRefused(ref=volume.ref, reason=error.reason) from error
         if found.format != volume.format:
             reason = f"it is {found.format}, and the volume is {volume.format}"
         elif found.virtual_bytes > volume.capacity_bytes:

@@ -236,7 +236,8 @@ def _json(argv: Sequence[Argument], path: Path, image_format: str) -> dict[str, 
     try:
         found = json.loads(_run(argv))
     except CommandFailed as error:
-        raise BrokenImage(path=path, format=image_format, reason=error.fields["stderr"]) from error
+        said = str(error.fields["stderr"]).replace(os.fspath(path), path.name)  # the error names it whole
+        raise BrokenImage(path=path, format=image_format, reason=said) from error
     except ValueError as error:
         raise BrokenImage(path=path, format=image_format, reason=error) from error
     if not isinstance(found, dict):

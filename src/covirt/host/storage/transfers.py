@@ -85,7 +85,8 @@ class Transfers:
         except ImageDaemonRefused:
             self._remember(ticket_id, gone=is_new)
             raise
-        log.info("Ticket added transfer_id=%s ops=%s", ticket.get("transfer_id"), ",".join(ticket["ops"]))
+        transfer = f" transfer_id={ticket['transfer_id']}" if ticket.get("transfer_id") else ""
+        log.info("Ticket added url=%s ops=%s%s", ticket["url"], ",".join(ticket["ops"]), transfer)
 
     def get(self, ticket_id: str) -> Mapping[str, Any]:
         return self._control().get(ticket_id)

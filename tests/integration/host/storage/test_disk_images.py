@@ -166,3 +166,7 @@ def test_hostile_uploads_are_refused(agent: Agent) -> None:
     uploads["broken"] = broken
     for name, volume in uploads.items():
         assert agent.code("Volume.verify_untrusted", volume) == 484, name
+    with pytest.raises(CallRefused) as refused:
+        agent.call("Volume.verify_untrusted", broken)
+    assert str(broken.path.parent) not in refused.value.message
+    assert "Could not open" in refused.value.message

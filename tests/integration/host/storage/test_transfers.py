@@ -358,7 +358,8 @@ class NbdAgent:
         return caught.value.code
 
 
-def test_the_verbs_from_server_to_ticket(host: Host) -> None:
+def test_the_verbs_from_server_to_ticket(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     volumes = PlainVolumes(host.images)
     agent, server_id = NbdAgent(host, volumes), str(uuid4())
     facts = volumes.add(host.qcow2_volume(), ImageFormat.QCOW2, pool_id=NO_POOL)
@@ -371,6 +372,8 @@ def test_the_verbs_from_server_to_ticket(host: Host) -> None:
     assert volumes.users(ref) == {f"nbd-{server_id}"}
     ticket = {**ticket_for(url, "write"), "sparse": True, "filename": None, "new in 5.0": [1]}
     assert agent.call("Host.add_image_ticket", ticket=ticket) is True
+    assert f"Ticket added url={ticket['url']} ops=" in caplog.text
+    assert "transfer_id=None" not in caplog.text
     assert host.client(ticket).upload(b"v" * 4096) == 200
     told = agent.call("Host.get_image_ticket", uuid=ticket["uuid"])
     assert (told["transferred"], told["sparse"], told["active"]) == (4096, True, False)
