@@ -138,6 +138,7 @@ TEXTS: Final = {
     Code.VM_EXISTS: "Virtual machine already exists",
     Code.VM_IS_DOWN: "Virtual machine is down",
     Code.UNSUPPORTED: "Operation not supported",
+    Code.GENERAL: "General Exception",
     Code.RECOVERING: "Recovering from crash or Initializing",
     Code.NO_SUCH_METHOD: "The method does not exist or is not available",
     Code.INVALID_PARAMS: "Invalid method parameter(s)",

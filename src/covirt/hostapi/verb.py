@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from covirt.hostapi.errors import Code
+
 
 class Params(BaseModel):
     """Parameters of a verb, under their names on the wire (aliases). What a verb does not know is ignored, as Vdsm
@@ -27,7 +29,7 @@ class Verb:
     client finds in getCapabilities; None for Vdsm's verbs.
 
     ``quick`` verbs wait for nothing slow and have workers of their own, so that a busy host still answers them.
-    ``inline`` ones compute nothing at all.
+    ``inline`` ones compute nothing at all. ``malformed``: the code of parameters of another shape.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Verb:
     changes: bool = False
     quick: bool = False
     inline: bool = False
+    malformed: Code = Code.INVALID_PARAMS

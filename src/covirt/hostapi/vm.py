@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from covirt.hostapi.errors import Code
 from covirt.hostapi.verb import NoParams, Params, Verb
 
 # Any text: what is no UUID is no Vm either, and Vdsm answers so. It is looked up, and never becomes a path.
@@ -59,7 +60,7 @@ _Stats = dict[str, Any]
 
 VERBS: Final = (
     Verb(name="VM.create", summary="Starts a Vm from its domain XML; the start goes on after the answer.",
-         params=CreateParams, result=_Stats, changes=True),
+         params=CreateParams, result=_Stats, changes=True, malformed=Code.GENERAL),
     Verb(name="VM.destroy", summary="Stops a Vm at once and forgets it.", params=DestroyParams, changes=True),
     Verb(name="VM.shutdown", summary="Asks a guest to end, or to begin anew.", params=ShutdownParams, changes=True),
     Verb(name="VM.reset", summary="Begins anew without asking the guest.", params=VmParams, changes=True),

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from covirt.common.errors import Error
+from covirt.host.verbs.complaint import complaint
 from covirt.host.verbs.faults import refusal_of
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 from covirt.hostapi.json import JsonValue
@@ -110,7 +111,8 @@ class Dispatcher:
         method: str, context: CallContext, began: float, *, refusal: CallRefused | None = None, changes: bool = False
     ) -> None:
         log.log(logging.INFO if refusal or changes else logging.DEBUG,
-                "Call method=%s client=%s flow_id=%s code=%d ms=%.1f%s", method, context.client, context.flow_id,
+                "Call method=%s client=%s%s code=%d ms=%.1f%s", method, context.client,
+                f" flow_id={context.flow_id}" if context.flow_id else "",
                 refusal.code if refusal else 0, (time.monotonic() - began) * 1000,
                 f" message={refusal.message!r}" if refusal else "")  # fmt: skip
 
@@ -131,11 +133,12 @@ def _checked(verb: Verb, params: object) -> Params:
     try:
         return verb.params.model_validate({} if params is None else params)
     except ValidationError as error:
+        # Vdsm answers a missing argument with its internal error, and clients expect that. What is in an argument
+        # it finds out in the verb itself.
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "params"
-        # Vdsm answers a missing argument with its internal error, and clients expect that.
-        code = Code.INTERNAL_ERROR if first["type"] == "missing" else Code.INVALID_PARAMS
-        raise CallRefused(code, _text(code, reason=f"{where}: {first['msg']}")) from error
+        is_absent = first["type"] == "missing" and (len(first["loc"]) == 1 or verb.malformed is Code.INVALID_PARAMS)
+        code = Code.INTERNAL_ERROR if is_absent else verb.malformed
+        raise CallRefused(code, _text(code, reason=complaint(error))) from error
 
 
 def _require_text(params: object) -> None:

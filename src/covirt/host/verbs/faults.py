@@ -128,6 +128,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (virt.VmExists, Code.VM_EXISTS),
     (virt.VmIsDown, Code.VM_IS_DOWN),
     (virt.BadVm, Code.CANNOT_CREATE_VM),
+    (virt.UnreadableVm, Code.GENERAL),  # as Vdsm, whose parser's error nobody expects there
     (virt.NothingToAsk, Code.VM_EXISTS),  # Vdsm's answer when it has no way to shut a guest down
     (virt.ResetFailed, Code.RESET_FAILED),
     (virt.DestroyFailed, Code.VM_DESTROY_FAILED),

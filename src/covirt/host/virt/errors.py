@@ -17,6 +17,10 @@ class BadVm(InvalidRequest):
     template = "the Vm cannot be created: {reason}"
 
 
+class UnreadableVm(InvalidRequest):
+    template = "the Vm's XML cannot be used: {reason}"
+
+
 class NoPayloads(Unsupported):
     template = (
         "the drive {drive} is to hold files that the engine sends along (cloud-init, Sysprep), and this host makes "

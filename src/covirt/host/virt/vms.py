@@ -18,9 +18,9 @@ from covirt.common.root import Root, boot_id
 from covirt.host.virt.actions import Actions
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.connection import Connection
-from covirt.host.virt.document import child_text, read_xml
+from covirt.host.virt.document import BadXml, child_text, read_xml
 from covirt.host.virt.domain_events import EVENTS, DomainEvents
-from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, VmExists
+from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, UnreadableVm, VmExists
 from covirt.host.virt.kinds import Kind, kind_of
 from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.ovirt_metadata import read_vm_facts
@@ -144,9 +144,12 @@ class Vms:
             return list(self._vms.values())
 
     def create(self, xml: str) -> Vm:
-        """Take a Vm on and start it in a thread; how that went is its status. Raises BadVm, BadXml, VmExists,
+        """Take a Vm on and start it in a thread; how that went is its status. Raises BadVm, UnreadableVm, VmExists,
         HypervisorUnavailable, and what the preparer refuses with."""
-        root = read_xml(xml)
+        try:
+            root = read_xml(xml)
+        except BadXml as error:
+            raise UnreadableVm(reason=error.reason) from error
         record = _new_record(root, xml)
         self._preparer.check(root, record.kind)
         self.connections[record.kind].get()

@@ -121,3 +121,21 @@ def test_every_verb(host: HostVms, tiny_guest: TinyGuest, kind: Kind) -> None:
     for verb in sorted(allowed, key=lambda verb: (verb in LAST, LAST.index(verb) if verb in LAST else 0)):
         assert answered(host, verb, vm_id) not in NEVER_ANSWERED, verb
     assert host.status(vm_id) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("text", "vmParams must be an object"),
+        ({}, "vmParams.xml is missing"),
+        ({"xml": 7}, "vmParams.xml must be a text"),
+        ({"xml": "<domain"}, "XML cannot be used"),
+        ({"xml": ""}, "XML cannot be used"),
+    ],
+)
+def test_settings_that_are_none_have_vdsms_code(host: HostVms, settings: object, reason: str) -> None:
+    with pytest.raises(CallRefused) as refused:
+        host.call("VM.create", vmID="", vmParams=settings)
+    assert refused.value.code == 100
+    assert refused.value.message.startswith("General Exception: {'reason': ")
+    assert reason in refused.value.message

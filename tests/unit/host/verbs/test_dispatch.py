@@ -99,6 +99,18 @@ def test_bad_calls(dispatcher: Dispatcher) -> None:
     assert refused(dispatcher, "Noun.start", "a").code == -32602
 
 
+def test_a_call_that_is_part_of_no_flow_says_nothing_of_one(
+    dispatcher: Dispatcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for flow_id in ("f1", ""):
+        with pytest.raises(CallRefused):
+            dispatcher.call("Noun.start", {}, CallContext(client="test", flow_id=flow_id))
+    with_one, without = [record.getMessage() for record in caplog.records if "Call method" in record.getMessage()]
+    assert "client=test flow_id=f1 code=" in with_one
+    assert "client=test code=" in without
+
+
 def test_errors_have_codes(dispatcher: Dispatcher, nouns: Nouns) -> None:
     dispatcher.set_ready()
     nouns.error = NotForContainers()
