@@ -20,6 +20,8 @@ from covirt.engine.model.access import EVERYONE_ID, Group, User
 _SHORTEST_PASSWORD: Final = 6  # characters, as oVirt's own directory has it
 _LONGEST_PASSWORD: Final = 1024  # bytes; see auth.passwords
 _ADDED: Final = AuditMessage(code=149, text="User '{name}' was added successfully to the system.")
+_UPDATED: Final = AuditMessage(code=872, text="Updated profile for {name}")
+_PASSWORD: Final = AuditMessage(code=346, text="Password changed successfully for {name}")
 _REMOVED: Final = AuditMessage(code=325, text="User {name} was removed by {user}.")
 _GROUP_REMOVED: Final = AuditMessage(code=408, text="Group {name} was removed by {user}.")
 
@@ -86,12 +88,15 @@ def update_user(change: Change, user: User, password_hash: str | None) -> None:
     if (user.principal, user.domain) != (before.principal, before.domain):
         raise NameStays
     _check_groups(change, before.group_ids, user.group_ids)
-    change.session.users.update(user)
+    if user != before:
+        change.session.users.update(user)
+        change.tell(_UPDATED, name=user.user_name)
     if password_hash is not None:
         if user.id != change.asked.user_id:
             check_power_over(change, user.group_ids | before.group_ids | {user.id}, "set an administrator's password")
         change.session.accounts.set_password_hash(user.id, password_hash, now=datetime.now(UTC))
         change.session.accounts.remove_sessions_of(user.id)
+        change.tell(_PASSWORD, name=user.user_name)
 
 
 def remove_user(change: Change, user_id: str) -> None:

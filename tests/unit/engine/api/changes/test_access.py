@@ -153,6 +153,9 @@ def test_a_password_is_taken_and_never_told(admin: Asker, store: Store) -> None:
         kept = session.accounts.password_hash(made["id"])
         assert session.accounts.session("x") is None  # whoever was in with the old one is out
     assert Passwords(CHEAPEST).matches(kept, "pepper and salt")
+    event = events(store, 1)[0]
+    assert (event.code, event.user_id) == (346, ADMIN_ID)
+    assert event.description == "Password changed successfully for ann@internal-authz"
     assert "6 characters" in admin.put(f"users/{made['id']}", {"password": "salt"}, status=400)
 
 
@@ -169,9 +172,10 @@ def test_what_users_cannot_be(admin: Asker, body: Any, status: int) -> None:
     admin.post("users", body, status=status)
 
 
-def test_names_to_log_in_with_stay(admin: Asker) -> None:
+def test_names_to_log_in_with_stay(admin: Asker, store: Store) -> None:
     admin.put(f"users/{USER_ID}", {"user_name": "chef@internal"}, status=400)
     assert admin.put(f"users/{USER_ID}", {"email": "c@example.com", "last_name": "Book"})["last_name"] == "Book"
+    assert events(store, 1)[0].code == 872
 
 
 def test_nobody_locks_himself_out(admin: Asker, cook: Asker, store: Store) -> None:
