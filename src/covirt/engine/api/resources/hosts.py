@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts and their NICs."""
 
+from covirt.engine.api.changes.host_networks import commit_networks, set_up_networks
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.absent import KATELLO_ERRATA
 from covirt.engine.api.resources.access import permissions_below
 from covirt.engine.api.resources.affinity import LABELS_OF_HOST, TAGS_OF_HOST
+from covirt.engine.api.resources.host_networks import ATTACHMENTS_OF_HOST, ATTACHMENTS_OF_NIC
 from covirt.engine.api.resources.loading import by_id, by_parent, each, empty, found, nothing
 from covirt.engine.api.resources.statistics import HOST_NIC_STATISTICS, HOST_STATISTICS
 from covirt.engine.api.resources.values import named, reference, version, version_of
@@ -116,19 +118,20 @@ HOSTS = Collection(
     list=found(lambda session: session.hosts),
     get=by_id(lambda session: session.hosts),
     searchable=True,
+    actions={"commitnetconfig": commit_networks, "setupnetworks": set_up_networks},
     children=(
         LABELS_OF_HOST,
         Collection(**empty("devices", "HostDevice"), below=nothing),
         Collection(**empty("fenceagents", "Agent"), below=nothing),
         Collection(**empty("hooks", "Hook"), below=nothing),
         KATELLO_ERRATA,
-        Collection(**empty("networkattachments", "NetworkAttachment"), below=nothing),
+        ATTACHMENTS_OF_HOST,
         Collection(
             path="nics",
             type="HostNic",
             show=each(host_nic_node),
             below=by_parent(lambda session: session.host_nics, "host_id"),
-            children=(HOST_NIC_STATISTICS,),
+            children=(ATTACHMENTS_OF_NIC, HOST_NIC_STATISTICS),
         ),
         Collection(**empty("numanodes", "NumaNode", tag="host_numa_nodes"), below=nothing),
         permissions_below(ObjectType.HOST),
