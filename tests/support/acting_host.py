@@ -58,7 +58,7 @@ class ActingHost:
     def stats(self, params: Params) -> Json:
         vm_id = self._known(params)
         if self.fails:
-            return [{"vmId": vm_id, "status": "Down", "exitMessage": self.fails, "exitCode": 1}]
+            return [{"vmId": vm_id, "status": "Down", "exitMessage": self.fails, "exitCode": 1, "exitReason": 3}]
         network: Json = {f"vnet{n}": {"macAddr": mac} for n, mac in enumerate(sorted(self.macs[str(vm_id)]))}
         return [{"vmId": vm_id, "status": "Up", "network": network}]
 

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import uvicorn
@@ -15,13 +15,14 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from covirt.engine.api.app import create_app
-from covirt.engine.api.services import API_PATH, ApiServices, ProductVersion
+from covirt.engine.api.services import API_PATH, ApiServices, Commands, ProductVersion
 from covirt.engine.auth.access import Access
 from covirt.engine.auth.errors import TokenExpired
 from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.principal import Principal
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
+from covirt.engine.hosts.connections import Hosts
 from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.access import EVERYONE_ID
 from covirt.engine.store.store import Store
@@ -72,6 +73,11 @@ def api_services(store: Store) -> ApiServices:
 
 def api_app(store: Store) -> Starlette:
     return create_app(api_services(store))
+
+
+def api_app_of(store: Store, *, commands: Commands, hosts: Hosts) -> Starlette:
+    """With operations, and hosts to ask."""
+    return create_app(replace(api_services(store), commands=commands, hosts=hosts))
 
 
 def api_client(app: Starlette, *, user: str = "admin") -> TestClient:

@@ -31,7 +31,7 @@ def test_it_answers(client: HostClient) -> None:
 
 def test_what_it_is(client: HostClient) -> None:
     capabilities = client.call("Host.getCapabilities")
-    assert capabilities["clusterLevels"][-1] == "4.7"
+    assert capabilities["clusterLevels"][-1] == "4.8"
     assert capabilities["containers"] is False
     assert client.call("Host.getStats")["cpuLoad"]
 

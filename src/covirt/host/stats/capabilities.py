@@ -21,7 +21,7 @@ from covirt.hostapi.json import JsonValue
 
 # What an engine wants to hear before it accepts a host: the Vdsm whose verbs these are.
 _LIKE_VDSM: Final = "4.50"
-_CLUSTER_LEVELS: Final = ("4.2", "4.3", "4.4", "4.5", "4.6", "4.7")
+_CLUSTER_LEVELS: Final = ("4.2", "4.3", "4.4", "4.5", "4.6", "4.7", "4.8")
 _ENGINES: Final = ("4.2", "4.3", "4.4", "4.5")
 _RESERVED_MIB: Final = "321"  # for the host itself, beside what each guest costs: Vdsm's figures
 _GUEST_OVERHEAD_MIB: Final = "65"

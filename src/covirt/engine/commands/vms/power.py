@@ -13,12 +13,14 @@ from covirt.engine.commands.vms import messages
 from covirt.engine.commands.vms.common import about, host_name, require_running, subject_of, write_down
 from covirt.engine.commands.vms.run import destroy_on_host
 from covirt.engine.hosts.errors import HostRefused
-from covirt.engine.model.vm import VmStatus
+from covirt.engine.model.hardware import VmKind
+from covirt.engine.model.vm import Vm, VmStatus
 from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 
 _WARNING_SECONDS: Final = 0  # of a guest's users
 _EACH_WAY_SECONDS: Final = 120
+_CONTAINER_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +57,12 @@ class _OnHost(Command):
     def _on_host(self, doing: Doing) -> JsonValue:
         """The host's id, or None when it is on none any more."""
         with doing.services.store.read() as session:
-            host_id = session.vms.get(self.vm_id).facts.host_id
-        if host_id is not None:
-            self._ask(doing, host_id)
-        return host_id
+            vm = session.vms.get(self.vm_id)
+        if vm.facts.host_id is not None:
+            self._ask(doing, vm, vm.facts.host_id)
+        return vm.facts.host_id
 
-    def _ask(self, doing: Doing, host_id: str) -> None:
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
         raise NotImplementedError
 
     def _tell(self, finish: Finish, message: AuditMessage) -> None:
@@ -85,8 +87,8 @@ class StopVm(_OnHost):
     done: ClassVar = messages.STOPPED
     not_done: ClassVar = messages.STOP_FAILED
 
-    def _ask(self, doing: Doing, host_id: str) -> None:
-        destroy_on_host(doing, host_id, self.vm_id)
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
+        destroy_on_host(doing, host_id, vm.id)
 
     def succeeded(self, finish: Finish) -> None:
         self._tell(finish, self.done)
@@ -107,8 +109,8 @@ class ShutdownVm(_OnHost):
     done: ClassVar = messages.SHUT_DOWN
     not_done: ClassVar = messages.SHUT_DOWN_FAILED
 
-    def _ask(self, doing: Doing, host_id: str) -> None:
-        ask_host(doing, host_id, "VM.shutdown", shutdown_params(self.vm_id, message=self.reason))
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.shutdown", shutdown_params(vm, message=self.reason))
 
     def succeeded(self, finish: Finish) -> None:
         self._tell(finish, self.done)
@@ -130,8 +132,8 @@ class RebootVm(_OnHost):
     done: ClassVar = messages.REBOOTED
     not_done: ClassVar = messages.REBOOT_FAILED
 
-    def _ask(self, doing: Doing, host_id: str) -> None:
-        ask_host(doing, host_id, "VM.shutdown", {**shutdown_params(self.vm_id), "reboot": True})
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.shutdown", {**shutdown_params(vm), "reboot": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +148,8 @@ class ResetVm(_OnHost):
     done: ClassVar = messages.RESET
     not_done: ClassVar = messages.RESET_FAILED
 
-    def _ask(self, doing: Doing, host_id: str) -> None:
-        ask_host(doing, host_id, "VM.reset", {"vmID": self.vm_id})
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.reset", {"vmID": vm.id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +164,15 @@ class ResumeVm(_OnHost):
     done: ClassVar = messages.RESUMED
     not_done: ClassVar = messages.START_FAILED
 
-    def _ask(self, doing: Doing, host_id: str) -> None:
-        ask_host(doing, host_id, "VM.cont", {"vmID": self.vm_id})
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
+        ask_host(doing, host_id, "VM.cont", {"vmID": vm.id})
 
 
-def shutdown_params(vm_id: str, *, message: str = "") -> dict[str, Json]:
-    return {"vmID": vm_id, "delay": _WARNING_SECONDS, "message": message, "timeout": _EACH_WAY_SECONDS}
+def shutdown_params(vm: Vm, *, message: str = "") -> dict[str, Json]:
+    """A container that does not listen to its stop signal is ended all the same, as by every runtime's stop."""
+    container = vm.kind is VmKind.CONTAINER
+    seconds = _CONTAINER_SECONDS if container else _EACH_WAY_SECONDS
+    return {"vmID": vm.id, "delay": _WARNING_SECONDS, "message": message, "timeout": seconds, "force": container}
 
 
 def ask_host(doing: Doing, host_id: str, verb: str, params: Mapping[str, Json]) -> None:

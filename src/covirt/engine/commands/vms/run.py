@@ -19,7 +19,7 @@ from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_vie
 from covirt.engine.commands.vms.messages import START_FAILED, STARTED
 from covirt.engine.commands.vms.update import forget_running_hardware
 from covirt.engine.hosts.errors import HostRefused, HostUncertain
-from covirt.engine.hosts.words import entries, table, text, texts
+from covirt.engine.hosts.words import entries, table, text, texts, whole
 from covirt.engine.model.hardware import BootDevice, VmKind
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.scheduler.choice import choose_host
@@ -29,11 +29,13 @@ from covirt.engine.vms.domain import Domain, VolumePlace
 from covirt.engine.vms.domain_xml import domain_xml
 from covirt.engine.vms.errors import NoContainerImage, UnmappedVolumes
 from covirt.hostapi.errors import Code
+from covirt.hostapi.statuses import ExitReason
 from covirt.hostapi.statuses import VmStatus as HostWord
 from covirt.rpc.jsonrpc import Json
 
 _LAUNCH_LOOKS: Final = 600  # of half a second each: storage may take its time
 _LOOK_SECONDS: Final = 0.5
+_NEVER_RAN: Final = (ExitReason.START_FAILED, ExitReason.DESTROYED_ON_STARTUP, ExitReason.DOMAIN_MISSING)
 _ASKED: Final = "asked"  # in the facts' status_detail: the host may have it
 
 
@@ -156,14 +158,19 @@ class RunVm(Command):
         return None
 
     def _wait(self, doing: Doing, host_id: str) -> JsonValue:
-        """Until it is something other than about to begin; what it is, the host tells by itself."""
+        """Until it is something other than about to begin; what it is, the host tells by itself.
+
+        A container may have done its work by now: that it has ended is no failure of its start.
+        """
         for _ in range(_LAUNCH_LOOKS):
             try:
-                word, message = self._word(doing, host_id)
+                word, failure = self._word(doing, host_id)
             except HostUncertain:
-                word, message = HostWord.WAIT_FOR_LAUNCH, ""
+                word, failure = HostWord.WAIT_FOR_LAUNCH, ""
+            if failure:
+                raise StartFailed(name=self._name(doing), host=self._host(doing, host_id), reason=failure.rstrip("."))
             if word == HostWord.DOWN:
-                raise StartFailed(name=self._name(doing), host=self._host(doing, host_id), reason=message.rstrip("."))
+                return str(word)
             if word != HostWord.WAIT_FOR_LAUNCH:
                 self._write_word(doing, word)
                 return str(word)
@@ -171,7 +178,7 @@ class RunVm(Command):
         raise StartUncertain(name=self._name(doing), host=self._host(doing, host_id))
 
     def _word(self, doing: Doing, host_id: str) -> tuple[str, str]:
-        """The host's word of its status, and why it ended."""
+        """The host's word of its status, and why it could not be started."""
         try:
             answer = doing.services.hosts.call(host_id, "VM.getStats", {"vmID": self.vm_id})
         except HostRefused as error:
@@ -179,7 +186,9 @@ class RunVm(Command):
                 raise
             return HostWord.DOWN, "it has forgotten it"
         stats = table({"stats": next(iter(entries({"list": answer}, "list")), {})}, "stats")
-        return text(stats, "status"), text(stats, "exitMessage", "it does not say why")
+        word = text(stats, "status")
+        failed = word == HostWord.DOWN and whole(stats, "exitReason", ExitReason.START_FAILED) in _NEVER_RAN
+        return word, text(stats, "exitMessage", "it does not say why") if failed else ""
 
     def _write_word(self, doing: Doing, word: str) -> None:
         status = _WORDS.get(word, VmStatus.POWERING_UP)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from covirt.engine.api.app import create_app
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.hosts.errors import HostUncertain
 from covirt.engine.hosts.fake import FakeHosts
@@ -24,7 +23,7 @@ from covirt.engine.vms.kinds import ACTIONS
 from tests.support import engine_samples as s
 from tests.support.acting_host import ActingHost
 from tests.support.direct_commands import DirectCommands
-from tests.support.engine_api import api_client, api_services
+from tests.support.engine_api import api_app_of, api_client
 from tests.support.engine_changing import Asker, events, give
 from tools.vm_actions.page import PAGE
 
@@ -105,7 +104,7 @@ def quick(store: Store) -> Kitchen:
 def _kitchen(store: Store, *, again: bool) -> Kitchen:
     hosts = FakeHosts(up={s.HOST_ID})
     commands = DirectCommands(CommandServices(store=store, hosts=hosts), again=again)
-    app = create_app(replace(api_services(store), commands=commands, hosts=hosts))
+    app = api_app_of(store, commands=commands, hosts=hosts)
     made = Kitchen(
         store=store,
         hosts=hosts,
