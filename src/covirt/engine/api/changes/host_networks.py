@@ -82,6 +82,18 @@ def _between(seconds: int) -> int:
     return max(1, min(seconds, _LONGEST_SECONDS))
 
 
+def update_attachment(call: Call, ids: tuple[str, ...], body: Body) -> None:
+    """What the body does not say stays as it is. Below a host, or below a NIC of it."""
+    reading = _Reading(call, ids[0])
+    merged = {**reading.present(ids[-1]), **body}
+    call.run(SetUpHostNetworks(host_id=ids[0], networks=(reading.attachment(merged, frozenset()),)))
+
+
+def remove_attachment(call: Call, ids: tuple[str, ...]) -> None:
+    reading = _Reading(call, ids[0])
+    call.run(SetUpHostNetworks(host_id=ids[0], networks=(reading.removed(ids[-1]),)))
+
+
 def commit_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
     outcome = call.run(CommitHostNetworks(host_id=ids[-1]))
@@ -142,9 +154,23 @@ class _Reading:
 
     def removed(self, identifier: str) -> NetworkOnHost:
         """By the attachment's id. Raises NoSuchObject."""
+        return NetworkOnHost(name=self._network(identifier).vdsm_name, remove=True)
+
+    def present(self, identifier: str) -> Body:
+        """The attachment as a body would say it. Raises NoSuchObject."""
+        network = self._network(identifier)
+        told_now: Body = {"network": {"id": network.id}}
+        carrier = next((nic for nic in self._nics.values() if nic.network_id == network.id), None)
+        if carrier is not None:
+            ip: Body = {"address": carrier.address, "netmask": carrier.netmask, "gateway": carrier.gateway}
+            told_now["host_nic"] = {"name": carrier.base_interface or carrier.name}
+            told_now["ip_address_assignments"] = [{"assignment_method": carrier.boot_protocol, "ip": ip}]
+        return told_now
+
+    def _network(self, identifier: str) -> Network:
         for network in self._session.networks.list(ListQuery(where=self._center())):
             if attachment_id(self.host.id, network.id) == identifier.lower():
-                return NetworkOnHost(name=network.vdsm_name, remove=True)
+                return network
         raise NoSuchObject(noun="Network Attachment", id=identifier[:36])
 
     def _center(self) -> dict[str, Any]:

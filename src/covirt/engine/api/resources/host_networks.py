@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from covirt.engine.api.call import Call
-from covirt.engine.api.changes.host_networks import attachment_id
+from covirt.engine.api.changes import host_networks as changes
 from covirt.engine.api.node import Node, Value
-from covirt.engine.api.registry import Collection
+from covirt.engine.api.registry import Below, Collection
 from covirt.engine.api.resources.loading import each, grouped
 from covirt.engine.api.resources.values import reference
 from covirt.engine.model.host import HostNic
@@ -29,7 +29,7 @@ class Attachment:
 
     @property
     def id(self) -> str:
-        return attachment_id(self.host_id, self.network.id)
+        return changes.attachment_id(self.host_id, self.network.id)
 
 
 def _attachments(session: Session, host_ids: Sequence[str]) -> list[Attachment]:
@@ -111,9 +111,16 @@ def _assignment(nic: HostNic) -> dict[str, Value]:
     return {"assignment_method": nic.boot_protocol, "ip": ip}
 
 
-ATTACHMENTS_OF_HOST = Collection(
-    path="networkattachments", type="NetworkAttachment", show=each(attachment_node), below=_of_hosts
-)
-ATTACHMENTS_OF_NIC = Collection(
-    path="networkattachments", type="NetworkAttachment", show=each(attachment_node), below=_of_nics
-)
+def _collection(below: Below) -> Collection:
+    return Collection(
+        path="networkattachments",
+        type="NetworkAttachment",
+        show=each(attachment_node),
+        below=below,
+        update=changes.update_attachment,
+        remove=changes.remove_attachment,
+    )
+
+
+ATTACHMENTS_OF_HOST = _collection(_of_hosts)
+ATTACHMENTS_OF_NIC = _collection(_of_nics)

@@ -106,7 +106,7 @@ def host_nic_node(nic: HostNic) -> Node:
         "base_interface": nic.base_interface or None,
         "network": reference("Network", nic.network_id),
         "vlan": Node(type="Vlan", id=str(nic.vlan_id)) if nic.vlan_id is not None else None,
-        "bonding": {"slaves": slaves} if slaves else None,
+        "bonding": {"options": [], "slaves": slaves} if slaves else None,  # clients read both
     }
     return Node(type="HostNic", id=nic.id, values=values)
 
@@ -131,7 +131,11 @@ HOSTS = Collection(
             type="HostNic",
             show=each(host_nic_node),
             below=by_parent(lambda session: session.host_nics, "host_id"),
-            children=(ATTACHMENTS_OF_NIC, HOST_NIC_STATISTICS),
+            children=(
+                ATTACHMENTS_OF_NIC,
+                Collection(**empty("networklabels", "NetworkLabel"), below=nothing),
+                HOST_NIC_STATISTICS,
+            ),
         ),
         Collection(**empty("numanodes", "NumaNode", tag="host_numa_nodes"), below=nothing),
         permissions_below(ObjectType.HOST),

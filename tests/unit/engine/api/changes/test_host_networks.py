@@ -97,6 +97,25 @@ def test_what_is_there_is_taken_away_by_its_id(asker: Asker, recorder: Recorder)
     assert _wanted(recorder) == ({"pipes": {"remove": True}}, {})
 
 
+def test_one_attachment_is_changed_as_ansible_does_it(asker: Asker, recorder: Recorder, store: Store) -> None:
+    with store.write() as session:
+        session.host_nics.update(replace(session.host_nics.get(HOST_NIC_ID), boot_protocol="static"))
+    base = f"hosts/{HOST_ID}/nics/{HOST_NIC_ID}/networkattachments"
+    (attachment,) = asker.get(base)["network_attachment"]
+    asker.put(f"{base}/{attachment['id']}", {})
+    same = {"bridged": True, "defaultRoute": False, "nic": "eth0", "stp": False, "vlan": 7}
+    assert _wanted(recorder)[0]["pipes"] == {**same, "ipaddr": "192.0.2.10", "netmask": "255.255.255.0"}
+    recorder.commands.clear()
+    ip = {"address": "192.0.2.77", "netmask": "255.255.255.0"}
+    told = [{"assignment_method": "static", "ip": ip}]
+    path = f"hosts/{HOST_ID}/networkattachments/{attachment['id']}"
+    asker.put(path, {**attachment, "ip_address_assignments": {"ip_address_assignment": told}})
+    assert _wanted(recorder)[0]["pipes"]["ipaddr"] == "192.0.2.77"
+    recorder.commands.clear()
+    asker.delete(path)
+    assert _wanted(recorder)[0] == {"pipes": {"remove": True}}
+
+
 def test_a_bond_is_taken_away(asker: Asker, recorder: Recorder, store: Store) -> None:
     with store.write() as session:
         bond = HostNic(id=sample_id("bond0"), name="bond0", host_id=HOST_ID, bond_slaves=("eth1", "eth2"))
