@@ -15,9 +15,11 @@ from covirt.engine.commands.names import check_name
 from covirt.engine.commands.vms.checks import check_hardware, kind_of
 from covirt.engine.commands.vms.common import about, subject_of
 from covirt.engine.commands.vms.errors import TemplateHasDisks, VmNameInUse
+from covirt.engine.commands.vms.gathering import image_of
 from covirt.engine.commands.vms.messages import ADDED
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.cluster import Cluster
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.network import MacPool
 from covirt.engine.model.template import Template
 from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Cdrom, Snapshot, SnapshotType, Vm
@@ -40,11 +42,19 @@ def add_vm(change: Change, wanted: Vm) -> str:
     vm = replace(wanted, id=str(uuid.uuid4()), kind=kind_of(wanted.hardware), created_at=datetime.now(UTC))
     _check_template(change.session, template, vm)
     check_hardware(change.session, vm.hardware, cluster, vm.kind, action="add")
+    require_image(change, vm)
     change.session.vms.add(vm)
     _add_parts(change.session, vm, cluster)
     give_creator(change, VM_MANAGER_ID, subject_of(vm.id))
     change.tell(ADDED, about(vm), vm=vm.name)
     return vm.id
+
+
+def require_image(change: Change, vm: Vm) -> None:
+    """Whoever names a container image must have a right to that disk. Raises MissingPermit."""
+    image = image_of(change.session, vm) if vm.kind is VmKind.CONTAINER else None
+    if image is not None:
+        change.require(Right.ATTACH_DISK, Subject(type=ObjectType.DISK, id=image.id))
 
 
 def check_vm_name(session: Session, vm: Vm, *, action: str) -> None:

@@ -45,7 +45,8 @@ class ChangeDisc(Command):
         if self.file_id is not None:
             start.require(Right.ATTACH_DISK, Subject(type=ObjectType.DISK, id=self.file_id))
             disk = session.disks.get(self.file_id)
-            if vm.kind is VmKind.VIRTUAL_MACHINE and disk.content_type is not DiskContentType.ISO:
+            image = session.container_images.find(disk.id) is not None
+            if vm.kind is VmKind.VIRTUAL_MACHINE and (image or disk.content_type is not DiskContentType.ISO):
                 raise NotADisc(disk=disk.name)
             if session.disk_attachments.find(disk_id=disk.id) is not None:
                 raise NotADisc(disk=disk.name)

@@ -124,7 +124,10 @@ class ProfileElsewhere(InvalidRequest):
 class NotADisc(InvalidRequest):
     """Fields: disk."""
 
-    template = "Cannot change CD. The disk {disk} is no ISO image, and no container image."
+    template = (
+        "Cannot change CD. The disk {disk} is none: a virtual machine's is an ISO image, a container's is a "
+        "container image, and neither is attached to a machine."
+    )
 
 
 class NoDisplay(Conflict):

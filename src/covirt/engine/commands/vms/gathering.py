@@ -75,9 +75,14 @@ def _disc(session: Session, vm: Vm) -> VolumePlace | None:
     drive = session.cdroms.find(vm_id=vm.id)
     disk = session.disks.find(id=drive.file_id) if drive and drive.file_id else None
     if disk is None and vm.kind is VmKind.CONTAINER:
-        settings = container_settings(vm.hardware.custom_properties, action="run")
-        disk = container_image(session, vm, settings.image)
+        disk = image_of(session, vm)
     return volume_of(disk, pool_of(session, disk)) if disk else None
+
+
+def image_of(session: Session, vm: Vm) -> Disk | None:
+    """The disk that a container's custom property names as its image."""
+    settings = container_settings(vm.hardware.custom_properties, action="run")
+    return container_image(session, vm, settings.image)
 
 
 def container_image(session: Session, vm: Vm, wanted: str) -> Disk | None:
@@ -91,10 +96,10 @@ def container_image(session: Session, vm: Vm, wanted: str) -> Disk | None:
     center = session.clusters.get(vm.cluster_id).data_center_id
     domains = session.storage_domains.list(ListQuery(where={"data_center_id": center}))
     ids = {domain.id for domain in domains}
-    named = [
-        *session.disks.list(ListQuery(where={"name": wanted})),
-        *session.disks.by_ids(session.container_images.called(wanted)).values(),
-    ]
+    by_name = session.disks.list(ListQuery(where={"name": wanted}))
+    images = session.container_images.by_ids(disk.id for disk in by_name)  # a disk that is none may be called alike
+    called = session.disks.by_ids(session.container_images.called(wanted))
+    named = [*(disk for disk in by_name if disk.id in images), *called.values()]
     return next((disk for disk in named if disk.storage_domain_id in ids), None)
 
 

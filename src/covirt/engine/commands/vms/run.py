@@ -6,7 +6,7 @@ From the moment in which a host is asked until it tells what came of it the mach
 happens to the engine: nothing is started a second time elsewhere.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -95,6 +95,9 @@ class RunVm(Command):
             require_containers(session, cluster, action="run")
             if domain.disc is None and not container_settings(vm.hardware.custom_properties, action="run").image:
                 raise NoContainerImage(name=vm.name)
+            known = session.container_images.find(domain.disc.image_id) if domain.disc else None
+            if known is not None:
+                _check_volumes(vm, known.volumes)
         else:
             _require_bootable(domain)
         domain_xml(domain)  # refuses what cannot be said
@@ -130,8 +133,10 @@ class RunVm(Command):
         with doing.services.store.read() as session:
             vm = session.vms.get(self.vm_id)
             domain = self._checked(session, vm)
-        if domain.disc is not None and vm.kind is VmKind.CONTAINER:
-            _check_volumes(vm, hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id))
+            known = domain.disc is None or session.container_images.find(domain.disc.image_id) is not None
+        if domain.disc is not None and vm.kind is VmKind.CONTAINER and not known:
+            inspected = hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id)
+            _check_volumes(vm, texts(table({"facts": inspected}, "facts"), "volumes"))
         with doing.services.store.write() as session:
             facts = session.vms.get(self.vm_id).facts
             session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED))
@@ -236,11 +241,10 @@ def _volume(disc: VolumePlace) -> Mapping[str, Json]:
             "imageID": disc.image_id, "volumeID": disc.volume_id}  # fmt: skip
 
 
-def _check_volumes(vm: Vm, facts: Json) -> None:
+def _check_volumes(vm: Vm, declared: Sequence[str]) -> None:
     """Every volume that the image declares has a disk, or is said to be none. Raises UnmappedVolumes."""
     settings = container_settings(vm.hardware.custom_properties, action="run")
     places = {volume.place for volume in settings.volumes} | set(settings.discarded)
-    declared = texts(table({"facts": facts}, "facts"), "volumes")
     missing = [path for path in declared if path not in places and path.rstrip("/").rpartition("/")[2] not in places]
     if missing:
         raise UnmappedVolumes(name=vm.name, paths=", ".join(missing), example=missing[0])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.change import Change
-from covirt.engine.commands.vms.add import check_vm_name
+from covirt.engine.commands.vms.add import check_vm_name, require_image
 from covirt.engine.commands.vms.checks import check_hardware, kind_of
 from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
 from covirt.engine.commands.vms.errors import OtherDataCenter
@@ -32,6 +32,8 @@ def update_vm(change: Change, vm: Vm) -> None:
     cluster = change.session.clusters.get(vm.cluster_id)
     if vm.hardware != before.hardware or vm.cluster_id != before.cluster_id:
         check_hardware(change.session, vm.hardware, cluster, vm.kind, action="edit")
+    if vm.hardware.custom_properties != before.hardware.custom_properties:
+        require_image(change, vm)
     waits = is_running(before) and _at_start(vm.hardware) != _at_start(before.hardware)
     if waits and not before.next_run:
         keep_running_hardware(change.session, before)

@@ -13,6 +13,7 @@ from covirt.engine.commands.services import CommandServices
 from covirt.engine.hosts.errors import HostUncertain
 from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.access import ObjectType
+from covirt.engine.model.container_image import ContainerImage
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskContentType
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.host import HostFacts, HostStatus
@@ -88,6 +89,18 @@ class Kitchen:
 
     def xml(self, vm_id: str) -> etree._Element:
         return etree.fromstring(self.host.guests[vm_id])
+
+    def add_image(self, *volumes: str) -> None:
+        """A container image in the storage domain, called web; without volumes it was not imported, and its host has
+        to look at it."""
+        with self.store.write() as session:
+            disk = replace(session.disks.get(s.ISO_ID), name="web", content_type=DiskContentType.ISO)
+            session.disks.update(disk)
+            if volumes:
+                digest = f"sha256:{'a' * 64}"
+                session.container_images.add(
+                    ContainerImage(id=disk.id, reference="docker://r/web:1", digest=digest, volumes=volumes)
+                )
 
 
 @pytest.fixture(params=[False, True], ids=["once", "again"])
@@ -285,9 +298,9 @@ def test_a_host_that_falls_silent_keeps_the_machine(quick: Kitchen) -> None:
 def test_an_unreachable_host_has_nothing(quick: Kitchen) -> None:
     """The image of a container is looked at before anything is begun."""
     quick.enable_containers()
-    with quick.store.write() as session:
-        session.disks.update(replace(session.disks.get(s.ISO_ID), name="web", content_type=DiskContentType.DATA))
-    vm_id = quick.add(custom_properties=CONTAINER)
+    quick.add_image()
+    by_id = [CONTAINER["custom_property"][0], {"name": "containerImage", "value": s.ISO_ID}]
+    vm_id = quick.add(custom_properties={"custom_property": by_id})
     quick.hosts.answers["ContainerImage.inspect"] = HostUncertain(host="oven", verb="inspect", reason="silence")
     quick.act(vm_id, "start", 503)
     assert (quick.status(vm_id), quick.vm(vm_id).facts.host_id) == ("down", None)
@@ -343,12 +356,15 @@ def test_what_no_container_has(quick: Kitchen, fields: dict[str, Any]) -> None:
     assert "It is a container: it has" in quick.add("c", 409, custom_properties=CONTAINER, **fields)
 
 
-def test_every_declared_volume_is_mapped_or_discarded(quick: Kitchen) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_every_declared_volume_is_mapped_or_discarded(quick: Kitchen, *, known: bool) -> None:
     quick.enable_containers()
-    quick.host.declared = ["/data", "/var/cache"]
+    quick.host.declared = [] if known else ["/data", "/var/cache"]
+    quick.add_image(*(("/data", "/var/cache") if known else ()))
+    image = {"name": "containerImage", "value": f"sha256:{'a' * 64}" if known else s.ISO_ID}
+    container = [CONTAINER["custom_property"][0], image]
     disk_id = s.sample_id("disk data")
     with quick.store.write() as session:
-        session.disks.update(replace(session.disks.get(s.ISO_ID), name="web", content_type=DiskContentType.DATA))
         session.disks.add(
             Disk(
                 id=disk_id,
@@ -358,7 +374,7 @@ def test_every_declared_volume_is_mapped_or_discarded(quick: Kitchen) -> None:
                 provisioned_size_bytes=GIB,
             )
         )
-    vm_id = quick.add(custom_properties=CONTAINER)
+    vm_id = quick.add(custom_properties={"custom_property": container})
     with quick.store.write() as session:
         session.disk_attachments.add(DiskAttachment(disk_id=disk_id, vm_id=vm_id))
     reason = quick.act(vm_id, "start", 409)
@@ -366,7 +382,7 @@ def test_every_declared_volume_is_mapped_or_discarded(quick: Kitchen) -> None:
     assert "/data:discard" in reason
 
     def mapped(text: str) -> None:
-        properties = [*CONTAINER["custom_property"], {"name": "volumeMap", "value": text}]
+        properties = [*container, {"name": "volumeMap", "value": text}]
         quick.api.put(f"vms/{vm_id}", {"custom_properties": {"custom_property": properties}})
 
     mapped("data:vdb,/var/cache:discard")
@@ -379,6 +395,19 @@ def test_every_declared_volume_is_mapped_or_discarded(quick: Kitchen) -> None:
     disc = root.find("metadata/{*}vm/{*}device[@name='sdc']/{*}imageID")
     assert disc is not None
     assert disc.text == s.ISO_ID
+
+
+def test_who_names_an_image_has_a_right_to_it(quick: Kitchen) -> None:
+    quick.enable_containers()
+    quick.add_image("/data")
+    give(quick.store, s.USER_ID, OPERATOR, ObjectType.CLUSTER, s.CLUSTER_ID)
+    container = {"name": "mine", **BLANK, "custom_properties": CONTAINER}
+    quick.user.post("vms", container, 403)
+    mine = {"custom_property": [CONTAINER["custom_property"][0]]}
+    vm_id = quick.user.post("vms", {**container, "custom_properties": mine})["id"]
+    quick.user.put(f"vms/{vm_id}", {"custom_properties": CONTAINER}, 403)
+    give(quick.store, s.USER_ID, "def0000a-0000-0000-0000-def00000000b", ObjectType.DISK, s.ISO_ID)
+    quick.user.put(f"vms/{vm_id}", {"custom_properties": CONTAINER})
 
 
 def test_interfaces(kitchen: Kitchen) -> None:
@@ -415,7 +444,7 @@ def test_a_disc(quick: Kitchen) -> None:
     vm_id = quick.add_bootable()
     (drive,) = quick.api.get(f"vms/{vm_id}/cdroms")["cdrom"]
     path = f"vms/{vm_id}/cdroms/{drive['id']}"
-    assert "is no ISO image" in quick.api.put(path, {"file": {"id": s.DISK_ID}}, 400)
+    assert "a virtual machine's is an ISO image" in quick.api.put(path, {"file": {"id": s.DISK_ID}}, 400)
     assert quick.api.put(path, {"file": {"id": s.ISO_ID}})["file"]["id"] == s.ISO_ID
     quick.act(vm_id, "start")
     source = quick.xml(vm_id).find("devices/disk[@device='cdrom']/source")
