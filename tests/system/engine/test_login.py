@@ -6,6 +6,7 @@ import base64
 
 import ovirtsdk4
 import pytest
+from ovirtsdk4 import types
 
 from covirt.engine.auth.passwords import Passwords
 from covirt.engine.model.access import User
@@ -37,6 +38,21 @@ def test_the_sdk_gets_a_new_token_once_when_its_own_is_over(any_engine: CovirtEn
         assert connection.system_service().get().time is not None
         assert any_engine.log.count(_LOGGED_IN) == logins + 1
         assert connection.authenticate() != token
+
+
+def test_a_user_that_was_added_logs_in(any_engine: CovirtEngine) -> None:
+    with any_engine.connection() as connection:
+        users = connection.system_service().users_service()
+        user = users.add(types.User(user_name="ann@internal-authz", password="salt & pepper"))  # noqa: S106
+        assert any_engine.log_in("ann@internal", "salt & pepper").status == 200
+        token = any_engine.token("ann@internal", "salt & pepper")
+        users.user_service(user.id).update(types.User(password="pepper & salt"))  # noqa: S106
+        assert any_engine.curl("api/tags", *_bearer(token)).status == 401
+        assert any_engine.log_in("ann@internal", "salt & pepper").status == 400
+        assert any_engine.log_in("ann@internal", "pepper & salt").status == 200
+        users.user_service(user.id).remove()
+    assert any_engine.log_in("ann@internal", "pepper & salt").status == 400
+    assert "pepper" not in any_engine.log
 
 
 def test_a_wrong_password_is_told_in_ovirts_words(any_engine: CovirtEngine) -> None:

@@ -60,7 +60,7 @@ class Login:
         """With a name like admin@internal."""
         user = self.check(name, password, address=address)
         now = self._clock()
-        with self._store.write() as session:
+        with self._store.change() as session:
             token, login = self._tokens.issue(session, user_id=user.id, scope=scope, address=address, now=now)
             session.events.append(audit.logged_in(user, address, audit.session_word(login), now=now))
             session.users.update(replace(session.users.get(user.id), last_login=now))

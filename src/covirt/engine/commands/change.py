@@ -40,6 +40,6 @@ class Change:
 
 @contextmanager
 def changing(store: Store, asked: Asked) -> Iterator[Change]:
-    """All of it, or nothing when it raises. Nothing slow belongs in here: on SQLite there is one writer at a time."""
-    with store.write() as session:
+    """All of it, or nothing when it raises. Nothing slow belongs in here: there is one change at a time."""
+    with store.change() as session:
         yield Change(session, asked)

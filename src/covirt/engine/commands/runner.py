@@ -186,7 +186,7 @@ class Commands:
             asked=to_text(asked),
             begun=began,
         )
-        with self._services.store.write() as session:
+        with self._services.store.change() as session:
             session.jobs.add(job)
             session.commands.add(row)
             command.begin(Start(session, asked, self._services, command_id))
@@ -208,7 +208,7 @@ class Commands:
     ) -> None:
         state = CommandState.FINISHED if error is None else CommandState.FAILED
         ended = now()
-        with self._services.store.write() as session:
+        with self._services.store.change() as session:
             done = session.commands.end(
                 row.id,
                 state,

@@ -4,13 +4,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Final, Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from covirt.engine.store.database import connect, transaction
 from covirt.engine.store.migrate import migrate
 from covirt.engine.store.session import Session
+
+_LIMIT: Final = text("SET LOCAL lock_timeout = '30s'")  # as SQLite's writers wait
+_ONE_AT_A_TIME: Final = text(f"SELECT pg_advisory_xact_lock({0x636F76697274})")  # the number is ours: "covirt"
 
 
 class Store:
@@ -42,6 +45,16 @@ class Store:
         """All of it, or nothing when it raises. Keep it short: on SQLite there is one writer at a time."""
         with transaction(self._engine, writes=True) as connection:
             yield Session(connection)
+
+    @contextmanager
+    def change(self) -> Iterator[Session]:
+        """As write(), and on PostgreSQL, too, one at a time: what was looked at is so until the end, so that of two
+        who add to the same object neither takes away what the other has added."""
+        with self.write() as session:
+            if session.connection.dialect.name == "postgresql":
+                session.connection.execute(_LIMIT)
+                session.connection.execute(_ONE_AT_A_TIME)
+            yield session
 
     def close(self) -> None:
         """Close what is idle."""
