@@ -3,13 +3,14 @@
 """Data centers, clusters, their levels, features and CPU profiles."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes import places as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.absent import GLUSTER_HOOKS, GLUSTER_VOLUMES
-from covirt.engine.api.resources.access import permissions_below
+from covirt.engine.api.resources.access import permissions_below, permit_node
 from covirt.engine.api.resources.affinity import GROUPS_OF_CLUSTER
 from covirt.engine.api.resources.loading import by_id, by_parent, each, empty, found, nothing
 from covirt.engine.api.resources.networks import NETWORKS_OF_CLUSTER, NETWORKS_OF_DATA_CENTER
@@ -138,11 +139,28 @@ def _of_levels(call: Call, ids: Sequence[str]) -> Mapping[str, Sequence[ClusterF
     return _features(call, {level.id: level.feature_ids for level in levels.values()})
 
 
-def level_node(level: ClusterLevel) -> Node:
+# No cluster can be of these, and no list has them; but clients (Ansible's ovirt_role) look up permits in them.
+_OLDER_LEVELS: Final = ("4.2", "4.3", "4.4", "4.5", "4.6")
+
+
+def _levels_by_id(call: Call, ids: Sequence[str]) -> Sequence[ClusterLevel]:
+    known = call.session.cluster_levels.by_ids(ids)
+    older = {each: ClusterLevel(id=each) for each in ids if each in _OLDER_LEVELS}
+    return [{**older, **known}[each] for each in ids if each in known or each in older]
+
+
+def _levels(call: Call, items: Sequence[tuple[str, ClusterLevel]]) -> Sequence[Node]:
+    """Each with all permits that there are, as oVirt tells them."""
+    permits = sorted(call.session.permits.list(), key=lambda permit: int(permit.id))
+    told: list[Value] = [permit_node(permit) for permit in permits]
+    return [_level_node(level, told) for _, level in items]
+
+
+def _level_node(level: ClusterLevel, permits: list[Value]) -> Node:
     types: list[Value] = [
         {"name": each.name, "level": each.level, "architecture": str(each.architecture)} for each in level.cpu_types
     ]
-    return Node(type="ClusterLevel", id=level.id, values={"cpu_types": types})
+    return Node(type="ClusterLevel", id=level.id, values={"cpu_types": types, "permits": permits})
 
 
 def profile_node(profile: CpuProfile) -> Node:
@@ -218,9 +236,9 @@ DATA_CENTERS = Collection(
 CLUSTER_LEVELS = Collection(
     path="clusterlevels",
     type="ClusterLevel",
-    show=each(level_node),
+    show=_levels,
     list=found(lambda session: session.cluster_levels),
-    get=by_id(lambda session: session.cluster_levels),
+    get=_levels_by_id,
     uuids=False,
     open=True,
     children=(Collection(path="clusterfeatures", type="ClusterFeature", show=each(feature_node), below=_of_levels),),

@@ -75,6 +75,14 @@ def test_a_role_from_its_beginning_to_its_end(admin: Asker, store: Store) -> Non
     assert [event.code for event in events(store, 5)] == [850, 856, 862, 860, 864]
 
 
+@pytest.mark.parametrize("level", ["4.3", "4.8"])
+def test_levels_tell_all_permits(admin: Asker, level: str) -> None:
+    """Ansible's ovirt_role looks up the numbers of permits in level 4.3."""
+    permits = {each["name"]: each["id"] for each in admin.get(f"clusterlevels/{level}")["permits"]["permit"]}
+    assert (permits["create_vm"], permits["login"]) == ("1", "1300")
+    assert {each["id"] for each in admin.get("clusterlevels")["cluster_level"]} == {"4.7", "4.8"}
+
+
 def test_a_role_that_nobody_has_is_removed(admin: Asker, store: Store) -> None:
     made = admin.post("roles", {"name": "Waiter", "administrative": False, "permits": _permits("run_vm")})
     admin.delete(f"roles/{made['id']}")
