@@ -232,6 +232,7 @@ def remove_nic(call: Call, ids: tuple[str, ...]) -> None:
 
 
 def _nic(session: Session, nic: Nic, body: Body) -> Nic:
+    refuse_set(body, network_filter_parameters="parameters of network filters")
     return replace(
         called(nic, body),
         interface=told_word(body, "interface", nic.interface),

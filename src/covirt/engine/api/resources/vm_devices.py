@@ -4,19 +4,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes import vms as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
-from covirt.engine.api.resources.loading import by_parent, each
+from covirt.engine.api.resources.loading import by_parent, each, empty, nothing
 from covirt.engine.api.resources.statistics import NIC_STATISTICS
 from covirt.engine.api.resources.values import named, reference
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.vm import Cdrom, GraphicsFacts, Nic, ReportedDevice, Vm
 from covirt.engine.store.query import ListQuery
+
+_FILTER_PARAMETERS: Final = "parameters of network filters"
 
 
 def nic_node(nic: Nic) -> Node:
@@ -167,6 +169,10 @@ NICS_OF_VM = _changed_nics(
                 key=reported_id,
             ),
             NIC_STATISTICS,
+            Collection(
+                **empty("networkfilterparameters", "NetworkFilterParameter", refused_add=_FILTER_PARAMETERS),
+                below=nothing,
+            ),
         ),
     )
 )

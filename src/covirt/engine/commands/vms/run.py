@@ -71,6 +71,9 @@ class RunVm(Command):
         vm = finish.session.vms.get(self.vm_id)
         host_id = str(finish.result)
         forget_running_hardware(finish.session, vm)
+        drive = finish.session.cdroms.find(vm_id=vm.id)
+        if drive is not None:
+            finish.session.cdroms.update(replace(drive, current_file_id=drive.file_id))
         finish.tell(STARTED, about(vm, host_id=host_id), vm=vm.name, host=host_name(finish.session, host_id))
 
     def failed(self, finish: Finish, reason: str) -> None:

@@ -414,6 +414,7 @@ def test_interfaces(kitchen: Kitchen) -> None:
     vm_id = kitchen.add()
     nic_id = kitchen.add_nic(vm_id)
     path = f"vms/{vm_id}/nics"
+    assert kitchen.api.get(f"{path}/{nic_id}/networkfilterparameters") == {}  # Ansible follows the link
     mac = kitchen.api.get(f"{path}/{nic_id}")["mac"]["address"]
     assert mac.startswith("56:6f:00:00:")
     taken = {"name": "nic2", "mac": {"address": mac.upper()}}
@@ -450,6 +451,7 @@ def test_a_disc(quick: Kitchen) -> None:
     source = quick.xml(vm_id).find("devices/disk[@device='cdrom']/source")
     assert source is not None
     assert f"/images/{s.ISO_ID}/" in source.get("file", "")
+    assert quick.api.get(f"{path}?current=true")["file"]["id"] == s.ISO_ID
     quick.api.put(f"{path}?current=true", {"file": {"id": ""}})
     assert quick.hosts.asked("VM.changeCD") == [{"vmID": vm_id, "driveSpec": {"iface": "sata", "index": 2}}]
     assert quick.api.get(path)["file"]["id"] == s.ISO_ID
