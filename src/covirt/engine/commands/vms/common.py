@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What changes of machines have in common."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +10,6 @@ from covirt.engine.commands.vms.errors import VmInStatus, VmIsNotRunning, VmIsRu
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.store.session import Session
-from covirt.engine.store.store import Store
 
 # Nothing of the machine is on any host.
 _AT_REST: Final = frozenset({VmStatus.DOWN, VmStatus.SUSPENDED, VmStatus.UNASSIGNED})
@@ -52,12 +50,10 @@ def host_name(session: Session, host_id: str | None) -> str:
     return host.name if host else "unknown"
 
 
-def write_facts(store: Store, vm_id: str, **changes: object) -> None:
-    """Of a machine that may be gone."""
-    with store.write() as session:
-        vm = session.vms.find(id=vm_id)
-        if vm is not None:
-            session.vms.update_facts(vm_id, replace(vm.facts, **changes))  # type: ignore[arg-type] # facts' own fields
+def held(session: Session, vm_id: str) -> Vm:
+    """The machine, whose facts nobody else writes until the transaction ends. Raises NoSuchObject."""
+    session.vms.hold_facts([vm_id])
+    return session.vms.get(vm_id)
 
 
 def write_down(session: Session, vm: Vm, *, reason: str = "", message: str = "") -> None:

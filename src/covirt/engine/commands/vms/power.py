@@ -10,7 +10,7 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.vms import messages
-from covirt.engine.commands.vms.common import about, host_name, require_running, subject_of, write_down
+from covirt.engine.commands.vms.common import about, held, host_name, require_running, subject_of, write_down
 from covirt.engine.commands.vms.run import destroy_on_host
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.hardware import VmKind
@@ -92,8 +92,8 @@ class StopVm(_OnHost):
 
     def succeeded(self, finish: Finish) -> None:
         self._tell(finish, self.done)
-        vm = finish.session.vms.find(id=self.vm_id)
-        if vm is not None and vm.facts.host_id is not None:
+        vm = held(finish.session, self.vm_id)
+        if vm.facts.host_id is not None:
             write_down(finish.session, vm, reason=self.reason, message="Admin shut down from the engine")
 
 
@@ -114,8 +114,8 @@ class ShutdownVm(_OnHost):
 
     def succeeded(self, finish: Finish) -> None:
         self._tell(finish, self.done)
-        vm = finish.session.vms.find(id=self.vm_id)
-        if vm is not None and vm.facts.status is VmStatus.UP:
+        vm = held(finish.session, self.vm_id)
+        if vm.facts.status is VmStatus.UP:
             facts = replace(vm.facts, status=VmStatus.POWERING_DOWN, stop_reason=self.reason)
             finish.session.vms.update_facts(vm.id, facts)
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.vms.checks import check_hardware, require_containers
-from covirt.engine.commands.vms.common import about, host_name, require_down, subject_of, write_down
+from covirt.engine.commands.vms.common import about, held, host_name, require_down, subject_of, write_down
 from covirt.engine.commands.vms.errors import NoCloudInit, NothingToBootFrom, StartFailed, StartUncertain
 from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_view
 from covirt.engine.commands.vms.messages import START_FAILED, STARTED
@@ -68,7 +68,7 @@ class RunVm(Command):
         return host_id
 
     def succeeded(self, finish: Finish) -> None:
-        vm = finish.session.vms.get(self.vm_id)
+        vm = held(finish.session, self.vm_id)
         host_id = str(finish.result)
         forget_running_hardware(finish.session, vm)
         drive = finish.session.cdroms.find(vm_id=vm.id)
@@ -77,9 +77,9 @@ class RunVm(Command):
         finish.tell(STARTED, about(vm, host_id=host_id), vm=vm.name, host=host_name(finish.session, host_id))
 
     def failed(self, finish: Finish, reason: str) -> None:
-        vm = finish.session.vms.find(id=self.vm_id)
-        if vm is None:
+        if finish.session.vms.find(id=self.vm_id) is None:
             return
+        vm = held(finish.session, self.vm_id)
         if vm.facts.host_id is not None:  # its host was asked and does not answer: nobody knows
             finish.session.vms.update_facts(vm.id, replace(vm.facts, status=VmStatus.UNKNOWN))
         told = reason.removeprefix("Cannot run VM. ").rstrip(".")
@@ -116,7 +116,7 @@ class RunVm(Command):
     def _choose(self, doing: Doing) -> JsonValue:
         """The choice is written down with it, so that the next choice counts this machine."""
         with doing.services.store.write() as session:
-            vm = session.vms.get(self.vm_id)
+            vm = held(session, self.vm_id)
             if vm.facts.host_id is not None:  # chosen before the engine was killed
                 return vm.facts.host_id
             host_id = self._choose_host(session, vm, self._checked(session, vm), doing.services.hosts.is_up)
@@ -126,8 +126,8 @@ class RunVm(Command):
     def _release(self, doing: Doing) -> JsonValue:
         """Unless the host was asked: then only it can say."""
         with doing.services.store.write() as session:
-            vm = session.vms.find(id=self.vm_id)
-            if vm is not None and vm.facts.status_detail != _ASKED and vm.facts.host_id is not None:
+            vm = held(session, self.vm_id)
+            if vm.facts.status_detail != _ASKED and vm.facts.host_id is not None:
                 write_down(session, vm)
         return None
 
@@ -141,7 +141,7 @@ class RunVm(Command):
             inspected = hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id)
             _check_volumes(vm, texts(table({"facts": inspected}, "facts"), "volumes"))
         with doing.services.store.write() as session:
-            facts = session.vms.get(self.vm_id).facts
+            facts = held(session, self.vm_id).facts
             session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED))
         params: Mapping[str, Json] = {"vmID": vm.id, "vmParams": {"xml": domain_xml(domain)}}
         try:
@@ -162,7 +162,7 @@ class RunVm(Command):
             return None
         destroy_on_host(doing, host_id, self.vm_id)
         with doing.services.store.write() as session:
-            write_down(session, session.vms.get(self.vm_id))
+            write_down(session, held(session, self.vm_id))
         return None
 
     def _wait(self, doing: Doing, host_id: str) -> JsonValue:
@@ -201,7 +201,7 @@ class RunVm(Command):
     def _write_word(self, doing: Doing, word: str) -> None:
         status = _WORDS.get(word, VmStatus.POWERING_UP)
         with doing.services.store.write() as session:
-            facts = session.vms.get(self.vm_id).facts
+            facts = held(session, self.vm_id).facts
             status = status if facts.status is VmStatus.WAIT_FOR_LAUNCH else facts.status
             session.vms.update_facts(self.vm_id, replace(facts, status=status, status_detail=""))
 
