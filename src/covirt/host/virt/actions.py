@@ -64,10 +64,18 @@ class _Destroy:
 class Actions:
     """On behalf of verbs; each call may wait for libvirt."""
 
-    def __init__(self, parts: VmParts, *, forgotten: Callable[[Vm], object] = lambda _vm: None) -> None:
-        """``forgotten``: told of a Vm that was destroyed, before who asked for it is."""
+    def __init__(
+        self,
+        parts: VmParts,
+        *,
+        forgotten: Callable[[Vm], object] = lambda _vm: None,
+        decided: Callable[[Vm], object] = lambda _vm: None,
+    ) -> None:
+        """``forgotten``: told of a Vm that was destroyed, before who asked for it is. ``decided``: of one that is
+        paused or goes on because somebody wants it so."""
         self._parts = parts
         self._forgotten = forgotten
+        self._decided = decided
         self._destroys: dict[Vm, _Destroy] = {}
         self._lock = threading.Lock()
         self._shutdowns: dict[str, threading.Thread] = {}
@@ -90,6 +98,7 @@ class Actions:
             if domain.state(0)[0] != libvirt.VIR_DOMAIN_PAUSED:
                 domain.suspend()
         vm.set_paused()
+        self._decided(vm)
 
     def resume(self, vm: Vm) -> None:
         """One that is not paused is fine."""
@@ -98,6 +107,7 @@ class Actions:
             if domain.state(0)[0] == libvirt.VIR_DOMAIN_PAUSED:
                 domain.resume()
         vm.set_resumed()
+        self._decided(vm)
 
     def reset(self, vm: Vm) -> None:
         """Raises ResetFailed for whatever libvirt says."""

@@ -14,7 +14,14 @@ from covirt.common.dialect import STOP_CAUSE_NAMESPACE
 from covirt.host.virt.errors import HypervisorUnavailable
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.records import Exit, Phase
-from covirt.host.virt.stop_causes import ContainerStop, container_stop, exit_for, exit_of_event, shutdown_reason
+from covirt.host.virt.stop_causes import (
+    ContainerStop,
+    container_stop,
+    exit_asked_for,
+    exit_for,
+    exit_of_event,
+    shutdown_reason,
+)
 from covirt.host.virt.vm import Vm
 from covirt.hostapi.statuses import ExitCode, ExitReason, PauseCode, VmStatus
 
@@ -28,7 +35,9 @@ EVENTS: Final = (
     libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
 )
-_OWN_REASONS: Final = (ExitReason.DESTROYED_ON_REBOOT, ExitReason.DESTROYED_ON_PAUSE_TIMEOUT)
+_OWN_REASONS: Final = (
+    ExitReason.DESTROYED_ON_REBOOT, ExitReason.DESTROYED_ON_PAUSE_TIMEOUT, ExitReason.START_FAILED,
+)  # fmt: skip
 _PAUSE_CODES: Final = {"enospc": PauseCode.NO_SPACE, "eio": PauseCode.IO_ERROR, "": PauseCode.OTHER}
 
 Find = Callable[[str], Vm | None]
@@ -158,12 +167,12 @@ def _follow_pause(vm: Vm, domain: Any) -> None:
 
 def _container_exit(vm: Vm, stop: ContainerStop) -> Exit:
     """virtocid knows who ended it, and only the agent that it did so for a reason of its own."""
-    return exit_for(vm.record.stopping) if vm.record.stopping in _OWN_REASONS else stop.exit
+    return exit_asked_for(vm.record.stopping) if vm.record.stopping in _OWN_REASONS else stop.exit
 
 
 def _exit(vm: Vm, detail: int) -> Exit:
     if vm.record.stopping is not None:
-        return exit_for(vm.record.stopping)
+        return exit_asked_for(vm.record.stopping)
     if vm.list_status is VmStatus.POWERING_DOWN:
         return exit_for(ExitReason.USER_SHUTDOWN)
     return exit_of_event(detail)

@@ -68,6 +68,7 @@ class VirtPart:
             guest_facts=lambda vm: self.agents.facts(vm.vm_id),
             on_device_removed=self.settle,
             on_destroyed=lambda vm: self.storage_loss.forget(vm.vm_id),
+            on_paused_or_resumed=lambda vm: self.storage_loss.forget(vm.vm_id),
         )
         self.agents = AgentPoller(self._running, on_answer=self._agent_speaks, periods=agent_periods or Periods())
         self.storage_loss = StorageLoss(self._running, root.run_dir / "host/storage-pauses")

@@ -18,7 +18,7 @@ from covirt.host.virt.libvirt_errors import is_gone, is_missing
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Exit, Phase
 from covirt.host.virt.starting import give_back
-from covirt.host.virt.stop_causes import container_stop, exit_for, exit_of_state
+from covirt.host.virt.stop_causes import container_stop, exit_asked_for, exit_for, exit_of_state
 from covirt.host.virt.vm import Vm
 from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
 
@@ -28,7 +28,6 @@ _RUNNING_STATES: Final = (
     libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED, libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_SHUTDOWN,
     libvirt.VIR_DOMAIN_PMSUSPENDED,
 )  # fmt: skip
-_UNFINISHED: Final = "its start was interrupted and is undone: start it again"
 
 
 def recover_vm(vm: Vm, connection: Any, parts: VmParts, *, left_over: bool) -> None:
@@ -40,7 +39,7 @@ def recover_vm(vm: Vm, connection: Any, parts: VmParts, *, left_over: bool) -> N
     if vm.record.phase is Phase.STARTING:
         _undo_start(vm, domain, parts)
     elif domain is None:
-        _ended(vm, _remembered(vm) or exit_for(ExitReason.DOMAIN_MISSING))
+        vm.set_down(_remembered(vm) or exit_for(ExitReason.DOMAIN_MISSING))
     else:
         _follow(vm, domain)
 
@@ -64,9 +63,9 @@ def _follow(vm: Vm, domain: Any) -> None:
         vm.set_running(paused=False, first=False)
         vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
     elif stop is not None:
-        _ended(vm, stop.exit)
+        vm.set_down(stop.exit)
     else:
-        _ended(vm, _remembered(vm) or exit_of_state(reason))
+        vm.set_down(_remembered(vm) or exit_of_state(reason))
 
 
 def _goes_on(vm: Vm, domain: Any, state: int, reason: int) -> None:
@@ -82,6 +81,7 @@ def _undo_start(vm: Vm, domain: Any | None, parts: VmParts) -> None:
     """Nobody knows how far it was, and the engine was not told that it runs."""
     log.warning("A start was never finished and is undone vm=%s", vm.vm_id)
     if domain is not None and vm.record.owns_domain:
+        vm.will_stop(ExitReason.START_FAILED)  # the event of its end may be quicker than we are
         try:
             domain.destroy()
         except libvirt.libvirtError as error:
@@ -89,19 +89,14 @@ def _undo_start(vm: Vm, domain: Any | None, parts: VmParts) -> None:
                 raise
     with contextlib.suppress(NotGivenBack):  # which is on record: who destroys it tries again
         give_back(vm, parts)
-    _ended(vm, exit_for(ExitReason.START_FAILED, _UNFINISHED))
+    vm.set_down(exit_asked_for(ExitReason.START_FAILED))
 
 
 def _remembered(vm: Vm) -> Exit | None:
     """What only the agent knows: that a stop was asked for, or that it ran before the host was booted anew."""
     if vm.record.stopping is not None:
-        return exit_for(vm.record.stopping)
+        return exit_asked_for(vm.record.stopping)
     return exit_for(ExitReason.HOST_SHUTDOWN) if vm.record.boot != boot_id() else None
-
-
-def _ended(vm: Vm, exit: Exit) -> None:  # noqa: A002 - oVirt's word
-    if vm.set_down(exit):
-        log.info("Vm ended meanwhile vm=%s reason=%d", vm.vm_id, exit.reason)
 
 
 def unreachable(vm: Vm) -> None:

@@ -32,11 +32,19 @@ _STATE_REASONS: Final = {
     libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: ExitReason.GENERIC_ERROR,
 }
 
+_UNFINISHED: Final = "its start was interrupted and is undone: start it again"
+
 
 def exit_for(reason: ExitReason, message: str = "") -> Exit:
     """With Vdsm's own message unless there is a better one."""
     code = ExitCode.NORMAL if reason in _NORMAL else ExitCode.ERROR
     return Exit(code=code, reason=reason, message=message or EXIT_MESSAGES[reason])
+
+
+def exit_asked_for(reason: ExitReason) -> Exit:
+    """Of one that the agent itself has stopped for this reason. A failed start is stopped only where nobody knows any
+    more how far it was."""
+    return exit_for(reason, _UNFINISHED if reason is ExitReason.START_FAILED else "")
 
 
 def shutdown_reason(detail: int) -> ExitReason | None:

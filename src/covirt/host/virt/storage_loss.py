@@ -25,6 +25,8 @@ _WORKERS: Final = 8
 _STOP_SECONDS: Final = 10.0
 _TRIES: Final = 3
 _TRY_SECONDS: Final = 5.0
+# As Vdsm: eight times the time that sanlock gives an I/O. After that, somebody else may hold what the guest held.
+_LONG_PAUSE_SECONDS: Final = 80.0
 
 
 class ResumeBehavior(StrEnum):
@@ -32,7 +34,7 @@ class ResumeBehavior(StrEnum):
 
     AUTO_RESUME = "auto_resume"
     LEAVE_PAUSED = "leave_paused"
-    KILL = "kill"
+    KILL = "kill"  # when its pause was long; otherwise it goes on
 
 
 class StoredGuest(Protocol):
@@ -54,6 +56,10 @@ class StoredGuest(Protocol):
 
     def is_paused_by_error(self) -> bool:
         """Whether its hypervisor paused it at an error of a disk."""
+        ...
+
+    def paused_seconds(self) -> float:
+        """How long this agent has seen it paused; 0 for one that is not."""
         ...
 
     def pause_for_storage(self) -> None: ...
@@ -112,7 +118,7 @@ class StorageLoss:
                 self._submit(guest)
 
     def forget(self, vm_id: str) -> None:
-        """It was destroyed. One of its id that is made later was never paused by us."""
+        """It was destroyed, or somebody else has decided whether it is paused: from now on it is not paused by us."""
         self._mark(vm_id).unlink(missing_ok=True)
 
     def _submit(self, guest: StoredGuest) -> None:
@@ -148,6 +154,7 @@ class StorageLoss:
         mark = self._mark(guest.vm_id)
         if lost:
             if guest.is_container and not guest.is_paused():
+                log.warning("A guest whose storage is away is paused vm=%s", guest.vm_id)
                 write_atomic(mark, b"", durable=False)
                 guest.pause_for_storage()
             return
@@ -158,11 +165,14 @@ class StorageLoss:
 
     @staticmethod
     def _bring_back(guest: StoredGuest) -> None:
-        if guest.resume_behavior == ResumeBehavior.KILL:
-            log.info("A guest whose storage is back is ended vm=%s", guest.vm_id)
+        if not guest.is_paused() or guest.resume_behavior == ResumeBehavior.LEAVE_PAUSED:
+            return
+        paused_seconds = guest.paused_seconds()
+        if guest.resume_behavior == ResumeBehavior.KILL and paused_seconds > _LONG_PAUSE_SECONDS:
+            log.info("A guest whose storage is back is ended vm=%s paused_seconds=%.0f", guest.vm_id, paused_seconds)
             guest.kill_after_pause()
-        elif guest.resume_behavior != ResumeBehavior.LEAVE_PAUSED and guest.is_paused():
-            log.info("A guest whose storage is back goes on vm=%s", guest.vm_id)
+        else:
+            log.info("A guest whose storage is back goes on vm=%s paused_seconds=%.0f", guest.vm_id, paused_seconds)
             guest.resume()
 
     def _mark(self, vm_id: str) -> Path:

@@ -6,6 +6,7 @@ The state is a frozen record, changed under one lock that is never held while li
 written down first, and told in the order in which it happened.
 """
 
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -32,6 +33,9 @@ _GUEST_WAIT_SECONDS: Final = 60.0
 
 def monotonic_ms() -> int:
     return int(time.monotonic() * 1000)
+
+
+log = logging.getLogger(__name__)
 
 
 class Vm:
@@ -102,6 +106,12 @@ class Vm:
     @property
     def status_time_ms(self) -> int:
         return self._status_time_ms
+
+    @property
+    def paused_seconds(self) -> float:
+        """Since it was seen to be paused; 0 when it is not."""
+        with self._lock:
+            return (monotonic_ms() - self._status_time_ms) / 1000 if self._status is VmStatus.PAUSED else 0.0
 
     @property
     def pause_code(self) -> PauseCode:
@@ -250,6 +260,14 @@ class Vm:
             self._keep(with_exit(self._record, exit))
             self._change(VmStatus.DOWN)
             self._tell(self.exit_words())
+        log.info(
+            "Vm ended vm=%s name=%s code=%d reason=%d: %s",
+            self.vm_id,
+            self.name,
+            exit.code,
+            exit.reason,
+            exit.message,
+        )
         self.stopped.set()
         self.started.set()
         return True

@@ -62,6 +62,9 @@ class VmGuest:
         state, reason = self._state()
         return (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 
+    def paused_seconds(self) -> float:
+        return self.vm.paused_seconds
+
     def pause_for_storage(self) -> None:
         with translated("pause", self.vm.name):
             self.domain().suspend()

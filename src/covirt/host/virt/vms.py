@@ -58,6 +58,7 @@ class Vms:
         watchers: tuple[Watcher, ...] = (),
         guest_facts: GuestFacts = lambda _vm: {},
         on_device_removed: Callable[[Vm], object] = lambda _vm: None,
+        on_paused_or_resumed: Callable[[Vm], object] = lambda _vm: None,
         on_destroyed: Callable[[Vm], object] = lambda _vm: None,
     ) -> None:
         """``on_destroyed``: told before its id can be taken again."""
@@ -87,7 +88,7 @@ class Vms:
             volumes=volumes,
             preparer=preparer,
         )
-        self.actions = Actions(self._parts, forgotten=self._forget)
+        self.actions = Actions(self._parts, forgotten=self._forget, decided=on_paused_or_resumed)
 
     def _connection(self, kind: Kind, root: Root, config: VirtConfig) -> Connection:
         scheme, socket = _SOCKETS[kind]

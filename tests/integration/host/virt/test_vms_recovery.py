@@ -127,6 +127,7 @@ def test_a_kill_at_every_record(
         with agent(root_dir, virtocid, kill_at=kill_at) as first:
             first.call("VM.create", vmParams={"xml": xml})
             first.wait_for(vm_id, "Up")
+            was_up = first.call("Host.getVMList") is not None
             first.call("VM.destroy", vmID=vm_id)
             was_killed = first.call("Host.getVMList") is None
         with serve_vms(root_dir, oci_uri=virtocid.uri) as host:
@@ -134,6 +135,10 @@ def test_a_kill_at_every_record(
             runs = vm_id in [*running(virtocid), *libvirtd.virsh("list", "--uuid").stdout.decode().split()]
             assert status in ("Up", "Down", None), kill_at
             assert runs == (status == "Up"), (kill_at, status)
+            if status == "Down" and not was_up:
+                stats = host.stats(vm_id)
+                assert (stats["exitCode"], stats["exitReason"]) == (1, 3), stats["exitMessage"]
+                assert "its start was interrupted" in stats["exitMessage"]
             if status is not None:
                 host.call("VM.destroy", vmID=vm_id)
         assert virtocid.tell("list", "--all", "--uuid") == ""

@@ -30,6 +30,7 @@ class FakeGuest:
     state: str = "running"
     calls: list[str] = field(default_factory=list)
     stuck: bool = False
+    seconds: float = 0
     gate: threading.Event | None = None
     inside: threading.Event = field(default_factory=threading.Event)
 
@@ -42,6 +43,9 @@ class FakeGuest:
 
     def is_paused_by_error(self) -> bool:
         return self.state == "error"
+
+    def paused_seconds(self) -> float:
+        return self.seconds
 
     def pause_for_storage(self) -> None:
         self.inside.set()
@@ -117,12 +121,40 @@ def test_whom_a_user_paused(host: Host) -> None:
     assert guest.calls == []
 
 
-@pytest.mark.parametrize(("wish", "calls"), [("leave_paused", ["pause"]), ("kill", ["pause", "kill"])])
-def test_what_an_engine_wishes(host: Host, wish: str, calls: list[str]) -> None:
-    guest = host.add(FakeGuest("a", resume_behavior=wish))
+@pytest.mark.parametrize(
+    ("wish", "seconds", "calls"),
+    [
+        ("leave_paused", 500, ["pause"]),
+        ("kill", 500, ["pause", "kill"]),
+        ("kill", 79, ["pause", "resume"]),
+        ("auto_resume", 500, ["pause", "resume"]),
+    ],
+)
+def test_what_an_engine_wishes(host: Host, wish: str, seconds: float, calls: list[str]) -> None:
+    guest = host.add(FakeGuest("a", resume_behavior=wish, seconds=seconds))
     host.tell(ok=False)
     host.tell(ok=True)
     assert guest.calls == calls
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_somebody_decided_meanwhile(host: Host, state: str) -> None:
+    """To let it run although its storage is away, and perhaps to pause it after that: it stays as it is."""
+    guest = host.add(FakeGuest("a", resume_behavior="kill", seconds=500))
+    host.tell(ok=False)
+    host.agent.forget(guest.vm_id)
+    guest.state = state
+    host.tell(ok=True)
+    assert guest.calls == ["pause"]
+
+
+def test_one_that_runs_is_not_ended(host: Host) -> None:
+    """As when it was resumed past covirt-host."""
+    guest = host.add(FakeGuest("a", resume_behavior="kill", seconds=500))
+    host.tell(ok=False)
+    guest.state = "running"
+    host.tell(ok=True)
+    assert guest.calls == ["pause"]
 
 
 def test_a_machine_pauses_itself(host: Host) -> None:
