@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from covirt.common.errors import Conflict, InvalidRequest, Unsupported
 from covirt.host.storage import qemu_img
-from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, VolumeFacts, VolumeIsShared
+from covirt.host.storage.image_volumes import ENGINE, Allocation, ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
+from covirt.host.storage.volume_work import BLOCK
 from covirt.host.virt.volumes import VolumeRef
 
 COPY_DATA: Final = "copy_data"
@@ -74,6 +75,17 @@ class CopyData:
                     bitmaps=params["bitmaps"],
                 )
                 control.check()
+                self._allocate(to_volume)
+
+    def _allocate(self, target: VolumeFacts) -> None:
+        """Zeros that were written gave blocks back: all of a preallocated volume, and the first of any raw one, which
+        tells QEMU how storage wants to be written to."""
+        if target.format is not ImageFormat.RAW:
+            return
+        ref = target.ref
+        with self._volumes.images(ref.domain_id) as images, images.sub(ref.image_id) as image:
+            is_whole = target.allocation is Allocation.PREALLOCATED
+            image.allocate(ref.volume_id, start_bytes=0, end_bytes=target.capacity_bytes if is_whole else BLOCK)
 
     @contextmanager
     def _target(self, ref: VolumeRef, user: str) -> Iterator[None]:

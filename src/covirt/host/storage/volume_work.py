@@ -49,7 +49,7 @@ DELETE: Final = "deleteVolume"
 _STAGE: Final = f"{STAGE_PREFIX}new_"
 _VOLUME: Final = "volume"
 _METADATA: Final = "metadata"
-_BLOCK: Final = 4096  # sizes are whole blocks; a raw volume's first one is real, so that QEMU can probe alignment
+BLOCK: Final = 4096  # sizes are whole blocks; a raw volume's first one is real, so that QEMU can probe alignment
 
 GetDomain = Callable[[str], FileDomain]
 GetUsers = Callable[[VolumeRef], frozenset[str]]
@@ -103,7 +103,7 @@ class NewVolume:
 
 def rounded(size_bytes: int) -> int:
     """Up to whole blocks."""
-    return -(-size_bytes // _BLOCK) * _BLOCK
+    return -(-size_bytes // BLOCK) * BLOCK
 
 
 class VolumeWork:
@@ -306,7 +306,7 @@ def _make_file(domain: FileDomain, new: NewVolume, stage_name: str, stage: Direc
     capacity = new.capacity_bytes
     if new.format is ImageFormat.RAW:
         stage.create(_VOLUME, size_bytes=capacity, mode=FILE_MODE)
-        real = capacity if new.allocation is Allocation.PREALLOCATED else min(capacity, _BLOCK)
+        real = capacity if new.allocation is Allocation.PREALLOCATED else min(capacity, BLOCK)
         stage.allocate(_VOLUME, start_bytes=0, end_bytes=real)
     else:
         stage.create(_VOLUME, mode=FILE_MODE)

@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,7 +14,7 @@ import pytest
 from covirt.common.process import run
 from covirt.host.storage import qemu_img
 from covirt.host.storage.image_config import ImagesConfig
-from covirt.host.storage.image_volumes import VolumeFacts
+from covirt.host.storage.image_volumes import Allocation, VolumeFacts
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 from covirt.host.verbs.sdm import NO_POOL
@@ -39,19 +40,25 @@ class Agent:
         return self._agent.ended(self._agent.begin("SDM.copy_data", copy_bitmaps=bitmaps, **ends))
 
     def raw(self, data: bytes = b"", **facts: Any) -> VolumeFacts:
-        path = self.volumes.directory / str(uuid4())
+        path = self._new_path()
         path.write_bytes(data)
         os.truncate(path, _MIB)
         os.chown(path, STORAGE_UID, STORAGE_GID)
         return self._add(path, ImageFormat.RAW, **facts)
 
     def qcow2(self, *, parent: VolumeFacts | None = None) -> VolumeFacts:
-        path = self.volumes.directory / str(uuid4())
+        path = self._new_path() if parent is None else parent.path.parent / str(uuid4())
         backing = None if parent is None else parent.path.name
         qemu_img.create_qcow2(
             path, size_bytes=_MIB, backing=backing, backing_format=None if parent is None else parent.format
         )
         return self._add(path, ImageFormat.QCOW2, parent=parent)
+
+    def _new_path(self) -> Path:
+        image = self.volumes.directory / str(uuid4())
+        image.mkdir()
+        os.chown(image, STORAGE_UID, STORAGE_GID)
+        return image / str(uuid4())
 
     def _add(self, path: Path, image_format: ImageFormat, **facts: Any) -> VolumeFacts:
         return self.volumes.add(path, image_format, pool_id=NO_POOL, **facts)
@@ -87,6 +94,15 @@ def test_raw_into_qcow2_and_back(agent: Agent) -> None:
     assert agent.volumes.volume(second.ref).generation == 1
     assert agent.volumes.legal_while_writing == [False, False]
     assert agent.volumes.held == set()
+
+
+@pytest.mark.parametrize(("allocation", "blocks_bytes"), [(Allocation.PREALLOCATED, _MIB), (Allocation.SPARSE, 4096)])
+def test_zeros_take_no_blocks_away(agent: Agent, allocation: Allocation, blocks_bytes: int) -> None:
+    source, target = agent.raw(), agent.raw(b"x" * _MIB)
+    agent.volumes.known[target.ref] = replace(target, allocation=allocation)
+    assert agent.copy(source, target)["status"] == "done"
+    assert target.path.read_bytes() == bytes(_MIB)
+    assert target.path.stat().st_blocks * 512 == blocks_bytes
 
 
 def test_a_leaf_is_copied_onto_another_base(agent: Agent) -> None:
