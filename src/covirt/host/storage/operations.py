@@ -175,6 +175,7 @@ class Operations:
         """Take back what was done. Raises OperationNotDone while it still runs."""
         entry = self._ended(operation_id)
         with entry.lock:
+            self._ended(operation_id)  # still, and not cleared
             self._change(entry, state=State.UNDOING)
             entry.taken = True
         self._queue(entry, self._undo)
@@ -182,9 +183,11 @@ class Operations:
     def clear(self, operation_id: str) -> None:
         """Forget one that has ended. Raises OperationNotDone."""
         entry = self._ended(operation_id)
-        with self._lock:
-            self._entries.pop(entry.record.id, None)
-        self._path(entry.record.id).unlink(missing_ok=True)
+        with entry.lock:
+            self._ended(operation_id)  # still
+            with self._lock:
+                self._entries.pop(entry.record.id, None)
+            self._path(entry.record.id).unlink(missing_ok=True)
 
     def _entry(self, operation_id: str) -> _Entry:
         with self._lock:

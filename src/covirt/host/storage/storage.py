@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from covirt.common.root import Root
 from covirt.host.storage.access import StoredVolumes
 from covirt.host.storage.bounded import BoundedCalls
-from covirt.host.storage.connections import Connections
+from covirt.host.storage.connections import Connection, Connections
 from covirt.host.storage.domain_format import BLANK_ID, DomainStatus
 from covirt.host.storage.domains import Domains
 from covirt.host.storage.file_domain import FileDomain, Space
@@ -84,6 +84,12 @@ class Storage:
     def watch(self) -> None:
         """Look after the pool's active domains, and after those that somebody uses."""
         self.monitor.watch(self.pools.last_active | self.volumes.held_domains())
+
+    def connect_server(self, storage_type: int, connection: Connection) -> None:
+        """Raises as Connections.connect(). Work that waited for it goes on, however short it was away."""
+        self.domains.connect(storage_type, connection)
+        for book in self._books:
+            book.resume()
 
     @contextmanager
     def unused(self, domain_id: str) -> Iterator[None]:

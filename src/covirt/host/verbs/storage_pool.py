@@ -59,7 +59,7 @@ class StoragePoolVerbs:
         }
 
     def connect_servers(self, params: ServersParams, _context: CallContext) -> JsonValue:
-        return _each(params, self._storage.domains.connect)
+        return _each(params, self._storage.connect_server)
 
     def disconnect_servers(self, params: ServersParams, _context: CallContext) -> JsonValue:
         return _each(params, self._storage.domains.disconnect)

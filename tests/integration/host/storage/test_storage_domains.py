@@ -3,6 +3,7 @@
 """Storage domains, pools and volumes through their verbs; what is on disk is judged by the format's description."""
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from covirt.common.process import run
+from covirt.host.storage import qemu_img
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import DomainMetadata
 from covirt.host.storage.image_volumes import Allocation, VolumeIsIllegal
@@ -469,6 +471,30 @@ def test_zeroing_a_disk_leaves_the_template_it_builds_on(agent: StorageAgent) ->
     agent.done("Image.delete", imageID=template_image, postZero=True, **ids)
     assert not template.exists()
     check_domain(disk.directory)
+
+
+def test_what_waits_for_storage_goes_on_when_it_is_connected(
+    agent: StorageAgent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have been away for less than the monitor's period, which notices nothing then."""
+    disk = Disk(agent)
+
+    def torn_off(*_: object, **_more: object) -> None:
+        agent.connect(disk.server, verb="disconnect")
+        raise OSError(errno.EIO, "gone")
+
+    monkeypatch.setattr(qemu_img, "create_qcow2", torn_off)
+    new = {**disk.ids(str(uuid4())), "size": 4096, "volFormat": 4, "preallocate": 2}
+    task_id = agent.call("Volume.create", **new)
+    wait_until(lambda: "waits to be undone" in caplog.text)
+    assert agent.call("Task.getStatus", taskID=task_id)["taskState"] == "cleaning"
+
+    def connected() -> bool:  # again until the worker has put it down
+        agent.connect(disk.server)
+        return bool(agent.call("Task.getStatus", taskID=task_id)["taskState"] == "finished")
+
+    wait_until(connected)
+    assert os.listdir(disk.directory / "images") == []
 
 
 def test_an_image_is_changed_only_for_the_pool_that_it_is_in(agent: StorageAgent) -> None:

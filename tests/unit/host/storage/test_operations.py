@@ -173,6 +173,44 @@ def test_abort_before_its_turn(tmp_path: Path, work: Work) -> None:
     assert work.undone == []
 
 
+@pytest.mark.parametrize("other", ["revert", "clear"])
+def test_of_two_that_come_at_once_only_one_is_heard(
+    tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """Otherwise it is undone by two threads, or written down again after it was forgotten."""
+    hold = threading.Event()
+    monkeypatch.setattr(work, "undo", lambda _params: hold.wait(30))
+    work.go.set()
+    with book(tmp_path, work) as operations:
+        operation_id = submit(operations, "make")
+        wait_for(operations, operation_id, State.DONE)
+        real, both = Operations._ended, threading.Barrier(2)
+        refused: list[Exception] = []
+        looks: dict[int, int] = {}
+
+        def looked(self: Operations, operation_id: str) -> object:
+            found = real(self, operation_id)
+            looks[threading.get_ident()] = looks.get(threading.get_ident(), 0) + 1
+            if looks[threading.get_ident()] == 1:
+                both.wait(30)  # both have seen that it has ended
+            return found
+
+        def act(name: str) -> None:
+            try:
+                getattr(operations, name)(operation_id)
+            except (OperationNotDone, NoSuchOperation) as error:
+                refused.append(error)
+
+        monkeypatch.setattr(Operations, "_ended", looked)
+        threads = [threading.Thread(target=act, args=(name,)) for name in ("revert", other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        hold.set()
+    assert len(refused) == 1
+
+
 def test_running_is_neither_cleared_nor_reverted(tmp_path: Path, work: Work) -> None:
     with book(tmp_path, work) as operations:
         operation_id = submit(operations, "make")
