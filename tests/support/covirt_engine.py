@@ -140,8 +140,9 @@ class CovirtEngine:
         return ovirtsdk4.Connection(**{**given, **words})
 
     def curl(self, path: str, *arguments: str, check: bool = True) -> Answer:
-        """A request for a path below /ovirt-engine, over verified TLS."""
-        completed = self.raw_curl(f"{self.base}/{path}", "--cacert", str(self.ca_file), *arguments)
+        """A request for a path below /ovirt-engine, or for one with a slash, over verified TLS."""
+        above = f"https://localhost:{self.port}" if path.startswith("/") else f"{self.base}/"
+        completed = self.raw_curl(f"{above}{path}", "--cacert", str(self.ca_file), *arguments)
         if check:
             assert completed.status == 0, completed.stderr.decode()
         head, _, body = completed.stdout.partition(b"\r\n\r\n")

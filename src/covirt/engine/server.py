@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTPS: uvicorn in a thread of its own, with our listener, our TLS and our limits."""
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -11,6 +12,7 @@ from typing import Final
 import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from covirt.common.errors import Unavailable
 from covirt.common.listening import tcp_listener
@@ -47,6 +49,17 @@ class _Uvicorn(uvicorn.Server):
         self.serving.set()
 
 
+class _Http(H11Protocol):
+    """It tells requests which certificate their client has shown: one of a host, checked by TLS."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        if certificate is not None:
+            self.app_state = {**self.app_state, "peer_certificate": certificate}
+
+
 class EngineServer:
     """Serves from start() to stop(). Plain HTTP is not spoken at all."""
 
@@ -57,6 +70,7 @@ class EngineServer:
             uvicorn.Config(
                 app,
                 ssl_context_factory=lambda *_: tls,
+                http=_Http,
                 log_config=None,
                 access_log=False,  # web.request_log does it, with the user
                 server_header=False,

@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 _HOUSEKEEPING_SECONDS: Final = 600.0
 _STORAGE_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 30.0
+_KEPT_TOKENS: Final = timedelta(days=1)  # after their time: until then hosts are told why they are refused
 
 
 class UnreadablePassword(InvalidRequest):
@@ -69,6 +70,7 @@ class Engine:
             ensure_administrator(self._store, passwords, root.config_dir / "admin-password")
             self._tokens = _tokens(self._store, config.auth)
             login = Login(self._store, tokens=self._tokens, passwords=passwords)
+            authenticator = Authenticator(self._store, login)
             metrics = EngineMetrics(sessions=self._count_sessions)
             self._hosts = HostManager(self._store, config.hosts, tls=self._pki.client_context())
             self._hosts.add_preparation(StoragePreparation(store=self._store, hosts=self._hosts))
@@ -79,7 +81,7 @@ class Engine:
             )
             api = ApiServices(
                 store=self._store,
-                authenticator=Authenticator(self._store, login),
+                authenticator=authenticator,
                 access=Access(self._store),
                 commands=self._commands,
                 hosts=self._hosts,
@@ -87,10 +89,15 @@ class Engine:
                 passwords=passwords,
             )
             own = container_image_routes(api)
-            app = create_app(api, routes=[*web_routes(login=login, store=self._store, pki=self._pki), *own])
+            web = web_routes(
+                login=login, store=self._store, pki=self._pki, authenticator=authenticator, hosts=self._hosts
+            )
+            app = create_app(api, routes=[*web, *own])
             self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
             self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
-            self._housekeeping = Housekeeping((self._pki.renew_when_due, self._remove_dead_sessions))
+            self._housekeeping = Housekeeping(
+                (self._pki.renew_when_due, self._remove_dead_sessions, self._remove_dead_tokens)
+            )
             storage = StorageMonitor(self._store, self._hosts)
             self._storage = Housekeeping((storage.look,), name="engine-storage", every_seconds=_STORAGE_SECONDS)
         except BaseException:
@@ -129,6 +136,10 @@ class Engine:
         removed = self._tokens.remove_dead(now=datetime.now(UTC))
         if removed:
             log.debug("Removed sessions that are over count=%d", removed)
+
+    def _remove_dead_tokens(self) -> None:
+        with self._store.write() as session:
+            session.enrolments.remove_expired(before=datetime.now(UTC) - _KEPT_TOKENS)
 
 
 class Housekeeping:

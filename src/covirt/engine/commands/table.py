@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from covirt.engine.commands.command import Command, by_action
+from covirt.engine.commands.hosts import HOST_COMMANDS
 from covirt.engine.commands.images.import_image import ImportContainerImage
 from covirt.engine.commands.images.remove_image import RemoveContainerImage
 from covirt.engine.commands.networking.host_networks import HOST_NETWORK_COMMANDS
@@ -13,5 +14,12 @@ from covirt.engine.commands.storage import STORAGE_COMMANDS
 from covirt.engine.commands.vms.table import VM_COMMANDS
 
 COMMANDS: Final[Mapping[str, type[Command]]] = by_action(
-    (*HOST_NETWORK_COMMANDS, *STORAGE_COMMANDS, *VM_COMMANDS, ImportContainerImage, RemoveContainerImage)
+    (
+        *HOST_COMMANDS,
+        *HOST_NETWORK_COMMANDS,
+        *STORAGE_COMMANDS,
+        *VM_COMMANDS,
+        ImportContainerImage,
+        RemoveContainerImage,
+    )
 )

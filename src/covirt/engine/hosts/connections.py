@@ -40,6 +40,10 @@ class Hosts(Protocol):
         """Whether it has status up, and is connected at this moment."""
         ...
 
+    def is_connected(self, host_id: str) -> bool:
+        """Whether there is a connection at this moment, whatever the host's status is."""
+        ...
+
     def refresh(self, host_id: str) -> None:
         """Ask it for everything now, and return when that is written down. Raises as call does."""
         ...
@@ -56,6 +60,15 @@ class Hosts(Protocol):
     def add_preparation(self, preparation: Preparation) -> None:
         """Have it called before a host becomes up. When it raises an Error, the host becomes non_operational with
         that reason, and it is called again with the next poll."""
+        ...
+
+    def add_release(self, release: Preparation) -> None:
+        """Have it called before a host goes to maintenance, to undo what preparations did; it may be called again
+        after a kill of the engine. When it raises, the host stays active."""
+        ...
+
+    def release(self, host_id: str) -> None:
+        """Call all releases, the last one first. Raises what they raise."""
         ...
 
 

@@ -26,6 +26,8 @@ class FakeHosts:
     looks: int = 0
     listeners: list[HostListener] = field(default_factory=list)
     preparations: list[Preparation] = field(default_factory=list)
+    releases: list[Preparation] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
     flow_ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def call(
@@ -58,6 +60,9 @@ class FakeHosts:
     def is_up(self, host_id: str) -> bool:
         return host_id in self.up
 
+    def is_connected(self, host_id: str) -> bool:
+        return host_id in self.up
+
     def refresh(self, host_id: str) -> None:
         if host_id not in self.up:
             raise HostUnreachable(host=host_id, verb="Host.getCapabilities", reason="it is down in this test")
@@ -71,6 +76,14 @@ class FakeHosts:
 
     def add_preparation(self, preparation: Preparation) -> None:
         self.preparations.append(preparation)
+
+    def add_release(self, release: Preparation) -> None:
+        self.releases.append(release)
+
+    def release(self, host_id: str) -> None:
+        self.released.append(host_id)
+        for release in reversed(self.releases):
+            release(host_id)
 
     def tell(self, host_id: str, topic: str, params: Mapping[str, Json]) -> None:
         """An event of a host."""

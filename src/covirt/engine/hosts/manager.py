@@ -41,6 +41,7 @@ class HostManager:
         self._store = store
         self._listeners: list[HostListener] = []
         self._preparations: list[Preparation] = []
+        self._releases: list[Preparation] = []
         self._parts = WatchParts(
             store=store,
             config=config,
@@ -87,13 +88,16 @@ class HostManager:
         return connection.call(verb, params, flow_id=flow_id or current_flow(), timeout_seconds=timeout_seconds)
 
     def is_up(self, host_id: str) -> bool:
-        with self._lock:
-            watch = self._watches.get(host_id)
-        if watch is None or not watch.connection.is_connected:
+        if not self.is_connected(host_id):
             return False
         with self._store.read() as session:
             host = session.hosts.find(id=host_id)
         return host is not None and host.facts.status is HostStatus.UP
+
+    def is_connected(self, host_id: str) -> bool:
+        with self._lock:
+            watch = self._watches.get(host_id)
+        return watch is not None and watch.connection.is_connected
 
     def refresh(self, host_id: str) -> None:
         self._watch(host_id, "a poll").refresh(_REFRESH_SECONDS)
@@ -106,6 +110,13 @@ class HostManager:
 
     def add_preparation(self, preparation: Preparation) -> None:
         self._preparations.append(preparation)
+
+    def add_release(self, release: Preparation) -> None:
+        self._releases.append(release)
+
+    def release(self, host_id: str) -> None:
+        for release in reversed(self._releases):
+            release(host_id)
 
     def _watch(self, host_id: str, verb: str) -> HostWatch:
         """Raises HostUnreachable."""
@@ -139,12 +150,13 @@ class HostManager:
         self._stops = [thread for thread in self._stops if thread.is_alive()]
         for watch in list(self._watches.values()):
             host = active.get(watch.host_id)
-            if host is None or (host.name, host.address, host.port) != watch.place:
+            if host is None or (host.address, host.port) != watch.place:
                 with self._lock:
                     del self._watches[watch.host_id]
                 self._end(watch)
         for host in active.values():
             if host.id in self._watches:
+                self._watches[host.id].connection.name = host.name
                 if host.facts.status is HostStatus.UNASSIGNED:
                     self._watches[host.id].wake()
             else:
@@ -159,7 +171,7 @@ class HostManager:
 
     def _end(self, watch: HostWatch) -> None:
         """In a thread, since one that is in the middle of a connection takes its time."""
-        log.info("Watching no more host=%s", watch.place[0])
-        thread = threading.Thread(target=watch.stop, name=f"host-stop-{watch.place[0]}", daemon=True)
+        log.info("Watching no more host=%s", watch.name)
+        thread = threading.Thread(target=watch.stop, name=f"host-stop-{watch.host_id[:8]}", daemon=True)
         thread.start()
         self._stops.append(thread)

@@ -66,7 +66,7 @@ class HostWatch:
 
     def __init__(self, host: Host, parts: WatchParts) -> None:
         self.host_id = host.id
-        self.place = (host.name, host.address, host.port)
+        self.place = (host.address, host.port)
         self._parts = parts
         self._lock = threading.Lock()
         self._woken = threading.Event()
@@ -87,7 +87,11 @@ class HostWatch:
             on_event=self._event,
             settings=parts.settings,
         )
-        self._thread = threading.Thread(target=self._run, name=f"host-watch-{host.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"host-watch-{host.id[:8]}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        return self.connection.name
 
     def start(self) -> None:
         self.connection.start()
@@ -99,7 +103,7 @@ class HostWatch:
         self._woken.set()
         self.connection.stop()
         self._thread.join(_STOP_SECONDS)
-        self._answer_requests(HostUnreachable(host=self.place[0], verb="a poll", reason="it is watched no more"))
+        self._answer_requests(HostUnreachable(host=self.name, verb="a poll", reason="it is watched no more"))
 
     def wake(self) -> None:
         """Poll now."""
@@ -114,7 +118,7 @@ class HostWatch:
         self._next_capabilities = 0.0
         self.wake()
         if not request.done.wait(timeout_seconds):
-            raise HostUncertain(host=self.place[0], verb="a poll", reason=f"it takes more than {timeout_seconds:g} s")
+            raise HostUncertain(host=self.name, verb="a poll", reason=f"it takes more than {timeout_seconds:g} s")
         if request.error is not None:
             raise request.error
 
@@ -135,7 +139,7 @@ class HostWatch:
             try:
                 listener(self.host_id, topic, params)
             except Error as error:
-                log.warning("An event is lost on a listener host=%s topic=%s reason=%s", self.place[0], topic, error)
+                log.warning("An event is lost on a listener host=%s topic=%s reason=%s", self.name, topic, error)
 
     # The thread.
 
@@ -144,10 +148,10 @@ class HostWatch:
             try:
                 self._turn()
             except Error as error:  # the database's
-                log.warning("A host cannot be looked after now host=%s reason=%s", self.place[0], error)
+                log.warning("A host cannot be looked after now host=%s reason=%s", self.name, error)
                 self._answer_requests(error)
             except Exception:  # the top of a thread: there is a next poll
-                log.exception("Looking after a host failed host=%s", self.place[0])
+                log.exception("Looking after a host failed host=%s", self.name)
             left = self._next_poll - time.monotonic()
             with self._lock:
                 wait_seconds = min(left, _AGAIN_SECONDS) if self._hints else left
@@ -297,7 +301,7 @@ class HostWatch:
                 return None
             raise
         if not found or found[0].vm_id != vm_id:
-            raise BadAnswer(host=self.place[0], verb="VM.getStats", reason="it is about another guest")
+            raise BadAnswer(host=self.name, verb="VM.getStats", reason="it is about another guest")
         return found[0]
 
     def _remember(self, vm_ids: frozenset[str] | set[str]) -> None:
@@ -312,7 +316,7 @@ class HostWatch:
     def _document(self, verb: str) -> Mapping[str, Json]:
         answer = self._call(verb)
         if not isinstance(answer, Mapping):
-            raise BadAnswer(host=self.place[0], verb=verb, reason="it is no object")
+            raise BadAnswer(host=self.name, verb=verb, reason="it is no object")
         return answer
 
     def _answer_requests(self, error: Error | None) -> None:

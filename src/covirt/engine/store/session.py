@@ -10,6 +10,7 @@ from covirt.engine.store import repositories as of
 from covirt.engine.store.accounts import Accounts
 from covirt.engine.store.commands import CommandRows
 from covirt.engine.store.container_images import ContainerImages
+from covirt.engine.store.enrolments import Enrolments
 from covirt.engine.store.taggings import Taggings
 
 
@@ -178,6 +179,10 @@ class Session:
     @cached_property
     def system_options(self) -> of.SystemOptions:
         return of.SystemOptions(self.connection)
+
+    @cached_property
+    def enrolments(self) -> Enrolments:
+        return Enrolments(self.connection)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts and their NICs."""
 
+from typing import Final
+
+from covirt.engine.api.changes import hosts as changes
 from covirt.engine.api.changes.host_networks import commit_networks, set_up_networks
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
@@ -111,6 +114,11 @@ def host_nic_node(nic: HostNic) -> Node:
     return Node(type="HostNic", id=nic.id, values=values)
 
 
+_NO_LOGIN: Final = (
+    "The engine never logs in to hosts: install covirt-host there with the system's packages, make a token (POST "
+    "/covirt/enrolment/tokens), and run covirt-host enrol --engine URL --token-file FILE on it."
+)
+
 HOSTS = Collection(
     path="hosts",
     type="Host",
@@ -118,7 +126,24 @@ HOSTS = Collection(
     list=found(lambda session: session.hosts),
     get=by_id(lambda session: session.hosts),
     searchable=True,
-    actions={"commitnetconfig": commit_networks, "setupnetworks": set_up_networks},
+    add=changes.add_host,
+    update=changes.update_host,
+    remove=changes.remove_host,
+    actions={
+        "activate": changes.activate,
+        "approve": changes.approve,
+        "commitnetconfig": commit_networks,
+        "deactivate": changes.deactivate,
+        "fence": changes.fence,
+        "refresh": changes.refresh,
+        "setupnetworks": set_up_networks,
+    },
+    refused_actions={
+        "install": _NO_LOGIN,
+        "upgrade": _NO_LOGIN,
+        "upgradecheck": _NO_LOGIN,
+        "enrollcertificate": _NO_LOGIN,
+    },
     children=(
         LABELS_OF_HOST,
         Collection(**empty("devices", "HostDevice"), below=nothing),
