@@ -30,6 +30,7 @@ class OneHost:
         )
         self._listeners: list[HostListener] = []
         self.preparations: list[Preparation] = []
+        self.releases: list[Preparation] = []
 
     def call(
         self,
@@ -58,6 +59,19 @@ class OneHost:
 
     def add_preparation(self, preparation: Preparation) -> None:
         self.preparations.append(preparation)
+
+    def is_connected(self, host_id: str) -> bool:
+        return self.is_up(host_id)
+
+    def add_release(self, release: Preparation) -> None:
+        self.releases.append(release)
+
+    def release(self, host_id: str) -> None:
+        for release in self.releases:
+            release(host_id)
+
+    def prepare_again(self) -> None:
+        pass
 
     def _tell(self, topic: str, params: Mapping[str, Json]) -> None:
         for listener in self._listeners:

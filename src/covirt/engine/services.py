@@ -35,7 +35,7 @@ from covirt.engine.pki.names import own_names
 from covirt.engine.pki.pki import Pki
 from covirt.engine.server import EngineServer
 from covirt.engine.storage.monitor import StorageMonitor
-from covirt.engine.storage.preparation import StoragePreparation
+from covirt.engine.storage.preparation import StoragePreparation, StorageRelease
 from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from covirt.engine.web.request_log import RequestLog
@@ -74,6 +74,7 @@ class Engine:
             metrics = EngineMetrics(sessions=self._count_sessions)
             self._hosts = HostManager(self._store, config.hosts, tls=self._pki.client_context())
             self._hosts.add_preparation(StoragePreparation(store=self._store, hosts=self._hosts))
+            self._hosts.add_release(StorageRelease(store=self._store, hosts=self._hosts))
             self._commands = Commands(
                 CommandServices(store=self._store, hosts=self._hosts),
                 COMMANDS,

@@ -71,6 +71,10 @@ class Hosts(Protocol):
         """Call all releases, the last one first. Raises what they raise."""
         ...
 
+    def prepare_again(self) -> None:
+        """Have all hosts that are up prepared once more: what one of them did has to be done by another one."""
+        ...
+
 
 class HostConnection:
     """To one host, made again whenever it is lost; ``name`` is what errors call the host."""

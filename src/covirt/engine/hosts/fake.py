@@ -24,6 +24,7 @@ class FakeHosts:
     calls: list[tuple[str, str, Mapping[str, Json]]] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
     looks: int = 0
+    prepared_again: int = 0
     listeners: list[HostListener] = field(default_factory=list)
     preparations: list[Preparation] = field(default_factory=list)
     releases: list[Preparation] = field(default_factory=list)
@@ -84,6 +85,9 @@ class FakeHosts:
         self.released.append(host_id)
         for release in reversed(self.releases):
             release(host_id)
+
+    def prepare_again(self) -> None:
+        self.prepared_again += 1
 
     def tell(self, host_id: str, topic: str, params: Mapping[str, Json]) -> None:
         """An event of a host."""

@@ -118,6 +118,12 @@ class HostManager:
         for release in reversed(self._releases):
             release(host_id)
 
+    def prepare_again(self) -> None:
+        with self._lock:
+            watches = list(self._watches.values())
+        for watch in watches:
+            watch.prepare_again()
+
     def _watch(self, host_id: str, verb: str) -> HostWatch:
         """Raises HostUnreachable."""
         with self._lock:

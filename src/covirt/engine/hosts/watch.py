@@ -110,6 +110,11 @@ class HostWatch:
         self._next_poll = 0.0
         self._woken.set()
 
+    def prepare_again(self) -> None:
+        """With a poll now."""
+        self._prepared = False
+        self.wake()
+
     def refresh(self, timeout_seconds: float) -> None:
         """Poll now for everything, and wait for it. Raises as Hosts.refresh."""
         request = _Request()

@@ -65,6 +65,7 @@ def deactivate(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     refuse_set(body, stop_gluster_service="Gluster")
     outcome = call.run(MaintenanceVds(host_id=ids[-1], reason=told(body, "reason", "")))
     call.services.hosts.look()
+    call.services.hosts.prepare_again()
     return Done(pending=outcome.pending, job_id=outcome.job_id)
 
 
@@ -85,7 +86,7 @@ def fence(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         raise errors.NoPowerManagement(action=f"fence ({kind[:20]})", host=name)
     with call.changing() as change:
         hosts.confirm_rebooted(change, ids[-1])
-    call.services.hosts.look()
+    call.services.hosts.prepare_again()
     return Done()
 
 
