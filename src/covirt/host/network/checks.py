@@ -156,7 +156,7 @@ def _no_hosts(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> str
             return "it is the network's own address"
         if address.ip == network.broadcast_address:
             return "it is the network's broadcast address"
-    return "an address here has no zone" if "%" in str(address) else ""
+    return ""
 
 
 def _parsed(network: str, what: str, text: str, version: int, parse: Callable[[str], Parsed]) -> Parsed:
@@ -164,6 +164,10 @@ def _parsed(network: str, what: str, text: str, version: int, parse: Callable[[s
         found = parse(text)
     except ValueError as error:
         raise BadAddress(network=network, value=text, what=what, reason="it is no address") from error
+    if "%" in text:
+        raise BadAddress(
+            network=network, value=text, what=what, reason="it names an interface; leave out what is from %"
+        )
     if found.version != version:
         raise BadAddress(network=network, value=text, what=what, reason=f"it is not of IP version {version}")
     return found

@@ -25,6 +25,22 @@ def _call(*words: str | Path, check: bool = True) -> Completed:
     return run([*_PROGRAM, *words], timeout_seconds=60, check=check)
 
 
+def test_a_root_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
+    for program in ("virtocid-image list", "virtocid-exec name true", "virtocid-logs name"):
+        name, *words = program.split()
+        argv: list[str | Path] = [
+            Path(_PROGRAM[0]).with_name(name),
+            *words[:1],
+            "--root",
+            tmp_path / "none",
+            *words[1:],
+        ]
+        refused = run(argv, timeout_seconds=60, check=False)
+        assert refused.status != 0
+        assert f"Directory '{tmp_path}/none' does not exist" in refused.stderr.decode()
+    assert not (tmp_path / "none").exists()
+
+
 def _failure(*words: str | Path) -> tuple[int, str]:
     """Exit status and the one line on stderr; nothing may be on stdout."""
     completed = _call(*words, check=False)

@@ -83,6 +83,7 @@ def network(**more: object) -> NetworkSpec:
         (network(address="192.0.2.0/24"), BadAddress),
         (network(address="192.0.2.255/24"), BadAddress),
         (network(address6="fe80::1%eth0/64"), BadAddress),
+        (network(address6="2001:db8::5/64", gateway6="fe80::1%eth0"), BadAddress),
         (network(address="192.0.2.5/24", gateway="192.0.2.5"), BadAddress),
         (network(address="192.0.2.5/24", gateway="bananas"), BadAddress),
         (network(gateway="192.0.2.1"), BadAddress),
