@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An operation whose steps make files, in a process that kills itself where it is told to.
 
-``python -m tests.support.tower URL DIRECTORY [build HEIGHT FAILS_AT]``; COVIRT_KILL names the place, as in "after:2".
-Without ``build`` it only carries on what was under way. It prints what came of it as JSON.
+``python -m tests.support.tower URL DIRECTORY [build HEIGHT FAILS_AT]``; FAILS_AT below 0 is a bug at its end.
+COVIRT_KILL names the place of a kill, as in "after:2". Without ``build`` it only carries on what was under way.
+It prints what came of it as JSON.
 """
 
 import json
@@ -60,6 +61,8 @@ class BuildTower(Command):
 
     def succeeded(self, finish: Finish) -> None:
         del finish
+        if self.fails_at < 0:
+            raise ZeroDivisionError
         self._note("built")
         killed_at("end")  # the transaction is lost
 

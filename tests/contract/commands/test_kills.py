@@ -87,6 +87,17 @@ def test_a_step_fails(site: Site) -> None:
 
 
 @_ONE_DATABASE
+def test_its_end_has_a_bug(site: Site) -> None:
+    """Everything is undone, and who waits is told where to look."""
+    answer = site.build(3, fails_at=-1)
+    assert answer is not None
+    assert "Internal Engine Error" in str(answer["error"])
+    assert not site.stones
+    assert site.notes[-1].startswith("failed Internal Engine Error")
+    assert site.job() is JobStatus.FAILED
+
+
+@_ONE_DATABASE
 def test_undoing_is_tried_again(site: Site) -> None:
     (site.directory / "fog").touch()
     site.build(3, fails_at=2)

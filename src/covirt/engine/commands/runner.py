@@ -21,7 +21,7 @@ from covirt.common.errors import Error
 from covirt.common.log import in_flow
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Finish, JsonValue, Outcome, Start, now
-from covirt.engine.commands.errors import EngineStops, meaning_of, refusal
+from covirt.engine.commands.errors import EngineStops, RefusedAsUnavailable, meaning_of, refusal
 from covirt.engine.commands.flow import CommandFlow, told
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.model.command import CommandRow, CommandState
@@ -161,7 +161,11 @@ class Commands:
         if error is not None:
             log.warning("An operation failed action=%s job=%s reason=%s", row.action, row.id, error)
             flow.undo()
-        DBOS.run_step({"name": "end"}, self._end, row, asked, command, result, error)
+        failed = DBOS.run_step({"name": "end"}, self._end, row, asked, command, result, error)
+        if failed is not None:
+            if error is None:
+                flow.undo()
+            DBOS.run_step({"name": "end after all"}, self._end_after_all, row, asked, command, failed)
         with self._lock:
             ended = self._ended.get(row.id)
         if ended is not None:
@@ -196,11 +200,22 @@ class Commands:
         with SetWorkflowID(command_id):
             DBOS.start_workflow(_workflow, command_id)
 
-    def _end(self, row: CommandRow, asked: Asked, command: Command, result: JsonValue, error: Error | None) -> None:
-        """May run twice: the second time nothing is left to end."""
+    def _end(
+        self, row: CommandRow, asked: Asked, command: Command, result: JsonValue, error: Error | None
+    ) -> str | None:
+        """May run twice: the second time nothing is left to end. What a bug in the command's own end is told as."""
         try:
             self._write_end(row, asked, command, result, error)
-        except Exception as bug:  # noqa: BLE001 - what a command says at its end must not keep its locks for ever
+        except Exception as bug:  # noqa: BLE001 - nothing may stay locked for it
+            return str(told(bug))
+        return None
+
+    def _end_after_all(self, row: CommandRow, asked: Asked, command: Command, reason: str) -> None:
+        """As failed, so that it mends its words for what it is about; and if it cannot do that, without it."""
+        error = RefusedAsUnavailable(text=reason)
+        try:
+            self._write_end(row, asked, command, None, error)
+        except Exception as bug:  # noqa: BLE001 - as above
             self._write_end(row, asked, None, None, told(bug))
 
     def _write_end(

@@ -31,6 +31,7 @@ _REFERENCE: Final = re.compile(
     r"docker://[0-9A-Za-z.\-\[\]:_]+(/[0-9a-z._\-]+)+(:[0-9A-Za-z_.\-]{1,128})?(@sha256:[0-9a-f]{64})?"
 )
 _LONGEST: Final = 200
+_GONE: Final = "The one that was there already was removed meanwhile; import it again."
 _IMPORTED: Final = AuditMessage(
     code=10700, text="Container image {reference} was imported to Storage Domain {domain} as {name} by {user}."
 )
@@ -108,8 +109,12 @@ class ImportContainerImage(Command):
         facts = result.get("facts")
         if not isinstance(facts, dict):
             session.disks.remove(self.disk_id)
-            name = session.disks.get(str(result["id"])).name
-            finish.tell(_THERE, about, reference=self.reference, domain=domain.name, name=name)
+            there = session.disks.find(id=str(result["id"]))
+            if there is None:
+                told = {"reference": self.reference, "domain": domain.name, "reason": _GONE}
+                finish.tell(_FAILED, about, **told)
+            else:
+                finish.tell(_THERE, about, reference=self.reference, domain=domain.name, name=there.name)
             return
         size = int(str(facts.get("size") or 0))
         disk = session.disks.get(self.disk_id)
