@@ -179,6 +179,7 @@ def test_after_a_kill_transfers_go_on_and_all_is_told() -> None:
         with place.host.client() as client:
             assert client.call("Host.get_image_ticket", {"uuid": ticket["uuid"]})["uuid"] == ticket["uuid"]
             client.call("Host.remove_image_ticket", {"uuid": ticket["uuid"]})
+            connect_pool(client, place.pool)
             with pytest.raises(CallFailed, match="engine"):
                 client.call("Image.delete", {**ids, "postZero": False, "force": False})
             client.call("Image.teardown", ids)
