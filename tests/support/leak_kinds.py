@@ -19,6 +19,7 @@ from tests.support.syscalls import unmount
 from tests.support.world import DISK_DIR, VAR_TMP, WORLD_DIR, missing_reason, var_tmp_is_private
 
 Things = Mapping[Hashable, str]  # identity -> the words for a person
+_KEPT_THREADS: Final = ("libvirt-events", "dbos-executor")  # the second are a pool's, which grows when it has to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class Kind:
 
 def _threads() -> Things:
     # libvirt's event loop may never be stopped: the first test that has a connection starts it for all.
-    return {thread: thread.name for thread in threading.enumerate() if thread.name != "libvirt-events"}
+    threads = {thread: thread.name for thread in threading.enumerate()}
+    return {thread: name for thread, name in threads.items() if not name.startswith(_KEPT_THREADS)}
 
 
 def _threads_cannot_be_ended(keys: Iterable[Hashable]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from covirt.common.errors import Conflict, Error, Unavailable
+from covirt.engine.commands import flow
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start, by_action
 from covirt.engine.commands.runner import Commands
@@ -52,9 +53,9 @@ class BuildTower(Command):
         start.lock(PLACE, "a tower is being built")
         start.describe(f"Building a tower of {self.height}", {PLACE})
 
-    def run(self, flow: Flow) -> JsonValue:
+    def run(self, steps: Flow) -> JsonValue:
         placed = [
-            flow.step(f"Stone {number}", self._place, number, undo=self._take_away)
+            steps.step(f"Stone {number}", self._place, number, undo=self._take_away)
             for number in range(1, self.height + 1)
         ]
         return {"stones": placed}
@@ -85,9 +86,12 @@ class BuildTower(Command):
         killed_at(f"undo:{number}")
         (Path(self.directory) / f"stone{number}").unlink(missing_ok=True)
         self._note(f"taken {number}")
-        first = Path(self.directory) / "fog"
-        if first.exists():
-            first.unlink()
+        fog, rock = Path(self.directory) / "fog", Path(self.directory) / "rock"
+        if rock.exists():
+            raise Shaken(number=number)
+        left = int(fog.read_text()) if fog.exists() else 0
+        if left:
+            fog.write_text(str(left - 1))
             raise Foggy
         return None
 
@@ -108,6 +112,7 @@ class Killed(Commands):
 def main(url: str, directory: str, *order: str) -> None:
     store = Store.open(url)
     services = CommandServices(store=store, hosts=FakeHosts())
+    flow._FIRST_PAUSE_SECONDS = flow._LONGEST_PAUSE_SECONDS = 0.01  # type: ignore[misc]
     commands = Killed(services, by_action([BuildTower]), database_url=url)
     commands.start()
     answer: dict[str, JsonValue] = {}

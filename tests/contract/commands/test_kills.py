@@ -51,6 +51,13 @@ class Site:
     def notes(self) -> list[str]:
         return (self.directory / "notes").read_text().splitlines()
 
+    def events(self, code: int) -> list[str]:
+        store = Store.open(self.url)
+        with store.read() as session:
+            found = [event for event in session.events.list() if event.code == code]
+        store.close()
+        return [event.description for event in sorted(found, key=lambda each: each.id)]
+
     def job(self) -> JobStatus:
         """Of the only one; nothing is locked."""
         store = Store.open(self.url)
@@ -99,10 +106,21 @@ def test_its_end_has_a_bug(site: Site) -> None:
 
 @_ONE_DATABASE
 def test_undoing_is_tried_again(site: Site) -> None:
-    (site.directory / "fog").touch()
+    """For as long as it takes; who looks at the events learns that it waits."""
+    (site.directory / "fog").write_text("7")
     site.build(3, fails_at=2)
-    assert site.notes[1:4] == ["taken 2", "taken 2", "taken 1"]
+    assert site.notes[1:10] == ["taken 2"] * 8 + ["taken 1"]
     assert not site.stones
+    (event,) = site.events(15010)
+    assert "Building a tower of 3 has failed and waits to be undone (Stone 2): The tower is not to be seen" in event
+
+
+@_ONE_DATABASE
+def test_what_cannot_be_undone_is_told(site: Site) -> None:
+    (site.directory / "rock").touch()
+    site.build(3, fails_at=2)
+    assert site.job() is JobStatus.FAILED
+    assert [event.partition("(")[2].partition(")")[0] for event in site.events(15011)] == ["Stone 2", "Stone 1"]
 
 
 @_ONE_DATABASE

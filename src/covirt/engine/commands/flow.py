@@ -13,14 +13,27 @@ from dbos import DBOS
 
 from covirt.common.errors import Error, Unavailable
 from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Doing, JsonValue, StepFunction, now
 from covirt.engine.commands.errors import NotDone, meaning_of, refusal
 from covirt.engine.commands.services import CommandServices
-from covirt.engine.model.event import JobStatus, Step, StepType
+from covirt.engine.model.event import JobStatus, Severity, Step, StepType
 
 log = logging.getLogger(__name__)
 
-_UNDO_PAUSES_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_TOLD_AFTER: Final = 5  # attempts
+_WAITS: Final = AuditMessage(
+    code=15010,
+    text="{operation} has failed and waits to be undone ({step}): {reason}",
+    severity=Severity.WARNING,
+)
+_NOT_UNDONE: Final = AuditMessage(
+    code=15011,
+    text="{operation} has failed and cannot be undone ({step}): {reason} Look after what is left of it by hand.",
+    severity=Severity.ERROR,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +72,31 @@ class CommandFlow:
                 log.error("A step cannot be undone job=%s step=%r reason=%s", self._job_id, undo.title, error)
 
     def _patient(self, undo: _Undo) -> Callable[[Doing], JsonValue]:
-        """What does not answer now may do so soon."""
+        """What does not answer now does so some day, or is removed from the engine; until then nobody else changes
+        what the operation has locked."""
 
         def undone(doing: Doing) -> JsonValue:
-            for pause in _UNDO_PAUSES_SECONDS:
+            attempts, pause_seconds = 0, _FIRST_PAUSE_SECONDS
+            while True:
                 try:
                     return undo.function(doing, *undo.arguments)
                 except Unavailable as error:
                     log.warning("Undoing is tried again step=%r reason=%s", undo.title, error)
-                    doing.pause(pause)
-            return undo.function(doing, *undo.arguments)
+                    attempts += 1
+                    if attempts == _TOLD_AFTER:
+                        self._tell(doing, _WAITS, undo, error)
+                except Error as error:
+                    self._tell(doing, _NOT_UNDONE, undo, error)
+                    raise
+                doing.pause(pause_seconds)
+                pause_seconds = min(_LONGEST_PAUSE_SECONDS, pause_seconds * 2)
 
         return undone
+
+    def _tell(self, doing: Doing, message: AuditMessage, undo: _Undo, error: Error) -> None:
+        with self._services.store.read() as session:
+            operation = session.jobs.get(self._job_id).description
+        doing.tell(message, operation=operation, step=undo.title, reason=error)
 
     def _recorded(self, title: str, function: Callable[[Doing], JsonValue]) -> JsonValue:
         """Failures are results, too: a workflow that runs again must meet them again."""

@@ -31,7 +31,7 @@ from covirt.engine.store.plain import from_text, to_text
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS: Final = 15.0
-_THREADS: Final = 64
+_THREADS: Final = 200  # each operation has one, also while it waits for a host to be undone on
 # Both mark whose workflows are carried on, and an engine carries on those of any engine of this database.
 _EXECUTOR: Final = "covirt-engine"
 _VERSION: Final = "1"

@@ -33,7 +33,7 @@ class Hosts(Protocol):
         timeout_seconds: float | None = None,
     ) -> Json:
         """A verb's result (docs/host-api.md), also of a host that is not up but answers. Raises HostRefused,
-        HostUnreachable, HostUncertain."""
+        HostUnreachable, HostUncertain, HostRemoved."""
         ...
 
     def is_up(self, host_id: str) -> bool:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can come of asking a host: whether it may have done it is always clear from the class."""
 
-from covirt.common.errors import Conflict, Unavailable
+from covirt.common.errors import Conflict, NotFound, Unavailable
 
 
 class HostRefused(Conflict):
@@ -20,6 +20,12 @@ class HostUnreachable(Unavailable):
     """Nothing was sent: it has not done it."""
 
     template = "Host {host} cannot be asked for {verb}: {reason}."
+
+
+class HostRemoved(NotFound):
+    """It was removed from the engine; what is left on it is no longer the engine's."""
+
+    template = "Host {host} cannot be asked for {verb}: it was removed."
 
 
 class HostUncertain(Unavailable):

@@ -12,7 +12,7 @@ from covirt.common.errors import Error
 from covirt.common.log import current_flow
 from covirt.engine.hosts.config import HostsConfig
 from covirt.engine.hosts.connections import HostListener, Preparation
-from covirt.engine.hosts.errors import HostUnreachable
+from covirt.engine.hosts.errors import HostRemoved, HostUnreachable
 from covirt.engine.hosts.states import RESTING
 from covirt.engine.hosts.watch import HostWatch, WatchParts
 from covirt.engine.model.host import Host, HostStatus
@@ -125,16 +125,17 @@ class HostManager:
             watch.prepare_again()
 
     def _watch(self, host_id: str, verb: str) -> HostWatch:
-        """Raises HostUnreachable."""
+        """Raises HostUnreachable, HostRemoved."""
         with self._lock:
             watch = self._watches.get(host_id)
         if watch is not None:
             return watch
         with self._store.read() as session:
             host = session.hosts.find(id=host_id)
-        name = host.name if host else host_id
-        reason = "it is being connected" if host and host.facts.status not in RESTING else "it is not active"
-        raise HostUnreachable(host=name, verb=verb, reason=reason)
+        if host is None:
+            raise HostRemoved(host=host_id, verb=verb)
+        reason = "it is not active" if host.facts.status in RESTING else "it is being connected"
+        raise HostUnreachable(host=host.name, verb=verb, reason=reason)
 
     # The thread.
 

@@ -14,7 +14,7 @@ from covirt.engine.hosts.host_report import nics_of, with_capabilities, with_sta
 from covirt.engine.hosts.states import RESTING, after_answer, after_silence
 from covirt.engine.hosts.vm_report import VmReport
 from covirt.engine.hosts.words import Document
-from covirt.engine.model.cluster import Cluster
+from covirt.engine.model.cluster import Architecture, Cluster
 from covirt.engine.model.host import Host, HostFacts, HostStatus
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
@@ -58,6 +58,9 @@ def write_answers(session: Session, host: Host, answers: Answers, *, obstacle: s
     )
     _tell_answer(session, host, facts)
     session.hosts.update_facts(host.id, facts)
+    if status is HostStatus.UP and cluster.cpu_architecture is Architecture.UNDEFINED:
+        # The first host decides it, as in oVirt.
+        session.clusters.update(replace(cluster, cpu_architecture=facts.architecture))
     if answers.capabilities is not None:
         _write_nics(session, host, cluster, answers)
     return write_reports(session, replace(host, facts=facts), answers.guests, complete=True, now=now)

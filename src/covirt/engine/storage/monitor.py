@@ -29,7 +29,7 @@ _LOST: Final = AuditMessage(
     severity=Severity.ERROR,
 )
 _FOUND: Final = AuditMessage(
-    code=962, text="Storage Domain {domain} (Data Center {data_center}) is reachable again and active"
+    code=15006, text="Storage Domain {domain} (Data Center {data_center}) is reachable again and active"
 )
 
 

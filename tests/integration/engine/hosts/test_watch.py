@@ -9,9 +9,9 @@ import pytest
 
 from covirt.common.errors import Unavailable
 from covirt.engine.hosts.config import HostsConfig
-from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
+from covirt.engine.hosts.errors import HostRefused, HostRemoved, HostUncertain, HostUnreachable
 from covirt.engine.hosts.manager import HostManager
-from covirt.engine.model.cluster import ClusterFeature
+from covirt.engine.model.cluster import Architecture, ClusterFeature
 from covirt.engine.model.host import HostStatus
 from covirt.engine.store.query import ListQuery
 from covirt.hostapi.errors import Code
@@ -35,6 +35,8 @@ def test_a_host_that_answers_is_up_and_known(manager: HostManager, installation:
     with installation.store.read() as session:
         [nic] = session.host_nics.list(ListQuery(where={"host_id": installation.host.id}))
     assert (nic.name, nic.address) == ("eth0", "192.0.2.11")
+    with installation.store.read() as session:
+        assert session.clusters.get(installation.cluster.id).cpu_architecture is Architecture.X86_64
     assert manager.is_up(installation.host.id)
     assert [event.description for event in installation.events(13)] == ["Status of host oven was set to Up."]
 
@@ -51,8 +53,11 @@ def test_calls(manager: HostManager, installation: Installation, simulated: Simu
     with pytest.raises(HostUncertain):
         manager.call(host_id, "Host.getStats", timeout_seconds=0.2)
     simulated.held.set()
-    with pytest.raises(HostUnreachable, match="it is not active"):
+    with pytest.raises(HostRemoved, match="it was removed"):
         manager.call(new_id(), "Host.getStats")
+    resting = installation.add_host("stove", 0, HostStatus.MAINTENANCE)
+    with pytest.raises(HostUnreachable, match="it is not active"):
+        manager.call(resting.id, "Host.getStats")
 
 
 def test_a_lost_host_is_connecting_then_non_responsive_then_up_again(

@@ -2,20 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Container images through covirt's own resources: imported by a real covirt-host from a real registry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from covirt.engine.model.hardware import CustomProperty, VmKind
 from covirt.engine.model.vm import Vm
+from covirt.rpc.jsonrpc import Json
 from tests.support.engine_samples import sample_id
 from tests.support.images import write_policy
 from tests.support.registry import Registry
 from tests.support.roots import new_directory
 from tests.support.storage_site import Site, new_site
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -86,6 +91,40 @@ def test_the_life_of_an_image(place: Place) -> None:
     api.delete(f"{_IMAGES}/{image['id']}")
     assert place.names == []
     assert place.images == []
+
+
+def test_two_imports_at_once_are_one_image(place: Place) -> None:
+    def imported(name: str) -> dict[str, object]:
+        body = {"reference": place.reference, "storage_domain": {"name": "data"}, "wait_seconds": 120, "name": name}
+        done = place.site.api.client.post(_IMAGES, json={**body, "tls_verify": False})
+        answer: dict[str, object] = done.json()
+        assert done.status_code == (200 if answer["reused"] else 201)
+        return answer
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(imported, ("first", "second")))
+    assert len({answer["id"] for answer in answers}) == 1
+    assert sorted(bool(answer["reused"]) for answer in answers) == [False, True]
+    assert [path.name for path in place.images] == [answers[0]["id"]]
+    place.site.api.delete(f"{_IMAGES}/{answers[0]['id']}")
+
+
+def test_an_import_whose_job_the_host_has_forgotten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended while the engine was away, so long ago that the host knows only of its volume."""
+    hosts = place.site.hosts
+    call = hosts.call
+
+    def forgetful(host_id: str, verb: str, params: Mapping[str, Json] | None = None, **named: Any) -> Json:
+        answer = call(host_id, verb, params, **named)
+        if verb == "ContainerImage.import":
+            wait_until(lambda: bool(place.images), what="the volume")
+            return call(host_id, verb, {**(params or {}), "jobID": str(uuid4())}, **named)
+        return answer
+
+    monkeypatch.setattr(hosts, "call", forgetful)
+    image = place.post()
+    assert image["status"] == "ok"
+    place.site.api.delete(f"{_IMAGES}/{image['id']}")
 
 
 def test_what_cannot_be_imported(place: Place) -> None:

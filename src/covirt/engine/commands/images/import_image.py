@@ -33,13 +33,13 @@ _REFERENCE: Final = re.compile(
 _LONGEST: Final = 200
 _GONE: Final = "The one that was there already was removed meanwhile; import it again."
 _IMPORTED: Final = AuditMessage(
-    code=10700, text="Container image {reference} was imported to Storage Domain {domain} as {name} by {user}."
+    code=15000, text="Container image {reference} was imported to Storage Domain {domain} as {name} by {user}."
 )
 _THERE: Final = AuditMessage(
-    code=10701, text="Container image {reference} is in Storage Domain {domain} already, as {name}. (User: {user})"
+    code=15001, text="Container image {reference} is in Storage Domain {domain} already, as {name}. (User: {user})"
 )
 _FAILED: Final = AuditMessage(
-    code=10702,
+    code=15002,
     text="Failed to import container image {reference} to Storage Domain {domain}. (User: {user}) {reason}",
     severity=Severity.ERROR,
 )
@@ -95,7 +95,7 @@ class ImportContainerImage(Command):
         host_id = flow.step("Choosing a host", self._choose)
         flow.step("Importing the container image", self._import, host_id, undo=self._take_back)
         facts = flow.step("Looking at what is in it", self._inspect, host_id)
-        there = flow.step("Looking whether it is there already", self._find, facts)
+        there = flow.step("Looking whether it is there already", self._claim, facts)
         if there is not None:
             flow.step("Removing the second copy", self._take_back, host_id)
             return {"id": there, "reused": True}
@@ -127,7 +127,6 @@ class ImportContainerImage(Command):
                 total_size_bytes=size,
             )
         )
-        session.container_images.add(_known(self.disk_id, self.reference, facts))
         finish.tell(_IMPORTED, about, reference=self.reference, domain=domain.name, name=self.name)
 
     def failed(self, finish: Finish, reason: str) -> None:
@@ -153,7 +152,11 @@ class ImportContainerImage(Command):
             "source": {"url": self.reference, "tlsVerify": self.tls_verify},
             "description": self.name,
         }
-        jobs_of(doing, host_id).finish("ContainerImage.import", params, job_id=job_of(doing.job_id, "import"))
+        try:
+            jobs_of(doing, host_id).finish("ContainerImage.import", params, job_id=job_of(doing.job_id, "import"))
+        except HostRefused as error:
+            if error.code != Code.VOLUME_EXISTS:  # it had ended, and the host has forgotten the job
+                raise
         return None
 
     def _take_back(self, doing: Doing, host_id: str) -> JsonValue:
@@ -173,11 +176,18 @@ class ImportContainerImage(Command):
         facts: JsonValue = json.loads(json.dumps(answer))
         return facts
 
-    def _find(self, doing: Doing, facts: JsonValue) -> JsonValue:
-        digest = str(facts.get("digest", "")) if isinstance(facts, dict) else ""
-        with doing.services.store.read() as session:
+    def _claim(self, doing: Doing, facts: JsonValue) -> JsonValue:
+        """The id of another image of this digest; otherwise this is the one from now on, and of two imports at once
+        only one can be it."""
+        known = facts if isinstance(facts, dict) else {}
+        digest = str(known.get("digest") or "")
+        with doing.services.store.change() as session:
             there = session.container_images.with_digest(self.storage_domain_id, digest) if digest else None
-        return there.id if there else None
+            if there is not None:
+                return None if there.id == self.disk_id else there.id
+            if session.container_images.find(self.disk_id) is None:
+                session.container_images.add(_known(self.disk_id, self.reference, known))
+        return None
 
 
 def _known(disk_id: str, reference: str, facts: Mapping[str, JsonValue]) -> ContainerImage:

@@ -22,9 +22,9 @@ from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 from covirt.hostapi.errors import Code
 
-_REMOVED: Final = AuditMessage(code=10703, text="Container image {name} was removed by {user}.")
+_REMOVED: Final = AuditMessage(code=15003, text="Container image {name} was removed by {user}.")
 _FAILED: Final = AuditMessage(
-    code=10704, text="Failed to remove container image {name}. (User: {user}) {reason}", severity=Severity.ERROR
+    code=15004, text="Failed to remove container image {name}. (User: {user}) {reason}", severity=Severity.ERROR
 )
 _PROPERTY: Final = "containerImage"
 

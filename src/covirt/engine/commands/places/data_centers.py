@@ -26,7 +26,7 @@ _ADDED: Final = AuditMessage(
     text="Data Center {center}, Compatibility Version {level} and Quota Type {quota} was added by {user}",
 )
 _UPDATED: Final = AuditMessage(code=952, text="Data Center {center} was updated by {user}")
-_REMOVED: Final = AuditMessage(code=954, text="Data Center {center} was removed by {user}")
+_REMOVED: Final = AuditMessage(code=954, text="Data Center {data_center} was removed by {user}")
 
 
 class DataCenterNameInUse(Conflict):
@@ -112,7 +112,7 @@ def remove_data_center(change: Change, center_id: str) -> None:
         erase_network(change, network)
     change.session.data_centers.remove(center_id)
     forget(change.session, center_id)
-    change.tell(_REMOVED, About(data_center_id=center_id), center=center.name)
+    change.tell(_REMOVED, About(data_center_id=center_id), data_center=center.name)
 
 
 def _check(change: Change, center: DataCenter, action: str) -> None:

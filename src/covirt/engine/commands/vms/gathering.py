@@ -126,6 +126,7 @@ def vm_view(session: Session, vm: Vm, domain: Domain) -> VmView:
 def situation_of(session: Session, vm: Vm, cluster: Cluster, is_up: Callable[[str], bool]) -> Situation:
     """``is_up``: whether a host answers at this moment."""
     hosts = session.hosts.list(ListQuery(where={"cluster_id": cluster.id}))
+    reach = _reach(session, cluster)
     placed = session.vms.list(ListQuery(where={"host_id": tuple(host.id for host in hosts)})) if hosts else ()
     by_host: dict[str, list[Vm]] = {}
     for other in placed:
@@ -133,13 +134,25 @@ def situation_of(session: Session, vm: Vm, cluster: Cluster, is_up: Callable[[st
             by_host.setdefault(other.facts.host_id, []).append(other)
     groups = session.affinity_groups.list(ListQuery(where={"cluster_id": cluster.id}))
     return Situation(
-        hosts=tuple(_host_view(host, by_host.get(host.id, ()), is_up) for host in hosts),
+        hosts=tuple(_host_view(host, by_host.get(host.id, ()), reach(host.id), is_up) for host in hosts),
         groups=tuple(group for group in groups if vm.id in group.vm_ids),
         labels=tuple(label for label in session.affinity_labels.list() if vm.id in label.vm_ids),
     )
 
 
-def _host_view(host: Host, guests: Iterable[Vm], is_up: Callable[[str], bool]) -> HostView:
+def _reach(session: Session, cluster: Cluster) -> Callable[[str], frozenset[str]]:
+    """Which of the data center's domains a host reaches: those of others' own directories it does not."""
+    domains = session.storage_domains.list(ListQuery(where={"data_center_id": cluster.data_center_id}))
+    connections = session.storage_connections.by_ids({each.connection_id for each in domains})
+    owners = {
+        each.id: connections[each.connection_id].host_id for each in domains if each.connection_id in connections
+    }
+    return lambda host_id: frozenset(domain_id for domain_id, owner in owners.items() if owner in (None, host_id))
+
+
+def _host_view(
+    host: Host, guests: Iterable[Vm], domain_ids: frozenset[str], is_up: Callable[[str], bool]
+) -> HostView:
     guests, facts = list(guests), host.facts
     # What a host says of its free memory does not count those that it has just begun to start.
     pending = sum(vm.hardware.memory_bytes for vm in guests if vm.facts.status is VmStatus.WAIT_FOR_LAUNCH)
@@ -154,6 +167,7 @@ def _host_view(host: Host, guests: Iterable[Vm], is_up: Callable[[str], bool]) -
         memory_bytes=(facts.max_scheduling_memory_bytes or facts.memory_free_bytes) - pending,
         total_memory_bytes=facts.memory_bytes,
         networks=frozenset(facts.networks),
+        domain_ids=domain_ids,
         containers=facts.containers,
         containers_reason=facts.containers_reason,
         runtimes=frozenset(facts.container_runtimes),

@@ -31,7 +31,7 @@ REBOOT_FAILED: Final = AuditMessage(
 )
 RESET: Final = AuditMessage(code=221, text="VM {vm} is resetting. Reset by: {user}")
 RESET_FAILED: Final = AuditMessage(code=222, text="Failed to reset VM {vm} (User: {user}).", severity=Severity.ERROR)
-RESUMED: Final = AuditMessage(code=153, text="VM {vm} was resumed by {user} (Host: {host}).")
+RESUMED: Final = AuditMessage(code=15005, text="VM {vm} was resumed by {user} (Host: {host}).")
 TICKET_SET: Final = AuditMessage(code=164, text="User {user} initiated console session for VM {vm}")
 DISC_CHANGED: Final = AuditMessage(code=38, text="CD {disk} was inserted to VM {vm} by {user}.")
 DISC_EJECTED: Final = AuditMessage(code=528, text="CD was ejected from VM {vm} by {user}.")
