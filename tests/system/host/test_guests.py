@@ -126,7 +126,7 @@ def test_guests_outlive_a_killed_agent(
 
 
 def test_a_container_s_log_over_the_same_port(running: CovirtHost, client: HostClient) -> None:
-    assert "vm-streams" in client.call("Host.getCapabilities")["covirtExtensions"]
+    assert {"vm-streams", "vm-display"} <= set(client.call("Host.getCapabilities")["covirtExtensions"])
     xml = container_xml("told", "sh -c 'echo hello; sleep 1000'")
     vm_id = client.call("VM.create", {"vmID": "", "vmParams": {"xml": xml}}, flow_id="flow-of-a-start")["vmId"]
     wait_for_status(client, vm_id, "Up")

@@ -20,11 +20,19 @@ class StreamVerbs:
         self._streams = streams
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {"VM.openConsole": self.console, "VM.openExec": self.execute, "VM.openLog": self.log}
+        return {
+            "VM.openConsole": self.console,
+            "VM.openDisplay": self.display,
+            "VM.openExec": self.execute,
+            "VM.openLog": self.log,
+        }
 
     def console(self, params: OpenConsoleParams, context: CallContext) -> JsonValue:
         kind = StreamKind.CONSOLE_FORCE if params.force else StreamKind.CONSOLE
         return self._ticket("VM.openConsole", params.vm_id, kind, context)
+
+    def display(self, params: VmParams, context: CallContext) -> JsonValue:
+        return self._ticket("VM.openDisplay", params.vm_id, StreamKind.DISPLAY, context)
 
     def execute(self, params: VmParams, context: CallContext) -> JsonValue:
         return self._ticket("VM.openExec", params.vm_id, StreamKind.EXEC, context)

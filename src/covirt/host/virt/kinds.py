@@ -65,6 +65,7 @@ KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
                 {
                     **_BOTH,
                     "VM.setTicket": _NO_DISPLAY,
+                    "VM.openDisplay": _NO_DISPLAY,
                     "VM.diskSizeExtend": "its volumes keep their sizes while it runs: extend them while it is down",
                     "VM.changeCD": "it has no drive for discs: give it a volume",
                     "VM.freeze": "nothing in it freezes file systems: pause it instead",

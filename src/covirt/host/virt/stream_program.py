@@ -7,11 +7,16 @@ runs, and the agent runs one; here it waits as long as nobody reads. It says OK 
 feed, before any byte of the stream, and ends with either side, so also with the agent. Of a command and a log it says
 how they ended, also when libvirt breaks the stream off, which bytes alone cannot tell: by an exit frame at the end.
 
-Arguments: the connection's URI, the domain's UUID, and ``console``, ``console-force`` or a channel's name.
+A display is no stream of libvirt's but a socket of QEMU's, which libvirt hands over; the ticket has let the client
+in, so that VNC's own password is not asked for.
+
+Arguments: the connection's URI, the domain's UUID, and ``console``, ``console-force``, ``display`` or a channel's
+name.
 """
 
 import contextlib
 import os
+import socket
 import sys
 import threading
 from typing import Any
@@ -84,8 +89,11 @@ def main(uri: str, uuid: str, what: str) -> int:
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     try:
         connection = libvirt.open(uri)
+        domain = connection.lookupByUUIDString(uuid)
+        if what == "display":
+            return _show(domain)
         stream = connection.newStream(0)
-        _open(connection.lookupByUUIDString(uuid), stream, what)
+        _open(domain, stream, what)
     except libvirt.libvirtError as error:
         _write(f"ERROR {error.get_error_message()}".replace("\n", " ").encode() + b"\n")
         return 1
@@ -109,6 +117,31 @@ def _open(domain: Any, stream: Any, what: str) -> None:
         domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if what == "console-force" else 0)
     else:
         domain.openChannel(what, stream, 0)
+
+
+def _show(domain: Any) -> int:
+    """Raises libvirtError before it has said anything."""
+    from covirt.host.virt.document import read_xml
+
+    kinds = [graphics.get("type") for graphics in read_xml(domain.XMLDesc()).iterfind("devices/graphics")]
+    if "vnc" not in kinds:
+        _write(b"ERROR there is no display of type vnc\n")
+        return 1
+    flags = libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH
+    display = socket.socket(fileno=domain.openGraphicsFD(kinds.index("vnc"), flags))
+    _write(b"OK\n")
+    threading.Thread(target=_type, args=(display,), daemon=True).start()
+    while data := display.recv(_BYTES):
+        _write(data)
+    return 0
+
+
+def _type(display: socket.socket) -> None:
+    """As _forward."""
+    with contextlib.suppress(OSError):
+        while data := os.read(0, _BYTES):
+            display.sendall(data)
+    os._exit(0)
 
 
 def _forward(stream: Any) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Streams of a Vm, as sources for tickets: its console, commands inside it, its log."""
+"""Streams of a Vm, as sources for tickets: its console, its display, commands inside it, its log."""
 
 import socket
 import sys
@@ -20,6 +20,7 @@ class StreamKind(StrEnum):
 
     CONSOLE = "console"
     CONSOLE_FORCE = "console-force"
+    DISPLAY = "display"
     EXEC = EXEC_CHANNEL
     LOG = LOG_CHANNEL
 

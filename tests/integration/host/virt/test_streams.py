@@ -179,12 +179,39 @@ def test_a_machine_s_console(streams: Streams, tiny_guest: TinyGuest) -> None:
             first.rest()  # the first one is over
 
 
+DISPLAY = "<graphics type='vnc' port='-1'><listen type='none'/></graphics></devices>"
+
+
+def test_a_machine_s_display(streams: Streams, tiny_guest: TinyGuest) -> None:
+    vm_id = streams.host.run(machine_xml(tiny_guest, "screen").replace("</devices>", DISPLAY))
+    with streams.open("VM.openDisplay", vm_id) as client:
+        assert client.line() == "OK"
+        client.hear(b"RFB 003.008\n")
+        client.socket.sendall(b"RFB 003.008\n")
+        client.heard = b""
+        client.hear(b"\1\1")  # one way in, which is none: the ticket was the way in
+        client.socket.sendall(b"\1" + b"\1")
+        client.hear(b"QEMU (screen)")
+        streams.host.call("VM.destroy", vmID=vm_id)
+        client.rest()  # it ends with its guest
+
+
+def test_a_machine_without_a_display(streams: Streams, tiny_guest: TinyGuest) -> None:
+    vm_id = streams.host.run(machine_xml(tiny_guest, "dark"))
+    with streams.open("VM.openDisplay", vm_id) as client:
+        assert client.line() == "ERROR there is no display of type vnc"
+
+
 def test_what_a_kind_does_not_have(streams: Streams, tiny_guest: TinyGuest) -> None:
     vm_id = streams.host.run(machine_xml(tiny_guest, "refused"))
     for verb in ("VM.openExec", "VM.openLog"):
         refused = streams.host.refusal(verb, vmID=vm_id)
         assert refused.code == Code.UNSUPPORTED
         assert "which is a virtual machine" in refused.message
+    container_id = streams.host.run(container_xml("screenless", SHELL))
+    refused = streams.host.refusal("VM.openDisplay", vmID=container_id)
+    assert refused.code == Code.UNSUPPORTED
+    assert "it has no display; its console shows what it prints" in refused.message
     absent = "00000000-0000-0000-0000-000000000000"
     assert streams.host.refusal("VM.openConsole", vmID=absent).code == Code.NO_SUCH_VM
 
