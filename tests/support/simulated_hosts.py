@@ -24,7 +24,7 @@ _QUIET: Final = ServerSettings(workers=2, priority_workers=1, stop_seconds=1.0, 
 class SimulatedHost:
     """``vms`` are the statistics of its guests, by their ids; a test changes everything at will."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0) -> None:
         self.vms: dict[str, Words] = {}
         self.capabilities = capabilities()
         self.refusals: dict[str, tuple[int, str]] = {}  # verb -> code and text
@@ -33,6 +33,7 @@ class SimulatedHost:
         self.held = threading.Event()  # while it is not set, nothing is answered
         self.held.set()
         self._tls = tls
+        self._address = address
         self._port = port
         self._server: RpcServer | None = None
 
@@ -42,7 +43,7 @@ class SimulatedHost:
 
     def start(self) -> None:
         """After the first time on the same port."""
-        self._server = RpcServer(self, tls=self._tls, listen="127.0.0.1", port=self._port, settings=_QUIET)
+        self._server = RpcServer(self, tls=self._tls, listen=self._address, port=self._port, settings=_QUIET)
         self._server.start()
         self._port = self._server.port
 

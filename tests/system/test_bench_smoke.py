@@ -27,6 +27,7 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
         ("host", ["--runs", "2", "--starts", "1", "--guests", "1", "2"], 4, 4),
         ("rpc", ["--runs", "1"], 4, 2),
         ("engine", ["--runs", "2", "--vms", "10", "20"], 9, 5),
+        ("engine_hosts", ["--hosts", "2", "--guests", "2", "--settle", "0", "--seconds", "1"], 4, 1),
     ],
 )
 def test_bench(open_dir: Path, name: str, arguments: list[str], figures: int, verdicts: int) -> None:
