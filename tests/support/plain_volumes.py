@@ -52,10 +52,13 @@ class PlainVolumes:
         is_shared: bool = False,
         disk_type: str = "DATA",
         pool_id: str | None = None,
+        domain_id: str | None = None,
     ) -> VolumeFacts:
         ref = self.new_ref(pool_id)
         if path.parent.parent == self.directory:  # in a directory of its own, as in a domain
             ref = replace(ref, image_id=path.parent.name, volume_id=path.name)
+        if domain_id is not None:
+            ref = replace(ref, domain_id=domain_id)
         facts = VolumeFacts(
             ref=ref, path=path, format=image_format, allocation=Allocation.SPARSE,
             capacity_bytes=path.stat().st_size, disk_type=disk_type, description="", is_shared=is_shared,

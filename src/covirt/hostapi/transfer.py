@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field
 
 from covirt.hostapi.verb import Params, Verb
 
+_LONGEST_SECONDS: Final = 7 * 24 * 3600
+
 
 class Ticket(Params):
     """What the imageio daemon may do with one volume, and for how long. Whoever knows the uuid may use it."""
@@ -18,7 +20,7 @@ class Ticket(Params):
     uuid: str
     url: str
     size: int = Field(ge=0, description="bytes")
-    timeout: int = Field(ge=0, description="seconds")
+    timeout: int = Field(ge=0, le=_LONGEST_SECONDS, description="seconds")
     ops: tuple[Literal["read", "write"], ...] = Field(min_length=1)
     transfer_id: str | None = None
 
@@ -33,7 +35,7 @@ class TicketParams(Params):
 
 class ExtendTicketParams(Params):
     uuid: str
-    timeout: int = Field(ge=0, description="seconds from now")
+    timeout: int = Field(ge=0, le=_LONGEST_SECONDS, description="seconds from now")
 
 
 VERBS: Final = (

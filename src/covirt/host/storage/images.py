@@ -15,7 +15,7 @@ from covirt.host.storage.jobs import Jobs, job_info, job_status, job_topic
 from covirt.host.storage.nbd import NbdServers
 from covirt.host.storage.operations import Describe, Operations
 from covirt.host.storage.tasks import Tasks, task_state
-from covirt.host.storage.transfers import Transfers
+from covirt.host.storage.transfers import TicketSweeper, Transfers
 from covirt.rpc.tls import TlsFiles
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Images:
     jobs: Jobs
     servers: NbdServers
     transfers: Transfers
+    sweeper: TicketSweeper
     at_start: list[Callable[[], object]] = field(default_factory=list)
 
     @classmethod
@@ -55,18 +56,26 @@ class Images:
         servers = NbdServers(runtime / "nbd")
         daemon = ImageioDaemon(directory=runtime / "imageio", config=config, tls=tls)
         transfers = Transfers(root=root, directory=runtime / "imageio", daemon=daemon, servers=servers)
-        return cls(tasks=Tasks(tasks), jobs=Jobs(jobs), servers=servers, transfers=transfers)
+        return cls(
+            tasks=Tasks(tasks),
+            jobs=Jobs(jobs),
+            servers=servers,
+            transfers=transfers,
+            sweeper=TicketSweeper(transfers),
+        )
 
     def start(self) -> None:
         for step in self.at_start:
             step()
         self.transfers.start()
+        self.sweeper.start()
         self.tasks.start()
         self.jobs.start()
 
     def stop(self) -> None:
         self.jobs.stop()
         self.tasks.stop()
+        self.sweeper.stop()
         self.transfers.stop()
 
     def metrics(self) -> "Iterable[Metric]":

@@ -15,19 +15,29 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from covirt.common.errors import CommandFailed, Denied, Unavailable
+from covirt.common.errors import Denied, Error
 from covirt.common.files import BrokenFile, UnknownFileVersion, read_json, write_json
 from covirt.common.root import Root
-from covirt.host.storage.imageio import ImageDaemonRefused, ImageioControl, ImageioDaemon, NoImageDaemon
+from covirt.common.undo import undo_on_failure
+from covirt.host.storage.imageio import (
+    ImageDaemonRefused,
+    ImageDaemonSilent,
+    ImageioControl,
+    ImageioDaemon,
+    NoImageDaemon,
+)
 from covirt.host.storage.nbd import NbdServers
 from covirt.host.storage.operation import checked_id
 from covirt.host.storage.storage_paths import is_uuid
+from covirt.host.storage.ticket_holds import TicketHolds
 
 log = logging.getLogger(__name__)
 
 _REPOSITORY: Final = "rhev/data-center"
 _MOUNTS: Final = "mnt"
 _VERSION: Final = 1
+_SWEEP_SECONDS: Final = 30.0
+_GONE: Final = 404
 
 
 class TicketAddressRefused(Denied):
@@ -38,7 +48,8 @@ class TicketAddressRefused(Denied):
 
 
 class Transfers:
-    """Tickets of this host."""
+    """Tickets of this host. What each is for is held for it until it is removed, has expired, or is lost with the
+    daemon."""
 
     def __init__(self, *, root: Root, directory: Path, daemon: ImageioDaemon, servers: NbdServers) -> None:
         self._repository = root.path / _REPOSITORY
@@ -47,11 +58,20 @@ class Transfers:
         self._servers = servers
         self._lock = threading.Lock()
         self._ids: set[str] = set()
+        self._holds: TicketHolds | None = None
+        self._adding = threading.Lock()  # a ticket that is just being added is not yet lost
+
+    def join(self, holds: TicketHolds) -> None:
+        """Before start()."""
+        self._holds = holds
 
     def start(self) -> None:
         """Remember the tickets of an earlier life of the agent."""
         with contextlib.suppress(FileNotFoundError, BrokenFile, UnknownFileVersion):
             self._ids = {checked_id(text) for text in read_json(self._file, versions=range(1, 2))["tickets"]}
+        if self._daemon.is_ours and self._holds is not None:  # those of another one's daemon nobody has kept
+            self._forget_lost()
+            self._held.keep_only(self._ids)
 
     def stop(self) -> None:
         """End the daemon, unless somebody transfers something."""
@@ -71,20 +91,30 @@ class Transfers:
         return len(self._ids)
 
     def add(self, ticket: Mapping[str, Any]) -> None:
-        """Raises TicketAddressRefused, NoImageDaemon, ImageDaemonSilent, ImageDaemonRefused."""
+        """Raises TicketAddressRefused, NoImageDaemon, ImageDaemonSilent, ImageDaemonRefused, and what
+        TicketHolds.hold raises."""
         ticket_id = checked_id(str(ticket["uuid"]), "uuid")
         if not self.may_serve(str(ticket["url"])):
             raise TicketAddressRefused(url=ticket["url"])
-        self._renew()
-        self._forget_lost()
-        control = self._control()
-        is_new = ticket_id not in self._ids
-        self._remember(ticket_id)  # first: a killed agent's successor must not end the daemon under it
-        try:
-            control.put(ticket)
-        except ImageDaemonRefused:
-            self._remember(ticket_id, gone=is_new)
-            raise
+        with self._adding, undo_on_failure() as undo:
+            self._renew()
+            self._forget_lost()
+            is_new = ticket_id not in self._ids
+            path = self._volume_path(str(ticket["url"]))
+            if path is not None:
+                is_held = self._held.hold(
+                    ticket_id, path, size_bytes=int(ticket["size"]), writes="write" in ticket["ops"]
+                )
+                if is_held and is_new:
+                    undo.add("let the volume go", lambda: self._held.let_go(ticket_id))
+            control = self._control()
+            self._remember(ticket_id)  # first: a killed agent's successor must not end the daemon under it
+            try:
+                control.put(ticket)
+            except ImageDaemonRefused:
+                if is_new:
+                    self._forget(ticket_id)
+                raise
         transfer = f" transfer_id={ticket['transfer_id']}" if ticket.get("transfer_id") else ""
         log.info("Ticket added url=%s ops=%s%s", ticket["url"], ",".join(ticket["ops"]), transfer)
 
@@ -100,20 +130,42 @@ class Transfers:
         control = self._daemon.control(start=False)
         if control is not None:
             control.remove(ticket_id)
-        self._remember(ticket_id, gone=True)
+        self._forget(ticket_id)
 
     def may_serve(self, url: str) -> bool:
         """Whether the daemon may open this address."""
-        if self._servers.is_address(url):
-            return True
+        return self._servers.is_address(url) or self._volume_path(url) is not None
+
+    def sweep(self) -> None:
+        """Forget tickets that have expired, or are lost with their daemon."""
+        with self._adding:
+            self._forget_lost()
+            control = self._control_or_none()
+            for ticket_id in tuple(self._ids) if control is not None else ():
+                assert control is not None  # noqa: S101
+                with contextlib.suppress(ImageDaemonSilent):
+                    if not _is_alive(control, ticket_id):
+                        with contextlib.suppress(ImageDaemonRefused):
+                            control.remove(ticket_id)
+                        self._forget(ticket_id)
+                        log.info("A ticket has expired, and what it was for is free again")
+
+    @property
+    def _held(self) -> TicketHolds:
+        assert self._holds is not None, "join() comes before start()"  # noqa: S101
+        return self._holds
+
+    def _volume_path(self, url: str) -> Path | None:
+        """Of a volume of the storage repository."""
         try:
             parts = urlsplit(url)
         except ValueError:
-            return False
+            return None
         if parts.scheme != "file" or parts.netloc or parts.query or parts.fragment or "%" in parts.path:
-            return False
+            return None
         path = Path(parts.path)
-        return path.is_relative_to(self._repository) and _is_volume(path.relative_to(self._repository).parts)
+        inside = path.is_relative_to(self._repository) and _is_volume(path.relative_to(self._repository).parts)
+        return path if inside else None
 
     def _renew(self) -> None:
         """A daemon with an old certificate is ended as soon as nobody uses it."""
@@ -126,11 +178,13 @@ class Transfers:
         """Tickets are in the daemon's memory: with one that died they are gone, and whoever asks is told."""
         if self._daemon.is_ours and self._control_or_none() is None:
             for ticket_id in tuple(self._ids):
-                self._remember(ticket_id, gone=True)
+                self._forget(ticket_id)
 
     def _using(self, control: ImageioControl) -> int:
-        """How many tickets are still good."""
-        return sum(_is_alive(control, ticket_id) for ticket_id in tuple(self._ids))
+        """How many tickets are still good; of a daemon that says nothing, none."""
+        with contextlib.suppress(ImageDaemonSilent):
+            return sum(_is_alive(control, ticket_id) for ticket_id in tuple(self._ids))
+        return 0
 
     def _control(self) -> ImageioControl:
         control = self._daemon.control(start=True)
@@ -145,11 +199,47 @@ class Transfers:
         except NoImageDaemon:
             return None
 
-    def _remember(self, ticket_id: str, *, gone: bool = False) -> None:
+    def _remember(self, ticket_id: str) -> None:
         with self._lock:
-            self._ids = self._ids - {ticket_id} if gone else self._ids | {ticket_id}
-            if self._daemon.is_ours and self._file.parent.exists():
-                write_json(self._file, {"tickets": sorted(self._ids)}, version=_VERSION, durable=False)
+            self._ids = self._ids | {ticket_id}
+            self._write()
+
+    def _forget(self, ticket_id: str) -> None:
+        """First it holds nothing any more: a killed agent's successor has nothing to give back then."""
+        self._held.let_go(ticket_id)
+        with self._lock:
+            self._ids = self._ids - {ticket_id}
+            self._write()
+
+    def _write(self) -> None:
+        if self._daemon.is_ours and self._file.parent.exists():
+            write_json(self._file, {"tickets": sorted(self._ids)}, version=_VERSION, durable=False)
+
+
+class TicketSweeper:
+    """Looks through the tickets now and then, in a thread."""
+
+    def __init__(self, transfers: Transfers) -> None:
+        self._transfers = transfers
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tickets", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_SWEEP_SECONDS):
+            try:
+                self._transfers.sweep()
+            except Error as error:
+                log.warning("Tickets cannot be looked through, which is tried again reason=%s", error)
+            except Exception:  # the top of a thread: there is a next time
+                log.exception("Looking through tickets failed")
 
 
 def _is_volume(parts: tuple[str, ...]) -> bool:
@@ -162,9 +252,10 @@ def _is_volume(parts: tuple[str, ...]) -> bool:
 
 
 def _is_alive(control: ImageioControl, ticket_id: str) -> bool:
+    """Raises ImageDaemonSilent."""
     try:
         ticket = control.get(ticket_id)
-    except (CommandFailed, Unavailable):  # it is gone
-        return False
+    except ImageDaemonRefused as error:
+        return error.fields["status"] != _GONE
     # The daemon counts by the clock of times(2), which begins elsewhere than CLOCK_MONOTONIC.
     return bool(ticket.get("active")) or ticket.get("expires", 0) > os.times().elapsed

@@ -41,6 +41,7 @@ from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
 from covirt.host.storage.qemu_img import ForeignReference
 from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
+from covirt.host.storage.ticket_holds import TicketPathRefused, TicketTooLarge
 from covirt.host.storage.transfers import TicketAddressRefused
 from covirt.host.virt import device_errors as devices
 from covirt.host.virt import errors as virt
@@ -62,6 +63,8 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (ImageDaemonSilent, Code.IMAGE_DAEMON_SILENT),
     (ImageDaemonRefused, Code.IMAGE_DAEMON_REFUSED),
     (TicketAddressRefused, Code.STORAGE_PARAMETER),
+    (TicketPathRefused, Code.STORAGE_PARAMETER),
+    (TicketTooLarge, Code.STORAGE_PARAMETER),
     (BadNbdSettings, Code.STORAGE_UNSUPPORTED),
     (NoBitmapsInRaw, Code.STORAGE_UNSUPPORTED),
     (VolumeIsShared, Code.SHARED_VOLUME),

@@ -12,6 +12,7 @@ from covirt.host.storage.disk_images import DiskImages
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.image_volumes import ImageVolumes
 from covirt.host.storage.images import Images
+from covirt.host.storage.ticket_holds import TicketHolds
 from covirt.host.verbs.container_image import ContainerImageVerbs
 from covirt.host.verbs.dispatch import VerbClass
 from covirt.host.verbs.image import ImageVerbs
@@ -41,6 +42,7 @@ def image_verb_classes(
     parts.jobs.add_kinds([CopyData(volumes).kind(), *container_images.kinds()])
     nbd = NbdVerbs(servers=parts.servers, volumes=volumes)
     parts.at_start.append(nbd.give_back)
+    parts.transfers.join(TicketHolds(volumes=volumes))
     return (
         TaskVerbs(parts.tasks, require_manager=require_manager),
         JobVerbs(parts.jobs),

@@ -25,6 +25,8 @@ from covirt.host.storage.imageio import ImageDaemonRefused, ImageioDaemon, NoIma
 from covirt.host.storage.nbd import BadNbdSettings, NbdExport, NbdServerExists, NbdServers
 from covirt.host.storage.qemu_img import BrokenImage, ForeignReference, ImageFormat, Layer
 from covirt.host.storage.socket_program import ProgramDidNotStart
+from covirt.host.storage.storage_errors import UsedByOthers
+from covirt.host.storage.ticket_holds import TicketHolds, TicketPathRefused, TicketTooLarge
 from covirt.host.storage.transfers import TicketAddressRefused, Transfers
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
@@ -59,6 +61,7 @@ class Host:
     authority: Authority
     port: int
     images: Path
+    volumes: PlainVolumes
     lives: list[Life] = field(default_factory=list)
 
     def life(self, **settings: Any) -> Life:
@@ -67,6 +70,7 @@ class Host:
         daemon = ImageioDaemon(directory=directory / "imageio", config=config, tls=self.authority.files)
         servers = NbdServers(directory / "nbd")
         transfers = Transfers(root=self.root, directory=directory / "imageio", daemon=daemon, servers=servers)
+        transfers.join(TicketHolds(volumes=self.volumes))
         transfers.start()
         self.lives.append(Life(daemon=daemon, servers=servers, transfers=transfers))
         return self.lives[-1]
@@ -82,12 +86,19 @@ class Host:
         os.truncate(path, _MIB)
         os.chown(path, STORAGE_UID, STORAGE_GID)
         path.chmod(0o660)
+        self._know(path, ImageFormat.RAW)
         return path
 
     def qcow2_volume(self) -> Path:
         path = self._new_volume()
         qemu_img.create_qcow2(path, size_bytes=_MIB)
+        self._know(path, ImageFormat.QCOW2)
         return path
+
+    def _know(self, path: Path, image_format: ImageFormat) -> None:
+        domain_id = self.images.parent.name
+        facts = self.volumes.add(path, image_format, pool_id=NO_POOL, domain_id=domain_id)
+        self.volumes.known[facts.ref] = replace(facts, capacity_bytes=_MIB)
 
     def client(self, ticket: dict[str, Any]) -> ImageClient:
         return ImageClient(port=self.port, context=self.authority.context, ticket_id=ticket["uuid"])
@@ -110,7 +121,9 @@ def new_host() -> Iterator[Host]:
         images.mkdir(parents=True)
         private = root.path / "pki"
         private.mkdir(mode=0o700)
-        host = Host(root=root, authority=new_authority(private), port=free_port(), images=images)
+        host = Host(
+            root=root, authority=new_authority(private), port=free_port(), images=images, volumes=PlainVolumes(images)
+        )
         try:
             yield host
         finally:
@@ -287,6 +300,74 @@ def test_a_daemon_whose_tickets_expired_is_idle(fresh_host: Host) -> None:
     assert life.daemon.control(start=False) is None
 
 
+def holders(host: Host, path: Path) -> set[str]:
+    return {user for ref, user in host.volumes.held if ref.volume_id == path.name}
+
+
+def test_a_ticket_holds_its_volume(fresh_host: Host) -> None:
+    """As long as it is good, over the lives of the agent; its id is not told to who asks for the holders."""
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    ticket = ticket_for(f"file://{path}", "write")
+    life.transfers.add(ticket)
+    (holder,) = holders(fresh_host, path)
+    assert ticket["uuid"] not in holder
+    domain_id, image_id = fresh_host.images.parent.name, path.parent.name
+    with pytest.raises(UsedByOthers), fresh_host.volumes.alone(domain_id, image_id, None, purpose="remove it"):
+        pass
+    life.transfers.add(ticket)  # again, as after an answer that was lost
+    following = fresh_host.life()
+    assert holders(fresh_host, path) == {holder}
+    following.transfers.sweep()
+    assert holders(fresh_host, path) == {holder}
+    following.transfers.remove(ticket["uuid"])
+    assert not holders(fresh_host, path)
+
+
+def test_a_ticket_that_is_no_longer_good_holds_nothing(fresh_host: Host) -> None:
+    """Expired, lost with its daemon, or never known: to this agent and to the next one."""
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    url = f"file://{path}"
+    life.transfers.add({**ticket_for(url, "read"), "timeout": 0})
+    assert holders(fresh_host, path)
+    life.transfers.sweep()
+    assert not holders(fresh_host, path)
+    assert life.transfers.count == 0
+    lost = ticket_for(url, "read")
+    life.transfers.add(lost)
+    kill_daemon(fresh_host)
+    life.transfers.sweep()
+    assert not holders(fresh_host, path)
+    life.transfers.add(lost)
+    kill_daemon(fresh_host)
+    fresh_host.life()
+    assert not holders(fresh_host, path)
+    (ref,) = [ref for ref in fresh_host.volumes.known if ref.volume_id == path.name]
+    fresh_host.volumes.prepare(ref, user="ticket-0123456789abcdef")
+    fresh_host.life()
+    assert not holders(fresh_host, path)
+
+
+def test_a_refused_ticket_holds_nothing(host: Host) -> None:
+    life, path = host.life(), host.raw_volume()
+    url = f"file://{path}"
+    with pytest.raises(TicketTooLarge, match=f"is for {_MIB + 1} bytes and volume .* has room for {_MIB};"):
+        life.transfers.add({**ticket_for(url, "write"), "size": _MIB + 1})
+    with pytest.raises(ImageDaemonRefused):
+        life.transfers.add({**ticket_for(url, "write"), "sparse": "perhaps"})
+    other = host.images.parent.parent.parent / "_elsewhere" / host.images.parent.name / "images"
+    aside = other / path.parent.name / path.name
+    aside.parent.mkdir(parents=True)
+    aside.write_bytes(b"")
+    with pytest.raises(TicketPathRefused):
+        life.transfers.add(ticket_for(f"file://{aside}", "write"))
+    assert not holders(host, path)
+    qcow2 = ticket_for(f"file://{host.qcow2_volume()}", "write")
+    life.transfers.add({**qcow2, "size": 2 * _MIB})
+    life.transfers.remove(qcow2["uuid"])
+    with pytest.raises(TicketTooLarge):
+        life.transfers.add({**qcow2, "size": 3 * _MIB})
+
+
 def test_a_renewed_certificate_is_used_when_the_daemon_is_idle(fresh_host: Host) -> None:
     life, path = fresh_host.life(), fresh_host.raw_volume()
     first, second, third = (ticket_for(f"file://{path}", "read") for _ in range(3))
@@ -400,7 +481,13 @@ def test_a_template_is_served_readonly_only(host: Host) -> None:
 def test_bad_tickets(host: Host) -> None:
     agent = NbdAgent(host, PlainVolumes(host.images))
     good = ticket_for(f"file://{host.raw_volume()}", "read")
-    wrongs: list[dict[str, Any]] = [{"ops": []}, {"ops": ["format"]}, {"size": -1}, {"timeout": "soon"}]
+    wrongs: list[dict[str, Any]] = [
+        {"ops": []},
+        {"ops": ["format"]},
+        {"size": -1},
+        {"timeout": "soon"},
+        {"timeout": 10**12},
+    ]
     for wrong in wrongs:
         assert agent.code("Host.add_image_ticket", ticket={**good, **wrong}) == -32602
     assert agent.code("Host.add_image_ticket", ticket={**good, "uuid": "../../x"}) == 91
