@@ -5,6 +5,8 @@
 import os
 import signal
 
+from covirt.common.readable import readable_within
+
 
 class StopSignals:
     """SIGTERM and SIGINT, for the main thread to wait for.
@@ -20,6 +22,9 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
 
-    def wait(self) -> None:
-        """Return once one has come; at once when it came before."""
+    def wait(self, *, timeout_seconds: float | None = None) -> bool:
+        """Return once one has come, at once when it came before, or when time is up; whether one has come."""
+        if timeout_seconds is not None and not readable_within(self._read_end, timeout_seconds):
+            return False
         os.read(self._read_end, 1)
+        return True

@@ -29,9 +29,9 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
 
 
 def _serve(root: Root, config: EngineConfig, stop: StopSignals) -> None:
+    _quieten()  # before they are imported: one of them tells of that, too
     from covirt.engine.services import Engine
 
-    _quieten()
     log.info("Starting covirt-engine version=%s root=%s", __version__, root.path)
     engine = Engine(root, config)
     try:

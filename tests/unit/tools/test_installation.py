@@ -52,10 +52,15 @@ def test_every_unit_and_its_like_is_installed_and_removed_again() -> None:
 
 def test_every_program_gets_into_the_path() -> None:
     scripts = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
-    assert {name for name in scripts if not name.startswith("virtocid")} == {"covirt-engine", "covirt-host"}
+    assert {name for name in scripts if not name.startswith("virtocid")} == {
+        "covirt",
+        "covirt-engine",
+        "covirt-host",
+    }
     assert "ln -sf /opt/covirt/bin/virtocid* /usr/bin/" in documented("service")
     for name in ("covirt-engine", "covirt-host"):
         assert f"ln -sf /opt/covirt/bin/{name} /usr/bin/" in (DOCS / f"{name}.md").read_text()
+    assert "ln -sf /opt/covirt/bin/covirt /usr/bin/" in (DOCS / "quick-start.md").read_text()
 
 
 def test_a_block_that_is_gone_is_missed() -> None:

@@ -35,7 +35,7 @@ from covirt.rpc.jsonrpc import Json
 log = logging.getLogger(__name__)
 
 _VM_EVENTS: Final = "|virt|"  # topics of guests; the last word is the guest's id
-_AGAIN_SECONDS: Final = 1.0  # until a guest that a command works on is looked at again
+_AGAIN_SECONDS: Final = 1.0  # until a guest that a command works on is looked at again, and a host that starts
 _CALL_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 40.0
 _MOST_HINTS: Final = 8  # of guests that are asked for one by one
@@ -180,6 +180,8 @@ class HostWatch:
             answers = self._asked()
         except (HostUnreachable, HostUncertain, HostRefused, BadAnswer) as error:
             self._silent(error)
+            if isinstance(error, HostRefused) and error.code == Code.RECOVERING:  # its agent has just started
+                self._next_poll = min(self._next_poll, time.monotonic() + _AGAIN_SECONDS)
             self._answer_requests(error)
             return
         self._heard = time.monotonic()

@@ -86,6 +86,16 @@ def test_a_host_that_hangs_is_non_responsive(
     installation.wait_status(HostStatus.UP)
 
 
+def test_a_host_whose_agent_has_just_started_is_asked_again_soon(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    simulated.refusals["Host.getCapabilities"] = (Code.RECOVERING, "Recovering from crash or Initializing")
+    manage(HostsConfig(poll_seconds=300, grace_seconds=300))
+    wait_until(lambda: len(simulated.asked("Host.getCapabilities")) >= 2, what="a second question")
+    simulated.refusals.clear()
+    installation.wait_status(HostStatus.UP)
+
+
 def test_a_host_in_maintenance_is_left_alone(
     manager: HostManager, installation: Installation, simulated: SimulatedHost
 ) -> None:

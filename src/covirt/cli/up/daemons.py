@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The daemons of one machine, in the order in which they start."""
+
+import fcntl
+import grp
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from covirt.cli.up.installation import NETWORK, Choices, Installation
+from covirt.common.files import make_directory, write_atomic
+from covirt.common.root import Root
+
+LIBVIRTD: Final = "libvirtd"
+VIRTOCID: Final = "virtocid"
+ENGINE: Final = "covirt-engine"
+HOST: Final = "covirt-host"
+DHCP: Final = "dhcp"
+SUPERVISOR: Final = "supervisor"
+
+_LIBVIRT_SOCKETS: Final = Path("/run/libvirt")
+_LINKS: Final = Path("/sys/class/net")
+_LEASE: Final = "12h"
+
+
+def _always() -> bool:
+    return True
+
+
+def _nobody() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """``may_run``: whether it has what it needs; one that runs without is ended. ``of_others``: whether somebody else
+    has started one that serves this machine. ``answers``: whether it serves."""
+
+    name: str
+    argv: tuple[str, ...]
+    may_run: Callable[[], bool] = _always
+    of_others: Callable[[], bool] = _nobody
+    answers: Callable[[], bool] = _always
+    grace_seconds: float = 60.0
+
+
+def daemons(installation: Installation, choices: Choices) -> Sequence[Daemon]:
+    """Those that this machine has the programs for."""
+    return (*_libvirt(installation), *_ours(installation, choices), *_dhcp(installation, choices))
+
+
+def _libvirt(installation: Installation) -> Sequence[Daemon]:
+    """libvirtd is the machine's, wherever the root is; without a service manager nobody but us starts it."""
+    if shutil.which(LIBVIRTD) is None:
+        return ()
+    directory = installation.root.run_dir / "up"
+    configuration = directory / "libvirtd.conf"
+    found = []
+    for name, sock, extra in (
+        ("virtlogd", "virtlogd-sock", ()),
+        (LIBVIRTD, "libvirt-sock", ("--config", str(configuration))),
+    ):
+        answers = _connects(_LIBVIRT_SOCKETS / sock)
+        argv = (name, *extra, "--pid-file", str(directory / f"{name}.pid"))
+        found.append(Daemon(name=name, argv=argv, of_others=answers, answers=answers))
+    _write_libvirt_settings(configuration)
+    return found
+
+
+def _write_libvirt_settings(path: Path) -> None:
+    """Who may open its socket is decided by a group, as polkit would: there may be no polkit."""
+    text = 'auth_unix_ro = "none"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0770"\nunix_sock_ro_perms = "0777"\n'
+    if any(group.gr_name == "libvirt" for group in grp.getgrall()):
+        text += 'unix_sock_group = "libvirt"\n'
+    make_directory(path.parent)
+    write_atomic(path, text.encode(), mode=0o644, durable=False)
+
+
+def _ours(installation: Installation, choices: Choices) -> Sequence[Daemon]:
+    root = installation.root
+
+    def daemon(name: str, answers: Callable[[], bool], may_run: Callable[[], bool] = _always) -> Daemon:
+        argv = (installation.program(name), "--root", str(root.path))
+        return Daemon(name=name, argv=argv, may_run=may_run, of_others=_locked(root, name), answers=answers)
+
+    return (
+        daemon(VIRTOCID, _connects(root.libvirt_dir / "virtocid-sock")),
+        daemon(ENGINE, _listens(choices.engine_port)),
+        daemon(HOST, _listens(choices.host_port), may_run=installation.certificate.exists),
+    )
+
+
+def _dhcp(installation: Installation, choices: Choices) -> Sequence[Daemon]:
+    """Addresses and names for guests, on a bridge that no cable ends in: elsewhere they are others' to give."""
+    if not choices.subnet or shutil.which("dnsmasq") is None:
+        return ()
+    network = ipaddress.IPv4Network(choices.subnet)
+    argv = (
+        "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--pid-file=", "--bind-dynamic",
+        f"--interface={NETWORK}", "--except-interface=lo", "--dhcp-authoritative", "--no-hosts", "--no-ping",
+        f"--dhcp-range={network[10]},{network[-2]},{network.netmask},{_LEASE}",
+        f"--dhcp-leasefile={installation.leases_file}",
+    )  # fmt: skip
+    return (Daemon(name=DHCP, argv=argv, may_run=_only_guests_on(NETWORK), grace_seconds=5),)
+
+
+def _only_guests_on(bridge: str) -> Callable[[], bool]:
+    def only_guests() -> bool:
+        ports = _LINKS / bridge / "brif"
+        if not ports.is_dir():
+            return False
+        # Hardware has a device behind it; a tap or a veth that leads to a guest has none.
+        return not any((_LINKS / port / "device").exists() for port in os.listdir(ports))
+
+    return only_guests
+
+
+def _locked(root: Root, program: str) -> Callable[[], bool]:
+    """Whether a daemon holds its root: common.daemon_lock."""
+
+    def locked() -> bool:
+        try:
+            descriptor = os.open(root.run_dir / f"{program}.lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    return locked
+
+
+def _connects(path: Path) -> Callable[[], bool]:
+    def connects() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            return client.connect_ex(os.fspath(path)) == 0
+
+    return connects
+
+
+def _listens(port: int) -> Callable[[], bool]:
+    def listens() -> bool:
+        with socket.socket() as client:
+            client.settimeout(5)
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    return listens

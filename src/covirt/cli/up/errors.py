@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong when everything is brought up, a sentence each."""
+
+from covirt.common.errors import Conflict, Denied, InvalidRequest, Unavailable
+
+
+class NeedsRoot(Denied):
+    template = "covirt {command} needs root, because it mounts storage and makes bridges; run it with sudo"
+
+
+class ClosedDirectory(InvalidRequest):
+    template = (
+        "others may not pass {path}, and containers and virtual machines run as other users; chmod a+x {path}, or "
+        "choose another --root"
+    )
+
+
+class PortTaken(Conflict):
+    template = "something else listens on port {port} already; choose another one with {option}"
+
+
+class NotReady(Unavailable):
+    template = "{what} was not ready within {seconds:.0f} seconds; {hint}"
+
+
+class EngineRefused(Conflict):
+    template = "the engine has refused to {what}: {reason}"
+
+
+class EngineSilent(Unavailable):
+    template = "the engine does not answer at {url}: {reason}; covirt status tells how it is"
+
+
+class PasswordChanged(Conflict):
+    template = (
+        "the set-up is not complete, and {user} has another password than the one in {path}; write the present one "
+        "there (mode 0600), then repeat covirt up"
+    )
+
+
+class NoFreeNetwork(Conflict):
+    template = "none of the networks {networks} is free on this machine; name another one with --subnet"

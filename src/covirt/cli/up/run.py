@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands do: bring everything up, tell how it is, take it down."""
+
+import json
+import os
+import stat
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from covirt.cli.up.daemons import DHCP, SUPERVISOR, Daemon, daemons
+from covirt.cli.up.engine import API, BadLogin, EngineApi
+from covirt.cli.up.errors import ClosedDirectory, NeedsRoot, NotReady, PasswordChanged, PortTaken
+from covirt.cli.up.installation import USER, Choices, Installation, open_log
+from covirt.cli.up.network import close_way_out, free_subnet, open_way_out
+from covirt.cli.up.set_up import SetUp, host_name
+from covirt.common.exit_status import exit_status
+from covirt.common.files import make_directory, write_atomic
+from covirt.common.process import spawn
+
+NOT_ALL_RUNS: Final = 3
+_READY_SECONDS: Final = 90.0
+_LOOK_SECONDS: Final = 0.1
+_LOG_LINES: Final = 5
+
+
+def bring_up(root: str, *, port: int | None, host_port: int | None, subnet: str | None) -> int:
+    """The exit status."""
+
+    def work() -> None:
+        installation = _installation(root, "up")
+        began = time.monotonic()
+        choices = _chosen(installation, port=port, host_port=host_port, subnet=subnet)
+        _start_supervisor(installation)
+        wanted = [each for each in daemons(installation, choices) if each.name != DHCP]
+        api = _serving_engine(installation, choices)
+        if choices.complete:
+            _wait_for_host(installation, choices, api)
+        else:
+            choices = SetUp(installation, choices, _logged_in(installation, api), _say).run()
+            installation.keep(choices)
+        _wait_for(installation, wanted)
+        open_way_out(installation, choices.subnet)
+        _say(f"everything is up after {time.monotonic() - began:.0f} s\n")
+        _tell_login(installation, choices)
+
+    return exit_status("covirt up", work)
+
+
+def take_down(root: str, *, guests: bool) -> int:
+    """The exit status."""
+
+    def work() -> None:
+        installation = _installation(root, "down")
+        choices = installation.choices() or Choices()
+        if guests:
+            from covirt.cli.up.guests import shut_down_guests
+
+            shut_down_guests(_logged_in(installation, _api(installation, choices)), _say)
+        records = installation.records
+        ended = [SUPERVISOR] if records.end(SUPERVISOR, grace_seconds=10) else []
+        for daemon in reversed(daemons(installation, choices)):
+            if records.end(daemon.name, grace_seconds=daemon.grace_seconds):
+                ended.append(daemon.name)
+        close_way_out(installation)
+        _say(f"ended: {', '.join(ended)}" if ended else "nothing of covirt up runs here")
+
+    return exit_status("covirt down", work)
+
+
+def tell_status(root: str, *, as_json: bool) -> int:
+    """The exit status."""
+
+    def work() -> int:
+        installation = Installation.at(root)
+        choices = installation.choices()
+        wanted = daemons(installation, choices) if choices else ()
+        states = {daemon.name: _state(installation, daemon) for daemon in wanted}
+        ready = (
+            bool(states)
+            and bool(choices and choices.complete)
+            and all(state["state"] == "running" for state in states.values())
+        )
+        told: dict[str, object] = {"root": str(installation.root.path), "ready": ready, "daemons": states}
+        if choices is not None:
+            url = installation.engine_url(choices)
+            told |= {
+                "url": f"{url}{API}",
+                "ca_file": str(installation.ca_file),
+                "user": USER,
+                "password_file": str(installation.password_file),
+            }
+        _print_json(told) if as_json else _print_table(told, states)
+        return 0 if ready else NOT_ALL_RUNS
+
+    return exit_status("covirt status", work)
+
+
+def _installation(root: str, command: str) -> Installation:
+    """Raises NeedsRoot, ClosedDirectory."""
+    if os.geteuid() != 0:
+        raise NeedsRoot(command=command)
+    installation = Installation.at(root)
+    for directory in (installation.root.path, *installation.root.path.parents):
+        if not stat.S_IMODE(directory.stat().st_mode) & 0o001:
+            raise ClosedDirectory(path=directory)
+    return installation
+
+
+def _chosen(installation: Installation, *, port: int | None, host_port: int | None, subnet: str | None) -> Choices:
+    """Those of before, with what is new; kept before anything is started. Raises PortTaken, NoFreeNetwork."""
+    before = installation.choices() or Choices(subnet=subnet or free_subnet(), host_name=host_name())
+    asked = {"engine_port": port, "host_port": host_port, "subnet": subnet if not before.complete else None}
+    choices = replace(before, **{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]  # each as its field
+    installation.write_settings(choices)
+    choices = installation.effective(choices)
+    by_name = {daemon.name: daemon for daemon in daemons(installation, choices)}
+    for name, number, option in (
+        ("covirt-engine", choices.engine_port, "--port"),
+        ("covirt-host", choices.host_port, "--host-port"),
+    ):
+        daemon = by_name[name]
+        runs = installation.records.find(name) is not None or daemon.of_others()
+        if not runs and daemon.answers():
+            raise PortTaken(port=number, option=option)
+    installation.keep(choices)
+    return choices
+
+
+def _start_supervisor(installation: Installation) -> None:
+    if installation.records.find(SUPERVISOR) is not None:
+        return
+    with open_log(installation, SUPERVISOR) as stream:
+        spawn(
+            [sys.executable, "-m", "covirt.cli.up.supervisor", installation.root.path],
+            stdout=stream,
+            stderr=stream,
+            own_session=True,
+            directory="/",
+        )
+
+
+def _serving_engine(installation: Installation, choices: Choices) -> EngineApi:
+    """Raises NotReady."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while not installation.engine_ca_file.exists():
+        _wait_a_little(deadline, "covirt-engine", installation)
+    pem = installation.engine_ca_file.read_bytes()
+    if not installation.ca_file.exists() or installation.ca_file.read_bytes() != pem:
+        make_directory(installation.ca_file.parent)
+        write_atomic(installation.ca_file, pem, mode=0o644)
+    api = _api(installation, choices)
+    while not api.healthy():
+        _wait_a_little(deadline, "covirt-engine", installation)
+    _say(f"covirt-engine serves {installation.engine_url(choices)}{API}")
+    return api
+
+
+def _api(installation: Installation, choices: Choices) -> EngineApi:
+    return EngineApi(installation.engine_url(choices), installation.ca_file)
+
+
+def _logged_in(installation: Installation, api: EngineApi) -> EngineApi:
+    """Raises PasswordChanged."""
+    path = installation.password_file
+    try:
+        return api.log_in(USER, path.read_text().strip())
+    except (BadLogin, FileNotFoundError) as error:
+        raise PasswordChanged(user=USER, path=path) from error
+
+
+def _wait_for_host(installation: Installation, choices: Choices, api: EngineApi) -> None:
+    """Until the engine has it up, as far as it can be asked: the first password may be another one by now."""
+    try:
+        logged_in = _logged_in(installation, api)
+    except PasswordChanged:
+        return
+    SetUp(installation, choices, logged_in, _say).wait_for_host()
+
+
+def _wait_for(installation: Installation, wanted: Sequence[Daemon]) -> None:
+    """Until each answers. Raises NotReady."""
+    deadline = time.monotonic() + _READY_SECONDS
+    for daemon in wanted:
+        while not daemon.answers():
+            _wait_a_little(deadline, daemon.name, installation)
+
+
+def _wait_a_little(deadline: float, name: str, installation: Installation) -> None:
+    if time.monotonic() > deadline:
+        raise NotReady(what=name, seconds=_READY_SECONDS, hint=f"{installation.log_path(name)} says why")
+    time.sleep(_LOOK_SECONDS)
+
+
+def _state(installation: Installation, daemon: Daemon) -> dict[str, object]:
+    found = installation.records.find(daemon.name)
+    if found is None and not daemon.of_others():
+        return {"state": "stopped"}
+    state = "running" if daemon.answers() else "starting"
+    return {"state": state, "pid": found.pid, "started_by": "covirt up"} if found else {"state": state}
+
+
+def _tell_login(installation: Installation, choices: Choices) -> None:
+    path = installation.password_file
+    password = path.read_text().strip() if path.exists() else f"the one that you chose (it was in {path})"
+    _say(f"URL       {installation.engine_url(choices)}{API}")
+    _say(f"CA file   {installation.ca_file}")
+    _say(f"user      {USER}")
+    _say(f"password  {password}")
+
+
+def _print_table(told: dict[str, object], states: dict[str, dict[str, object]]) -> None:
+    for name in ("url", "ca_file", "user", "password_file"):
+        if name in told:
+            _say(f"{name.replace('_', ' '):14} {told[name]}")
+    for name, state in states.items():
+        _say(f"{name:14} {state['state']:9} {state.get('pid', '')}".rstrip())
+    if not states:
+        _say("nothing was brought up here; covirt up does it")
+
+
+def _print_json(told: dict[str, object]) -> None:
+    _say(json.dumps(told, indent=1))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
