@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from covirt.engine.commands.command import Command, by_action
+from covirt.engine.commands.disks import DISK_COMMANDS
 from covirt.engine.commands.hosts import HOST_COMMANDS
 from covirt.engine.commands.images.import_image import ImportContainerImage
 from covirt.engine.commands.images.remove_image import RemoveContainerImage
@@ -18,6 +19,7 @@ COMMANDS: Final[Mapping[str, type[Command]]] = by_action(
         *HOST_COMMANDS,
         *HOST_NETWORK_COMMANDS,
         *STORAGE_COMMANDS,
+        *DISK_COMMANDS,
         *VM_COMMANDS,
         ImportContainerImage,
         RemoveContainerImage,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from covirt.engine.hosts.connections import Hosts
-from covirt.engine.hosts.errors import HostRefused
+from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
 from covirt.engine.model.storage_domain import StorageConnection, StorageDomain, StorageDomainStatus, StorageType
 from covirt.engine.storage.errors import HostTaskFailed, HostTaskSlow, ServerNotConnected, StorageTypeNotServed
 from covirt.hostapi.errors import Code
@@ -27,7 +27,9 @@ _USED: Final = (
     StorageDomainStatus.UNKNOWN,
 )
 _TASK_SECONDS: Final = 300.0
-_LOOK_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 0.1
+_LONGEST_LOOK_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 120.0  # with a host that does not answer, while its task may go on
 
 Pause = Callable[[float], None]
 
@@ -45,13 +47,13 @@ class HostStorage:
 
     def connect_server(self, connection: StorageConnection) -> None:
         """Raises ServerNotConnected, StorageTypeNotServed, and what Hosts.call raises."""
-        answers = self._call("StoragePool.connectStorageServer", _server(connection))
+        answers = self.call("StoragePool.connectStorageServer", _server(connection))
         code = next((code for each in _tables(answers) if (code := _whole(each.get("status")))), 0)
         if code:
             raise ServerNotConnected(path=remote_path(connection), code=code)
 
     def disconnect_server(self, connection: StorageConnection) -> None:
-        self._call("StoragePool.disconnectStorageServer", _server(connection))
+        self.call("StoragePool.disconnectStorageServer", _server(connection))
 
     # domains
 
@@ -65,17 +67,17 @@ class HostStorage:
             "domainClass": _DATA,
             "version": 5,
         }
-        self._unless(Code.STORAGE_DOMAIN_EXISTS, "StorageDomain.create", params)
+        self.unless(Code.STORAGE_DOMAIN_EXISTS, "StorageDomain.create", params)
 
     def format_domain(self, domain_id: str) -> None:
         """What it holds is lost. One that is not there has been formatted."""
-        self._unless(
+        self.unless(
             Code.NO_SUCH_STORAGE_DOMAIN, "StorageDomain.format", {"storagedomainID": domain_id, "autoDetach": False}
         )
 
     def domain_sizes(self, domain_id: str) -> tuple[int, int]:
         """Total and free bytes."""
-        answer = self._call("StorageDomain.getStats", {"storagedomainID": domain_id})
+        answer = self.call("StorageDomain.getStats", {"storagedomainID": domain_id})
         stats = answer if isinstance(answer, Mapping) else {}
         inner = stats.get("stats", stats)
         table = inner if isinstance(inner, Mapping) else {}
@@ -86,18 +88,18 @@ class HostStorage:
         return not self._pools(domain_id)
 
     def attach_domain(self, pool_id: str, domain_id: str) -> None:
-        self._unless(Code.STORAGE_DOMAIN_ATTACHED, "StorageDomain.attach", _ids(pool_id, domain_id))
+        self.unless(Code.STORAGE_DOMAIN_ATTACHED, "StorageDomain.attach", _ids(pool_id, domain_id))
 
     def activate_domain(self, pool_id: str, domain_id: str) -> None:
-        self._call("StorageDomain.activate", _ids(pool_id, domain_id))
+        self.call("StorageDomain.activate", _ids(pool_id, domain_id))
 
     def deactivate_domain(self, pool_id: str, domain_id: str) -> None:
         params = {**_ids(pool_id, domain_id), "masterSdUUID": BLANK_ID, "masterVersion": 0}
-        self._unless(Code.STORAGE_DOMAIN_NOT_ACTIVE, "StorageDomain.deactivate", params)
+        self.unless(Code.STORAGE_DOMAIN_NOT_ACTIVE, "StorageDomain.deactivate", params)
 
     def detach_domain(self, pool_id: str, domain_id: str) -> None:
         params = {**_ids(pool_id, domain_id), "masterSdUUID": BLANK_ID, "masterVersion": 0, "force": False}
-        self._unless(Code.STORAGE_DOMAIN_NOT_IN_POOL, "StorageDomain.detach", params)
+        self.unless(Code.STORAGE_DOMAIN_NOT_IN_POOL, "StorageDomain.detach", params)
 
     # the pool
 
@@ -111,7 +113,7 @@ class HostStorage:
             **_LEASES,
         }
         try:
-            self._call("StoragePool.create", params)
+            self.call("StoragePool.create", params)
         except HostRefused as error:
             if error.code not in (Code.POOL_EXISTS, Code.STORAGE_DOMAIN_ATTACHED):
                 raise
@@ -128,7 +130,7 @@ class HostStorage:
             "masterVersion": _MASTER_VERSION,
             "domainDict": dict(statuses),
         }
-        self._call("StoragePool.connect", params)
+        self.call("StoragePool.connect", params)
 
     def become_manager(self, pool_id: str) -> None:
         """SPM, in Vdsm's words; returns when it is."""
@@ -142,14 +144,14 @@ class HostStorage:
     def leave_pool(self, pool_id: str) -> None:
         """No longer its manager, and not connected to it."""
         gone = (Code.NO_SUCH_POOL, Code.NOT_SPM)
-        self._unless(gone, "StoragePool.spmStop", {"storagepoolID": pool_id})
+        self.unless(gone, "StoragePool.spmStop", {"storagepoolID": pool_id})
         params: dict[str, Json] = {"storagepoolID": pool_id, "hostID": _HOST_ID, "scsiKey": pool_id}
-        self._unless(gone, "StoragePool.disconnect", params)
+        self.unless(gone, "StoragePool.disconnect", params)
 
     def destroy_pool(self, pool_id: str) -> None:
         """Its domains stay, and belong to nobody."""
         params: dict[str, Json] = {"storagepoolID": pool_id, "hostID": _HOST_ID, "scsiKey": pool_id}
-        self._unless(Code.NO_SUCH_POOL, "StoragePool.destroy", params)
+        self.unless(Code.NO_SUCH_POOL, "StoragePool.destroy", params)
 
     # tasks
 
@@ -157,41 +159,52 @@ class HostStorage:
         self, verb: str, params: Mapping[str, Json], *, seconds: float = _TASK_SECONDS
     ) -> Mapping[str, Json]:
         """Begin a task, wait for its end, and clear it. Raises HostTaskFailed, HostTaskSlow."""
-        task_id = str(self._call(verb, params))
-        waited = 0.0
-        while (status := self._task(task_id)).get("taskState") != "finished":
+        task_id = str(self.call(verb, params))
+        waited, silent_seconds, pause_seconds = 0.0, 0.0, _LOOK_SECONDS
+        while True:
+            try:
+                status = self._task(task_id)
+            except (HostUncertain, HostUnreachable):
+                silent_seconds += pause_seconds
+                if silent_seconds > _PATIENCE_SECONDS:
+                    raise
+            else:
+                silent_seconds = 0.0
+                if status.get("taskState") == "finished":
+                    break
             if waited > seconds:
                 raise HostTaskSlow(verb=verb, seconds=seconds)
-            self.pause(_LOOK_SECONDS)
-            waited += _LOOK_SECONDS
-        self._call("Task.clear", {"taskID": task_id})
+            self.pause(pause_seconds)
+            waited += pause_seconds
+            pause_seconds = min(_LONGEST_LOOK_SECONDS, pause_seconds * 1.5)
+        self.unless(Code.NO_SUCH_TASK, "Task.clear", {"taskID": task_id})
         if status.get("taskResult") != "success":
             raise HostTaskFailed(verb=verb, reason=str(status.get("message", "it gives no reason")))
         return status
 
     def _task(self, task_id: str) -> Mapping[str, Json]:
-        answer = self._call("Task.getStatus", {"taskID": task_id})
+        answer = self.call("Task.getStatus", {"taskID": task_id})
         table = answer if isinstance(answer, Mapping) else {}
         inner = table.get("taskStatus", table)
         return inner if isinstance(inner, Mapping) else {}
 
     def _pools(self, domain_id: str) -> Collection[object]:
         """That the domain is attached to: one at most."""
-        answer = self._call("StorageDomain.getInfo", {"storagedomainID": domain_id})
+        answer = self.call("StorageDomain.getInfo", {"storagedomainID": domain_id})
         info = answer if isinstance(answer, Mapping) else {}
         pools = info.get("pool", [])
         return pools if isinstance(pools, list) else ()
 
-    def _unless(self, known: Code | Collection[Code], verb: str, params: Mapping[str, Json]) -> None:
+    def unless(self, known: Code | Collection[Code], verb: str, params: Mapping[str, Json]) -> None:
         """What is so already need not be done."""
         codes = (known,) if isinstance(known, Code) else known
         try:
-            self._call(verb, params)
+            self.call(verb, params)
         except HostRefused as error:
             if error.code not in codes:
                 raise
 
-    def _call(self, verb: str, params: Mapping[str, Json]) -> Json:
+    def call(self, verb: str, params: Mapping[str, Json]) -> Json:
         return self.hosts.call(self.host_id, verb, params, flow_id=self.flow_id)
 
 

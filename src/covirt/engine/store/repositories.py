@@ -116,6 +116,20 @@ class DiskAttachments(Repository[DiskAttachment]):
 
     entity, table, noun, key = DiskAttachment, storage.disk_attachments, "Disk Attachment", "disk_id"
 
+    def update(self, item: DiskAttachment) -> None:
+        """Of this owner; a disk may have several. Raises NoSuchObject."""
+        changed = self._connection.execute(update(self.table).where(*self._of(item)).values(self._row(item)))
+        if not changed.rowcount:
+            raise NoSuchObject(noun=self.noun, id=item.disk_id)
+
+    def take_off(self, item: DiskAttachment) -> None:
+        """From this owner. One that is not there is fine."""
+        self._connection.execute(delete(self.table).where(*self._of(item)))
+
+    def _of(self, item: DiskAttachment) -> list[ColumnElement[bool]]:
+        wanted = {"disk_id": item.disk_id, "vm_id": item.vm_id, "template_id": item.template_id}
+        return [self.table.c[name] == value for name, value in wanted.items() if value is not None]
+
     def _built(self, values: dict[str, Any]) -> DiskAttachment:
         del values["number"]
         return DiskAttachment(**values)

@@ -152,11 +152,14 @@ def hotplug_nic_xml(found: DomainNic, *, kind: VmKind) -> str:
     return etree.tostring(root, encoding="unicode")
 
 
-def hotplug_disk_xml(disk: DomainDisk, *, name: str) -> str:
-    """What VM.hotplugDisk and VM.hotunplugDisk take."""
+def hotplug_disk_xml(disk: DomainDisk, *, name: str, container_path: str = "") -> str:
+    """What VM.hotplugDisk and VM.hotunplugDisk take; ``container_path``: where a container gets it."""
     root, devices, block = _hotplug()
     add_disk(devices, name=name, disk=disk)
     add_volume(block, name=name, volume=disk.volume)
+    if container_path:
+        custom = child(block, f"{{{OVIRT_VM_NAMESPACE}}}custom")
+        child(custom, f"{{{OVIRT_VM_NAMESPACE}}}containerPath", container_path)
     return etree.tostring(root, encoding="unicode")
 
 

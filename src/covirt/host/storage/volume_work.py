@@ -235,16 +235,17 @@ class VolumeWork:
             raise VolumeWouldShrink(volume_id=ref.volume_id, present=metadata.capacity_bytes, asked=capacity_bytes)
 
     def run_extend(self, params: Params, _control: Control) -> None:
-        """Only raw volumes: QEMU extends a sparse qcow2 one itself, when its guest runs."""
+        """A sparse qcow2 volume that somebody uses is left alone: its guest's QEMU extends it (VM.diskSizeExtend)."""
         ref, capacity = VolumeRef(**params["ref"]), rounded(params["capacity_bytes"])
+        in_use = bool(self._users(ref))
         with self._kept(ref), storage_failures(ref.domain_id):
-            self._extend(ref, capacity)
+            self._extend(ref, capacity, in_use=in_use)
 
-    def _extend(self, ref: VolumeRef, capacity: int) -> None:
+    def _extend(self, ref: VolumeRef, capacity: int, *, in_use: bool) -> None:
         self.check_extend(ref, capacity)
         domain = self._domain(ref.domain_id)
         metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
-        if metadata.format is ImageFormat.QCOW2 and metadata.allocation is Allocation.SPARSE:
+        if in_use and metadata.format is ImageFormat.QCOW2 and metadata.allocation is Allocation.SPARSE:
             return
         with domain.image(ref.image_id) as image:
             present = domain.size(ref.image_id, ref.volume_id).apparent_bytes

@@ -197,6 +197,8 @@ def test_the_life_of_volumes(agent: StorageAgent, told: bool) -> None:
     assert sizes["apparentsize"] == str(3 * MIB)
     assert int(sizes["truesize"]) >= 3 * MIB
     refused(agent, 232, "Volume.extendSize", **disk.ids(full), newSize="4096")
+    agent.done("Volume.extendSize", **disk.ids(snapshot), newSize=str(4 * MIB))  # nobody uses it
+    assert agent.call("Volume.getInfo", **disk.ids(snapshot))["capacity"] == str(4 * MIB)
     agent.done("Volume.delete", **disk.ids(snapshot), postZero="false", force="false")
     assert volume_metadata(disk.path(f"{base}.meta"))["VOLTYPE"] == "LEAF"
     check_domain(disk.directory)

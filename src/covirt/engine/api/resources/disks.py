@@ -3,8 +3,10 @@
 """Disks, and how machines and templates have them attached."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import disks as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.access import permissions_below
@@ -76,7 +78,12 @@ def _attachments(column: str) -> Collection:
     )
 
 
-ATTACHMENTS_OF_VM = _attachments("vm_id")
+ATTACHMENTS_OF_VM = replace(
+    _attachments("vm_id"),
+    add=changes.add_attachment,
+    update=changes.update_attachment,
+    remove=changes.remove_attachment,
+)
 ATTACHMENTS_OF_TEMPLATE = _attachments("template_id")
 DISK_CHILDREN = (permissions_below(ObjectType.DISK), DISK_STATISTICS)
 DISKS = Collection(
@@ -85,6 +92,9 @@ DISKS = Collection(
     show=_disks,
     list=found(lambda session: session.disks),
     get=by_id(lambda session: session.disks),
+    add=changes.add_disk,
+    update=changes.update_disk,
+    remove=changes.remove_disk,
     searchable=True,
     children=DISK_CHILDREN,
 )
@@ -93,6 +103,7 @@ DISKS_OF_STORAGE_DOMAIN = Collection(
     type="Disk",
     show=_disks,
     below=by_parent(lambda session: session.disks, "storage_domain_id"),
+    add=changes.add_disk,
     children=DISK_CHILDREN,
 )
 

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What operations on disks need to know."""
+
+from collections.abc import Sequence
+
+from covirt.engine.commands.audit import About
+from covirt.engine.commands.change import Change
+from covirt.engine.commands.command import Doing
+from covirt.engine.commands.disks.errors import DiskInUse, DiskRefused, LowSpace, NoManagerOfDomain
+from covirt.engine.commands.storage.facts import storage_of
+from covirt.engine.commands.vms.common import is_running
+from covirt.engine.hosts.connections import Hosts
+from covirt.engine.model.access import ObjectType, Subject
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskStatus
+from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus
+from covirt.engine.model.vm import Vm
+from covirt.engine.storage.host_volumes import HostVolumes
+from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
+
+_GIB = 1 << 30
+
+
+def of_disk(disk_id: str) -> Subject:
+    return Subject(type=ObjectType.DISK, id=disk_id)
+
+
+def about(session: Session, disk: Disk, vm: Vm | None = None) -> About:
+    domain = session.storage_domains.find(id=disk.storage_domain_id)
+    return About(
+        storage_domain_id=disk.storage_domain_id,
+        data_center_id=domain.data_center_id if domain else None,
+        vm_id=vm.id if vm else None,
+    )
+
+
+def manager_of(session: Session, hosts: Hosts, domain: StorageDomain, action: str) -> str:
+    """The id of the host that works on the domain. Raises NoManagerOfDomain."""
+    center = session.data_centers.find(id=domain.data_center_id) if domain.data_center_id else None
+    manager = center.spm_host_id if center else None
+    if manager is None or domain.status is not StorageDomainStatus.ACTIVE or not hosts.is_up(manager):
+        raise NoManagerOfDomain(action=action, domain=domain.name, status=domain.status)
+    return manager
+
+
+def volumes_of(doing: Doing, disk: Disk, action: str) -> HostVolumes:
+    """By the host that manages them now. Raises NoManagerOfDomain."""
+    with doing.services.store.read() as session:
+        domain = session.storage_domains.get(disk.storage_domain_id)
+        host_id = manager_of(session, doing.services.hosts, domain, action)
+    return volumes_on(doing, disk, host_id)
+
+
+def volumes_on(doing: Doing, disk: Disk, host_id: str) -> HostVolumes:
+    """By this host, whatever its status is: what it has begun it has to undo."""
+    with doing.services.store.read() as session:
+        domain = session.storage_domains.get(disk.storage_domain_id)
+    return HostVolumes(storage=storage_of(doing, host_id), pool_id=domain.data_center_id or "")
+
+
+def require_ok(disk: Disk, action: str) -> None:
+    """Raises DiskRefused."""
+    if disk.status is not DiskStatus.OK:
+        raise DiskRefused(
+            action=action, reason=f"Disk {disk.name} is {disk.status}. Please try again in a few minutes."
+        )
+
+
+def require_room(domain: StorageDomain, size_bytes: int, action: str) -> None:
+    """As far as the domain's free space is known. Raises LowSpace."""
+    free = domain.facts.available_bytes
+    known = domain.facts.available_bytes + domain.facts.used_bytes > 0
+    if known and free - size_bytes < domain.critical_space_gib * _GIB:
+        raise LowSpace(action=action, domain=domain.name, free=free // _GIB)
+
+
+def attachments_of(session: Session, disk_id: str) -> Sequence[DiskAttachment]:
+    found: Sequence[DiskAttachment] = session.disk_attachments.list(ListQuery(where={"disk_id": disk_id}))
+    return found
+
+
+def users_of(session: Session, disk_id: str) -> Sequence[Vm]:
+    """The machines that it is attached to."""
+    vms = session.vms.by_ids({each.vm_id for each in attachments_of(session, disk_id) if each.vm_id})
+    return sorted(vms.values(), key=lambda vm: vm.name)
+
+
+def lock_users(change: Change, disk_id: str) -> None:
+    """None of its machines is in the middle of anything. Raises ObjectLocked."""
+    for vm in users_of(change.session, disk_id):
+        change.require_unlocked(vm.id)
+
+
+def require_unplugged(session: Session, disk: Disk, action: str) -> None:
+    """Raises DiskInUse while a machine that runs has it."""
+    plugged = {each.vm_id for each in attachments_of(session, disk.id) if each.active}
+    running = [vm.name for vm in users_of(session, disk.id) if vm.id in plugged and is_running(vm)]
+    if running:
+        raise DiskInUse(action=action, disk=disk.name, users=", ".join(running))

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Removes a disk with all that is on it."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from covirt.engine.auth.permits import Right
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.disks import messages
+from covirt.engine.commands.disks.errors import DiskRefused
+from covirt.engine.commands.disks.facts import (
+    about,
+    attachments_of,
+    lock_users,
+    manager_of,
+    of_disk,
+    require_unplugged,
+    volumes_of,
+)
+from covirt.engine.commands.forget import forget
+from covirt.engine.model.disk import Disk, DiskStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDisk(Command):
+    action: ClassVar = "RemoveDisk"
+
+    disk_id: str
+
+    def begin(self, start: Start) -> None:
+        session = start.session
+        disk = session.disks.get(self.disk_id)
+        start.require(Right.DELETE_DISK, of_disk(disk.id))
+        start.lock(disk.id, f"disk {disk.name} is being removed")
+        lock_users(start, disk.id)
+        require_removable(start, disk)
+        session.disks.update(replace(disk, status=DiskStatus.LOCKED))
+        start.describe(f"Removing Disk {disk.name}", {disk.id, disk.storage_domain_id})
+
+    def run(self, flow: Flow) -> JsonValue:
+        flow.step("Removing the volume", self._remove)
+        return None
+
+    def succeeded(self, finish: Finish) -> None:
+        session = finish.session
+        disk = session.disks.get(self.disk_id)
+        domain = session.storage_domains.get(disk.storage_domain_id)
+        finish.tell(messages.REMOVED, about(session, disk), disk=disk.name, domain=domain.name)
+        session.disks.remove(disk.id)
+        forget(session, disk.id)
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        """What is left of it nobody shall write to, but it can be removed again."""
+        session = finish.session
+        disk = session.disks.get(self.disk_id)
+        domain = session.storage_domains.get(disk.storage_domain_id)
+        session.disks.update(replace(disk, status=DiskStatus.ILLEGAL))
+        finish.tell(messages.REMOVE_FAILED, about(session, disk), disk=disk.name, domain=domain.name, reason=reason)
+
+    def _remove(self, doing: Doing) -> JsonValue:
+        with doing.services.store.read() as session:
+            disk = session.disks.get(self.disk_id)
+        volumes_of(doing, disk, "remove").remove(disk)
+        return None
+
+
+def require_removable(start: Start, disk: Disk) -> None:
+    """Raises DiskRefused, DiskInUse, NoManagerOfDomain."""
+    session = start.session
+    if disk.status is DiskStatus.LOCKED:
+        reason = f"Disk {disk.name} is locked. Please try again in a few minutes."
+        raise DiskRefused(action="remove", reason=reason)
+    templates = [each.template_id for each in attachments_of(session, disk.id) if each.template_id]
+    if templates:
+        names = ", ".join(sorted(each.name for each in session.templates.by_ids(templates).values()))
+        raise DiskRefused(action="remove", reason=f"Disk {disk.name} belongs to the template(s) {names}.")
+    require_unplugged(session, disk, "remove")
+    manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "remove")
