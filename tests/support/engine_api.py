@@ -22,6 +22,8 @@ from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.principal import Principal
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
+from covirt.engine.console.opening import Consoles
+from covirt.engine.console.tickets import StreamTickets
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.access import EVERYONE_ID
@@ -60,12 +62,14 @@ class NoCommands:
 
 
 def api_services(store: Store) -> ApiServices:
+    hosts = FakeHosts()
     return ApiServices(
         store=store,
         authenticator=KnownTokens(tokens={"admin": ADMIN, "manager": MANAGER, "user": USER}),
         access=Access(store),
         commands=NoCommands(),
-        hosts=FakeHosts(),
+        hosts=hosts,
+        consoles=Consoles(store, hosts, StreamTickets()),
         version=ProductVersion(full="4.5.0-covirt-test"),
         passwords=Passwords(CHEAPEST),
     )
@@ -77,7 +81,12 @@ def api_app(store: Store) -> Starlette:
 
 def api_app_of(store: Store, *, commands: Commands, hosts: Hosts) -> Starlette:
     """With operations, and hosts to ask."""
-    return create_app(replace(api_services(store), commands=commands, hosts=hosts))
+    return create_app(api_services_of(store, commands=commands, hosts=hosts))
+
+
+def api_services_of(store: Store, *, commands: Commands, hosts: Hosts) -> ApiServices:
+    consoles = Consoles(store, hosts, StreamTickets())
+    return replace(api_services(store), commands=commands, hosts=hosts, consoles=consoles)
 
 
 def api_client(app: Starlette, *, user: str = "admin") -> TestClient:
@@ -90,7 +99,10 @@ def api_client(app: Starlette, *, user: str = "admin") -> TestClient:
 def serve_api(app: Starlette) -> Iterator[str]:
     """The application on a port of the loopback; the URL of its API. Without TLS, which is not the API's."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=5))
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=5
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="api-server")
         thread.start()
         try:

@@ -25,6 +25,8 @@ _STOP_SECONDS: Final = 20.0
 _GRACE_SECONDS: Final = 10  # for answers that are on their way
 _KEEP_ALIVE_SECONDS: Final = 30
 _BACKLOG: Final = 512
+_WS_MESSAGE_BYTES: Final = 2 << 20  # two of the largest frames of org.covirt.exec.0
+_WS_PING_SECONDS: Final = 20.0
 
 
 class CannotListen(Unavailable):
@@ -76,7 +78,13 @@ class EngineServer:
                 server_header=False,
                 proxy_headers=False,  # an address that a client claims is not its address
                 lifespan="off",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=_WS_MESSAGE_BYTES,
+                # Who dies without a word is found by the pings that TCP cannot deliver. Nobody has to answer them in
+                # time: a client whose guest does not read is not read either.
+                ws_ping_interval=_WS_PING_SECONDS,
+                ws_ping_timeout=None,
+                ws_per_message_deflate=False,
                 limit_concurrency=config.connections,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -18,6 +18,7 @@ from covirt.common.root import Root
 from covirt.engine.api.app import create_app
 from covirt.engine.api.container_images import container_image_routes
 from covirt.engine.api.services import ApiServices, ProductVersion
+from covirt.engine.api.streams import stream_routes
 from covirt.engine.auth.access import Access
 from covirt.engine.auth.authenticator import Authenticator
 from covirt.engine.auth.first_user import ensure_administrator
@@ -29,6 +30,9 @@ from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.commands.table import COMMANDS
 from covirt.engine.config import AuthConfig, DatabaseConfig, EngineConfig
+from covirt.engine.console.opening import Consoles
+from covirt.engine.console.streams import Streams
+from covirt.engine.console.tickets import StreamTickets
 from covirt.engine.hosts.manager import HostManager
 from covirt.engine.metrics import EngineMetrics
 from covirt.engine.pki.names import own_names
@@ -45,6 +49,7 @@ log = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS: Final = 600.0
 _STORAGE_SECONDS: Final = 30.0
+_STREAMS_SECONDS: Final = 3.0
 _STOP_SECONDS: Final = 30.0
 _KEPT_TOKENS: Final = timedelta(days=1)  # after their time: until then hosts are told why they are refused
 
@@ -72,7 +77,8 @@ class Engine:
             login = Login(self._store, tokens=self._tokens, passwords=passwords)
             authenticator = Authenticator(self._store, login)
             metrics = EngineMetrics(sessions=self._count_sessions)
-            self._hosts = HostManager(self._store, config.hosts, tls=self._pki.client_context())
+            shown = self._pki.client_context()
+            self._hosts = HostManager(self._store, config.hosts, tls=shown)
             self._hosts.add_preparation(StoragePreparation(store=self._store, hosts=self._hosts))
             self._hosts.add_release(StorageRelease(store=self._store, hosts=self._hosts))
             self._commands = Commands(
@@ -80,16 +86,20 @@ class Engine:
                 COMMANDS,
                 database_url=database_url(root, config.database),
             )
+            tickets = StreamTickets()
+            consoles = Consoles(self._store, self._hosts, tickets)
+            self._streams = Streams(self._store, tickets, consoles, login, tls=shown)
             api = ApiServices(
                 store=self._store,
                 authenticator=authenticator,
                 access=Access(self._store),
                 commands=self._commands,
                 hosts=self._hosts,
+                consoles=consoles,
                 version=ProductVersion(full=__version__),
                 passwords=passwords,
             )
-            own = container_image_routes(api)
+            own = [*container_image_routes(api), *stream_routes(api), self._streams.route()]
             web = web_routes(
                 login=login, store=self._store, pki=self._pki, authenticator=authenticator, hosts=self._hosts
             )
@@ -101,6 +111,9 @@ class Engine:
             )
             storage = StorageMonitor(self._store, self._hosts)
             self._storage = Housekeeping((storage.look,), name="engine-storage", every_seconds=_STORAGE_SECONDS)
+            self._watchers = Housekeeping(
+                (self._streams.check,), name="engine-streams", every_seconds=_STREAMS_SECONDS
+            )
         except BaseException:
             self._store.close()
             raise
@@ -117,13 +130,16 @@ class Engine:
         self._commands.start()
         self._housekeeping.start()
         self._storage.start()
+        self._watchers.start()
         self._server.start()
 
     def stop(self) -> None:
         """Also after a start() that has failed."""
+        self._streams.stop()
         self._server.stop()
         self._housekeeping.stop()
         self._storage.stop()
+        self._watchers.stop()
         self._commands.stop()
         self._hosts.stop()
         self._metrics.stop()

@@ -54,5 +54,9 @@ class TooManyTickets(Unavailable):
     template = "{count} tickets for streams wait to be used: use them, or ask again in {seconds:.0f} s"
 
 
+class StreamRefused(Unavailable):
+    template = "{peer} has not opened the stream: {reason}"
+
+
 class BadTls(InvalidRequest):
     template = "{path} cannot be used for TLS: {reason}"

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # The first eleven bytes, by which the server knows the protocol.
 STREAM_PREFIX: Final = b"COVIRT-STRE"
-_GREETING: Final = b"COVIRT-STREAM/1 "
+STREAM_GREETING: Final = b"COVIRT-STREAM/1 "
 _MAX_LINE: Final = 200
 _TICKET_BYTES: Final = 32
 _LINE_SECONDS: Final = 10.0
@@ -242,7 +242,7 @@ class _Stream(asyncio.Protocol):
 
     def _begin(self, line: bytes) -> None:
         self._stop_timer()
-        issued = self._owner.take(line.removeprefix(_GREETING)) if line.startswith(_GREETING) else None
+        issued = self._owner.take(line.removeprefix(STREAM_GREETING)) if line.startswith(STREAM_GREETING) else None
         if issued is None:
             self.refuse("the ticket is not known, used, or too old: ask for another one")
         elif self._owner.open_streams >= self._owner.settings.max_streams:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import Command, Outcome
+from covirt.engine.console.request import StreamRequest
 from covirt.engine.hosts.connections import Hosts
 
 API_PATH: Final = "/ovirt-engine/api"
@@ -24,6 +25,8 @@ class Principal(Protocol):
     def group_ids(self) -> Collection[str]: ...
     @property
     def admin(self) -> bool: ...
+    @property
+    def session_id(self) -> str | None: ...
 
 
 class Authenticator(Protocol):
@@ -51,6 +54,17 @@ class Commands(Protocol):
         ...
 
 
+class Consoles(Protocol):
+    @property
+    def valid_seconds(self) -> int:
+        """How long a ticket can be used."""
+        ...
+
+    def issue(self, asked: Asked, session_id: str | None, vm_id: str, request: StreamRequest) -> str:
+        """A ticket for one stream of the machine, which is a secret."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductVersion:
     """What ``product_info`` says. Clients look at major and minor: this API is that of oVirt 4.5."""
@@ -70,4 +84,5 @@ class ApiServices:
     commands: Commands
     passwords: Passwords
     hosts: Hosts
+    consoles: Consoles
     version: ProductVersion

@@ -104,9 +104,23 @@ class Login:
         now = self._clock()
         with self._store.read() as session:
             login = self._tokens.find(session, token, now=now)
-            principal = principal_of(session, session.users.get(login.user_id))
+            principal = principal_of(session, session.users.get(login.user_id), session_id=login.id)
         self._tokens.used(login, now=now)
         return principal, login
+
+    def still(self, user_id: str, session_id: str | None) -> Principal:
+        """Who somebody is now, who was let in before and is still at it: that counts as a use of the session, if
+        there is one. Raises TokenExpired."""
+        now = self._clock()
+        with self._store.read() as session:
+            login = self._tokens.alive(session, session_id, now=now) if session_id is not None else None
+            user = session.users.find(id=user_id)
+            if user is None:
+                raise TokenExpired
+            principal = principal_of(session, user, session_id=session_id)
+        if login is not None:
+            self._tokens.used(login, now=now)
+        return principal
 
     def user_by_token(self, token: str) -> tuple[User, LoginSession]:
         """The same, with all that is known of the user."""
@@ -135,7 +149,7 @@ class Login:
             session.events.append(audit.login_failed(_printable(name), address, reason, user=user, now=now))
 
 
-def principal_of(session: Session, user: User) -> Principal:
+def principal_of(session: Session, user: User, *, session_id: str | None = None) -> Principal:
     """Raises AccountDisabled."""
     if user.disabled:
         raise AccountDisabled(user=user.user_name)
@@ -145,6 +159,7 @@ def principal_of(session: Session, user: User) -> Principal:
         name=user.user_name,
         group_ids=groups,
         admin=session.accounts.is_administrator(groups | {user.id}),
+        session_id=session_id,
     )
 
 

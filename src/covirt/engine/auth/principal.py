@@ -8,12 +8,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """``name`` is as events tell it: admin@internal-authz. ``group_ids`` holds Everyone's, too; ``admin``: some role
-    of an administrator is the user's, on whatever object."""
+    of an administrator is the user's, on whatever object. ``session_id``: of the login whose token was shown; None
+    where a password was."""
 
     user_id: str
     name: str
     group_ids: frozenset[str]
     admin: bool
+    session_id: str | None = None
 
     @property
     def ids(self) -> frozenset[str]:

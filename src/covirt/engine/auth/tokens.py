@@ -52,7 +52,11 @@ class Tokens:
 
     def find(self, session: Session, token: str, *, now: datetime) -> LoginSession:
         """What a token stands for. Raises TokenExpired."""
-        login = session.accounts.session(_id(token)) if len(token) <= _LONGEST else None
+        return self.alive(session, _id(token) if len(token) <= _LONGEST else "", now=now)
+
+    def alive(self, session: Session, session_id: str, *, now: datetime) -> LoginSession:
+        """The same by its id. Raises TokenExpired."""
+        login = session.accounts.session(session_id)
         if login is None or now >= login.expires or now - login.last_used >= self._idle:
             raise TokenExpired
         return login

@@ -3,6 +3,7 @@
 """One line for each request: what was asked, by whom, and how it went; never the query, which may hold a password."""
 
 import logging
+import re
 import time
 from typing import Final
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from covirt.engine.metrics import EngineMetrics
 log = logging.getLogger(__name__)
 
 _LONGEST_PATH: Final = 300
+# A ticket is part of a path, and counts until it is used.
+_SECRET_PART: Final = re.compile(r"^(/covirt/streams/).*", re.DOTALL)
 
 
 class RequestLog:
@@ -44,7 +47,7 @@ class RequestLog:
             self._tell(scope, status, flow, time.monotonic() - began)
 
     def _tell(self, scope: Scope, status: int, flow: str, seconds: float) -> None:
-        method, path = scope["method"], scope["path"]
+        method, path = scope["method"], _SECRET_PART.sub(r"\1TICKET", scope["path"])
         self._metrics.answered(method=method, path=path, status=status, seconds=seconds)
         log.info(
             "%s %s status=%d ms=%.1f user=%s address=%s flow=%s",

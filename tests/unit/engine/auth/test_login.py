@@ -141,3 +141,21 @@ def test_no_secret_is_in_log_or_events(service: Service, caplog: pytest.LogCaptu
     assert "cook@internal" in told
     for secret in (token, PASSWORD, "another-secret"):
         assert secret not in told
+
+
+def test_who_is_still_at_it(service: Service) -> None:
+    principal, login = service.login.by_token(service.log_in())
+    assert principal.session_id == login.id
+    for _ in range(3):  # it counts as a use
+        service.clock.pass_time(seconds=IDLE.total_seconds() - 60)
+        assert service.login.still(principal.user_id, login.id) == principal
+    assert service.login.still(principal.user_id, None).session_id is None
+    service.clock.pass_time(seconds=IDLE.total_seconds() + 1)
+    with pytest.raises(TokenExpired):
+        service.login.still(principal.user_id, login.id)
+    with pytest.raises(TokenExpired):
+        service.login.still("00000000-0000-0000-0000-00000000dead", None)
+    with service.store.write() as session:
+        session.users.update(dataclasses.replace(service.user, disabled=True))
+    with pytest.raises(AccountDisabled):
+        service.login.still(principal.user_id, None)

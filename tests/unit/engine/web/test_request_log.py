@@ -42,6 +42,14 @@ def test_who_what_and_how_without_the_query(client: TestClient, caplog: pytest.L
     assert "secret" not in line
 
 
+def test_a_stream_s_ticket_is_not_told(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client.get("/covirt/streams/secret/part")
+    (line,) = [record.message for record in caplog.records if record.name.endswith("request_log")]
+    assert line.startswith("GET /covirt/streams/TICKET status=201")
+    assert "secret" not in line
+
+
 def test_a_path_makes_no_lines_of_its_own(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     client.get("/a%0aINFO forged%1b[31m" + "x" * 5000)

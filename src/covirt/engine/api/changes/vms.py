@@ -23,10 +23,12 @@ from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, Shutdo
 from covirt.engine.commands.vms.remove import remove_vm as remove
 from covirt.engine.commands.vms.run import RunVm
 from covirt.engine.commands.vms.update import update_vm as update
+from covirt.engine.console.request import StreamRequest
 from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Nic, Vm, VmStatus
 from covirt.engine.store.session import Session
-from covirt.engine.vms.kinds import ACTIONS, require_action
+from covirt.engine.vms.kinds import ACTIONS, Stream, require_action
 
+_VNC_ID: Final = b"vnc".hex()  # of a graphics console
 # Of the machine in a start's body: what may be said for one run alone.
 _RUN_ONCE: Final = frozenset({"id", "href", "name", "os", "placement_policy", "start_paused"})
 _RUN_ONCE_OS: Final = frozenset({"boot"})
@@ -49,6 +51,12 @@ class NotInBody(InvalidRequest):
     """Fields: field, place."""
 
     template = "A machine is added without '{field}'; add them afterwards, at {place}."
+
+
+class NoProxyForConsole(InvalidRequest):
+    """Fields: protocol."""
+
+    template = "The engine shows consoles of protocol vnc only, and this is one of {protocol}."
 
 
 class TemplateStays(InvalidRequest):
@@ -179,6 +187,17 @@ def set_ticket(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         value=told(body, "ticket.value", ""), expiry_seconds=told(body, "ticket.expiry", 0)
     )
     return Done(values={"ticket": {"value": ticket.value, "expiry": ticket.expiry_seconds}})
+
+
+def proxy_ticket(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """Of a console: opens it over the engine's WebSocket, without another password."""
+    del body
+    if ids[-1] != _VNC_ID:
+        raise NoProxyForConsole(protocol=bytes.fromhex(ids[-1]).decode(errors="replace"))
+    call.reader.release()
+    request = StreamRequest(stream=Stream.VNC, told="the display")
+    ticket = call.services.consoles.issue(call.asked, call.principal.session_id, ids[0], request)
+    return Done(values={"proxy_ticket": {"value": ticket}})
 
 
 def _guest(call: Call, vm_id: str) -> Guest:

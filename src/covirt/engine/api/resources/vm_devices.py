@@ -119,7 +119,7 @@ CONSOLES = Collection(
     below=_consoles,
     key=console_id,
     uuids=False,
-    actions={"ticket": changes.set_ticket},
+    actions={"proxyticket": changes.proxy_ticket, "ticket": changes.set_ticket},
 )
 
 

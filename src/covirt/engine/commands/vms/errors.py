@@ -131,9 +131,9 @@ class NotADisc(InvalidRequest):
 
 
 class NoDisplay(Conflict):
-    """Fields: name."""
+    """Fields: action, name."""
 
-    template = "Cannot set a ticket. {name} is not running, and has no display now."
+    template = "Cannot {action}. {name} has no display now."
 
 
 class UnfitNic(InvalidRequest):

@@ -70,7 +70,7 @@ class Guest:
             vm = self._checked(session, right, action)
         host_id = require_running(vm, "use")
         if action == "ticket" and not vm.facts.graphics:
-            raise NoDisplay(name=vm.name)
+            raise NoDisplay(action="set a ticket", name=vm.name)
         self._hosts.call(host_id, verb, {"vmID": vm.id, **params}, flow_id=self._asked.correlation_id)
         with changing(self._store, self._asked) as change:
             change.tell(done, about(vm), vm=vm.name)
