@@ -40,9 +40,7 @@ class Libvirtd:
 def serve_libvirtd(directory: Path) -> Iterator[Libvirtd]:
     """Run virtlogd and libvirtd with their files in ``directory`` (passable for others). Only inside a world."""
     with ExitStack() as stack:
-        _bind_private_copies(directory, stack)
-        _make_machine_groups(stack)
-        _hide_kvm(directory, stack)
+        stack.enter_context(private_libvirt(directory))
         log = stack.enter_context((directory / "daemons.log").open("wb"))
         stack.enter_context(spawn(["virtlogd"], stdout=log, stderr=log))
         daemon = stack.enter_context(spawn(["libvirtd"], stdout=log, stderr=log))
@@ -53,6 +51,16 @@ def serve_libvirtd(directory: Path) -> Iterator[Libvirtd]:
         )
         assert daemon.poll() is None, (directory / "daemons.log").read_text()
         yield Libvirtd(pid=daemon.pid)
+
+
+@contextmanager
+def private_libvirt(directory: Path) -> Iterator[None]:
+    """The places of a libvirtd that somebody else starts: empty, and in ``directory``."""
+    with ExitStack() as stack:
+        _bind_private_copies(directory, stack)
+        _make_machine_groups(stack)
+        _hide_kvm(directory, stack)
+        yield
 
 
 def _bind_private_copies(directory: Path, stack: ExitStack) -> None:

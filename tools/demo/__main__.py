@@ -6,12 +6,15 @@ import argparse
 import io
 import sys
 
+import ovirtsdk4
+
 from covirt.common.errors import Error
 from tools.demo import kept
-from tools.demo.domains import CONTAINER, GUEST
 from tools.demo.errors import AlreadyKept, StepFailed
+from tools.demo.guests import CONTAINER, GUEST
 from tools.demo.namespaces import Namespaces
 from tools.demo.needs import check_machine
+from tools.demo.stage import ROOT
 from tools.demo.story import tell_story
 from tools.demo.terminal import Show
 
@@ -19,13 +22,14 @@ _INTERRUPTED = 130
 
 _KEPT_TEXT = f"""Both go on. To play with them:
 
+  ./dev demo enter covirt status --root {ROOT}     (the engine's URL, user and password file)
   ./dev demo enter virsh -c oci:///system list
   ./dev demo enter virsh -c qemu:///system list
   ./dev demo enter virsh -c oci:///system console {CONTAINER}      (a shell in the container; Ctrl-] leaves)
   ./dev demo enter virsh -c qemu:///system console {GUEST}   (a shell in the virtual machine)
   ./dev demo enter virsh -c oci:///system dumpxml {CONTAINER}
   ./dev demo enter virsh -c oci:///system event --all --loop
-  ./dev demo enter                                    (a shell beside the two daemons)
+  ./dev demo enter                                    (a shell beside the daemons)
   ./dev demo stop                                     (end it and remove everything)
 """
 
@@ -54,7 +58,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="./dev demo", description="Run a container and a virtual machine side by side, seen by stock virsh."
+        prog="./dev demo", description="Run a container and a virtual machine side by side, managed by one engine."
     )
     parser.add_argument("--keep", action="store_true", help="leave both running, and tell what to try")
     actions = parser.add_subparsers(dest="action", metavar="enter|stop")
@@ -91,7 +95,7 @@ def _tell(show: Show, *, keep: bool) -> int:
         if error.log:
             print("its log ends with:", *str(error.log).splitlines(), sep="\n  ", file=sys.stderr)
         return 1
-    except Error as error:
+    except (Error, ovirtsdk4.Error) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

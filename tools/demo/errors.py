@@ -31,6 +31,10 @@ class WrongAnswer(Unavailable):
     template = "{who} said {answer!r}"
 
 
+class NotRefused(Conflict):
+    template = "{what} was not refused"
+
+
 class AlreadyKept(Conflict):
     template = "a demo is running already; ./dev demo stop ends it"
 

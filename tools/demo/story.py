@@ -2,47 +2,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demo tells, in its order."""
 
+import os
+import signal
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from covirt.common.units import KIB, readable_size
-from tools.demo import domains
-from tools.demo.errors import WrongAnswer
-from tools.demo.image import NEIGHBOUR, PAGE, TAG
-from tools.demo.stage import Stage, wait_for, wait_for_page
-from tools.demo.terminal import Show
-from tools.demo.virsh import (
-    OCI,
-    QEMU,
-    address,
-    command,
-    define,
-    domain_id,
-    domain_stats,
-    emulator,
-    runtime,
-    state,
-    virsh,
-)
+from ovirtsdk4 import types
 
-STOP_CAUSE_URI: Final = "https://covirt.org/xmlns/stop-cause/1.0"
+from covirt.common.units import readable_size
+from tests.support.guest import TinyGuest
+from tools.demo import guests
+from tools.demo.errors import WrongAnswer
+from tools.demo.image import NEIGHBOUR, PAGE
+from tools.demo.ovirt import Ovirt
+from tools.demo.stage import Stage
+from tools.demo.terminal import Show
+from tools.demo.virsh import OCI, QEMU, command, virsh
+from tools.demo.waiting import wait_for, wait_for_page
+
+_STORAGE: Final = "local"
 _JOB_EXIT_CODE: Final = 3
-_STATS: Final = ("Domain", "state.state", "cpu.time", "balloon.rss", "net.0.name", "net.0.rx.bytes", "net.0.tx.bytes")
-_NANOSECONDS: Final = 10**9
+_SECONDS: Final = 60.0
 
 # What runs on when the demo is kept: referred to for ever, so that nothing of it is closed.
 _running_on: list[ExitStack] = []
 
 
 @dataclass(slots=True)
-class Times:
-    """Moments in the life of one of the two, as time.monotonic() tells them."""
+class Player:
+    """One of the two, and moments of its life as time.monotonic() tells them."""
 
-    begin: float
-    started: float
+    vm: types.Vm
+    page: str
+    id: str = ""
+    address: str = ""
+    begin: float = 0.0
+    started: float = 0.0
     answered: float = 0.0
 
 
@@ -52,132 +50,143 @@ class Story:
     def __init__(self, show: Show, stage: Stage) -> None:
         self._show = show
         self._stage = stage
-        self._times: dict[str, Times] = {}
+        self._image = ""
+        self._players: list[Player] = []
 
     def tell(self) -> None:
-        self._set_up()
-        self._start_both()
-        self._show_commands()
+        files = self._set_up()
+        self._ovirt = self._stage.log_in()
+        self._import_image()
+        self._start_both(files)
+        self._show_table()
+        self._show_refusal()
+        self._show_virsh()
         self._kill_virtocid()
         self._show_stop_cause()
-        self._show_table()
 
-    def _set_up(self) -> None:
+    @property
+    def _engine(self) -> Ovirt:
+        return self._ovirt
+
+    def _set_up(self) -> TinyGuest:
         show, stage = self._show, self._stage
         show.title(
             "A container beside a virtual machine",
             "All of it runs in namespaces of its own: nothing on this machine is touched.",
         )
         stage.prepare()
-        with show.step("libvirtd serves qemu:///system", log=stage.libvirtd_log):
-            stage.start_libvirtd()
-        with show.step("virtocid serves oci:///system", log=stage.virtocid_log):
-            stage.start_virtocid()
-        with show.step(f"Linux bridge {domains.BRIDGE}, {domains.HOST_ADDRESS}/24", log=stage.libvirtd_log) as step:
-            stage.start_network()
-        with show.step("container image imported from a registry") as step:
-            reference, image = stage.import_image()
-            step.words += f": {reference}, {readable_size(image['size_bytes'])}"
+        files = stage.build_guest()
+        with show.step("covirt up: libvirtd, virtocid, covirt-host, covirt-engine", log=stage.log) as step:
+            told = stage.bring_up()
+            step.words += "; host, storage, network"
+        show.command(["covirt", "up"], "\n".join(told))
+        return files
 
-    def _start_both(self) -> None:
+    def _import_image(self) -> None:
         show, stage = self._show, self._stage
-        container, guest = domains.CONTAINER_ADDRESS, domains.GUEST_ADDRESS
-        with show.step(f'container "{domains.CONTAINER}" defined and started', log=stage.virtocid_log):
-            define(OCI, "define", domains.container_xml(TAG), stage.root.path)
-            self._start(OCI, domains.CONTAINER)
-        self._ask("host asks container", OCI, container, "/", PAGE)
-        with show.step(f'virtual machine "{domains.GUEST}" defined and started', log=stage.libvirtd_log) as step:
-            define(QEMU, "define", domains.guest_xml(stage.build_guest()), stage.root.path)
-            self._start(QEMU, domains.GUEST)
-            step.words += " (emulated, so that it runs anywhere)"
-        self._ask("host asks virtual machine", QEMU, guest, "/", domains.GUEST_PAGE)
-        self._ask("container asks virtual machine", OCI, container, f"{NEIGHBOUR}?{guest}", domains.GUEST_PAGE)
+        with (
+            stage.registry() as reference,
+            show.step("container image imported from a registry into the storage domain", log=stage.log) as step,
+        ):
+            image = self._engine.import_image(reference, _STORAGE)
+            self._image = str(image["id"])
+            step.words += f": {image['name']}, {readable_size(int(image['size_bytes']))}"
 
-    def _start(self, uri: str, name: str) -> None:
-        start = time.monotonic()
-        virsh(uri, "start", name)
-        self._times[uri] = Times(begin=start, started=time.monotonic())
-
-    def _ask(self, words: str, uri: str, host: str, path: str, expected: str) -> None:
-        log = self._stage.virtocid_log if uri == OCI else self._stage.libvirtd_log
-        with self._show.step(words, log=log) as step:
-            page = wait_for_page(host, path)
-            if page != expected:
-                raise WrongAnswer(who=f"http://{host}{path}", answer=page)
+    def _start_both(self, files: TinyGuest) -> None:
+        container = Player(vm=guests.container(guests.CONTAINER, self._image), page=PAGE)
+        guest = Player(vm=guests.guest(guests.GUEST, files), page=guests.GUEST_PAGE)
+        self._players = [container, guest]
+        self._start(container, f'container "{guests.CONTAINER}"')
+        self._ask("host asks container", container)
+        self._start(guest, f'virtual machine "{guests.GUEST}"', " (emulated, so that it runs anywhere)")
+        self._ask("host asks virtual machine", guest)
+        with self._show.step("container asks virtual machine", log=self._stage.log) as step:
+            page = wait_for_page(container.address, f"{NEIGHBOUR}?{guest.address}")
+            _expect("the container", page, guest.page)
             step.words += f': "{page}"'
-        if not self._times[uri].answered:
-            self._times[uri].answered = time.monotonic()
 
-    def _show_commands(self) -> None:
-        self._show.title("Both, through virsh as Debian ships it")
-        for words in (("list",), ("dominfo",), ("domifaddr",), ("domstats",)):
-            for uri, name in ((OCI, domains.CONTAINER), (QEMU, domains.GUEST)):
-                self._show_command(uri, *words, *([] if words == ("list",) else [name]))
+    def _start(self, player: Player, words: str, more: str = "") -> None:
+        with self._show.step(f"{words} created and started{more}", log=self._stage.log):
+            player.id = self._engine.add(player.vm)
+            player.begin = time.monotonic()
+            self._engine.start(player.id)
+            self._engine.wait_up(player.id)
+            player.started = time.monotonic()
 
-    def _show_command(self, uri: str, *words: str) -> None:
-        output = virsh(uri, *words)
-        if words[0] == "domstats":
-            lines = [line for line in output.splitlines() if line.strip().startswith(_STATS)]
-            output = "\n".join([*lines, "  …"])
-        self._show.command(command(uri, *words), output)
-
-    def _kill_virtocid(self) -> None:
-        show, stage, name = self._show, self._stage, domains.CONTAINER
-        show.title("virtocid may die; its containers go on")
-        before = domain_id(OCI, name)
-        with show.step(f"kill -9 of virtocid, PID {stage.virtocid_pid}"):
-            stage.kill_virtocid()
-        with show.step("host asks the container", log=stage.virtocid_log) as step:
-            step.words += f': "{wait_for_page(domains.CONTAINER_ADDRESS)}"'
-        with show.step("virtocid started again", log=stage.virtocid_log) as step:
-            stage.start_virtocid()
-            after = domain_id(OCI, name)
-            if after != before:
-                raise WrongAnswer(who="virtocid", answer=f"the container is {after}, and it was {before}")
-            step.words += f': it found "{name}" under its old Id {after}'
-        self._show_command(OCI, "list")
-
-    def _show_stop_cause(self) -> None:
-        show, stage, name = self._show, self._stage, domains.JOB
-        show.title("Every stop has a cause")
-        with show.step(f'container "{name}" ended with exit code {_JOB_EXIT_CODE}', log=stage.virtocid_log):
-            define(OCI, "define", domains.job_xml(TAG, exit_code=_JOB_EXIT_CODE), stage.root.path)
-            virsh(OCI, "start", name)
-            wait_for(lambda: state(OCI, name).startswith("shut off"), seconds=30.0, what=f"the end of {name}")
-        self._show_command(OCI, "domstate", name, "--reason")
-        self._show_command(OCI, "metadata", name, STOP_CAUSE_URI)
-        self._show_command(QEMU, "domstate", domains.GUEST, "--reason")
+    def _ask(self, words: str, player: Player) -> None:
+        with self._show.step(words, log=self._stage.log) as step:
+            player.address = self._engine.wait_address(player.id)
+            page = wait_for_page(player.address)
+            player.answered = time.monotonic()
+            _expect(f"http://{player.address}/", page, player.page)
+            step.words += f': "{page}"'
 
     def _show_table(self) -> None:
-        both = ((OCI, domains.CONTAINER), (QEMU, domains.GUEST))
-        stats = {uri: domain_stats(uri, name) for uri, name in both}
-        times = [self._times[uri] for uri, _ in both]
+        self._show.title("Side by side, as oVirt's SDK reads them from the engine")
+        engine, players = self._engine, self._players
+        figures = [engine.figures(player.id) for player in players]
         rows = {
-            "name": [name for _, name in both],
-            "state": [state(uri, name) for uri, name in both],
-            "address": [address(uri, name) for uri, name in both],
-            "CPU time": [_cpu_time(stats[uri]) for uri, _ in both],
-            "memory given": [_memory(stats[uri], "balloon.maximum") for uri, _ in both],
-            "memory on the host": [_memory(stats[uri], "balloon.rss") for uri, _ in both],
-            "URI": [uri for uri, _ in both],
-            "runtime or emulator": [runtime(domains.CONTAINER), emulator()],
-            "running after": [f"{one.started - one.begin:.2f} s" for one in times],
-            "answers HTTP after": [f"{one.answered - one.begin:.2f} s" for one in times],
+            "name": [str(player.vm.name) for player in players],
+            "status": [engine.status(player.id) for player in players],
+            "address": [player.address for player in players],
+            "CPU": [f"{percent:.0f} %" for percent, _ in figures],
+            "memory used": [readable_size(used) for _, used in figures],
+            "memory given": [readable_size(int(player.vm.memory)) for player in players],
+            "host": [engine.host_of(player.id) for player in players],
+            "running after": [f"{player.started - player.begin:.2f} s" for player in players],
+            "answers HTTP after": [f"{player.answered - player.begin:.2f} s" for player in players],
         }
-        self._show.title("Side by side")
         self._show.table(("container", "virtual machine"), rows)
+
+    def _show_refusal(self) -> None:
+        self._show.title("What a container cannot do is refused, with the reason")
+        container, _ = self._players
+        self._show.command(["POST", f"vms/{guests.CONTAINER}/migrate"], self._engine.refusal_to_migrate(container.id))
+
+    def _show_virsh(self) -> None:
+        self._show.title("Both are libvirt domains, for virsh as Debian ships it")
+        for uri in (OCI, QEMU):
+            self._show.command(command(uri, "list"), virsh(uri, "list"))
+
+    def _kill_virtocid(self) -> None:
+        show, stage, (container, _) = self._show, self._stage, self._players
+        show.title("virtocid may die; its containers go on")
+        before = stage.pid("virtocid")
+        with show.step(f"kill -9 of virtocid, PID {before}"):
+            os.kill(before, signal.SIGKILL)
+        with show.step("host asks the container", log=stage.log) as step:
+            step.words += f': "{wait_for_page(container.address)}"'
+        with show.step("virtocid is there again", log=stage.log) as step:
+            wait_for(
+                lambda: stage.pid("virtocid") not in (0, before) and stage.status["ready"],
+                seconds=_SECONDS,
+                what="virtocid",
+            )
+            step.words += f", PID {stage.pid('virtocid')}, and knows its container"
+        self._engine.wait_up(container.id)
+        show.command(command(OCI, "list"), virsh(OCI, "list"))
+
+    def _show_stop_cause(self) -> None:
+        show, stage = self._show, self._stage
+        show.title("Every stop has a cause")
+        with show.step(f'container "{guests.JOB}" ended with exit code {_JOB_EXIT_CODE}', log=stage.log):
+            job = guests.container(guests.JOB, self._image, command=f"sh -c 'exit {_JOB_EXIT_CODE}'")
+            job_id = self._engine.add(job)
+            self._engine.start_when_possible(job_id)
+            reason = self._engine.wait_down(job_id)
+        show.command(["GET", f"vms/{guests.JOB}", "→", "stop_reason"], reason)
+        self._engine.remove(job_id)
 
     def clean_up(self) -> None:
         """End both as a user would."""
-        with self._show.step(f'"{domains.CONTAINER}" shut down', log=self._stage.virtocid_log):
-            self._shut_down(OCI, domains.CONTAINER)
-        with self._show.step(f'"{domains.GUEST}" shut down', log=self._stage.libvirtd_log):
-            self._shut_down(QEMU, domains.GUEST)
-
-    @staticmethod
-    def _shut_down(uri: str, name: str) -> None:
-        virsh(uri, "shutdown", name)
-        wait_for(lambda: state(uri, name).startswith("shut off"), seconds=30.0, what=f"the end of {name}")
+        for player in self._players:
+            with self._show.step(f'"{player.vm.name}" shut down and removed', log=self._stage.log):
+                self._engine.shut_down(player.id)
+        with self._show.step("container image removed", log=self._stage.log):
+            self._engine.remove_images()
+        self._stage.log_out()
+        with self._show.step("covirt down", log=self._stage.log):
+            self._stage.take_down()
 
 
 def tell_story(show: Show, *, keep: bool) -> None:
@@ -192,9 +201,6 @@ def tell_story(show: Show, *, keep: bool) -> None:
     sys.stdout.flush()
 
 
-def _cpu_time(stats: dict[str, str]) -> str:
-    return f"{int(stats['cpu.time']) / _NANOSECONDS:.2f} s" if "cpu.time" in stats else "-"
-
-
-def _memory(stats: dict[str, str], key: str) -> str:
-    return readable_size(int(stats[key]) * KIB) if key in stats else "-"
+def _expect(who: str, answer: str, expected: str) -> None:
+    if answer != expected:
+        raise WrongAnswer(who=who, answer=answer)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import ovirtsdk4
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -57,7 +58,7 @@ class Show:
                     yield step
             else:
                 yield step
-        except (Error, OSError, AssertionError) as error:
+        except (Error, OSError, AssertionError, ovirtsdk4.Error) as error:
             reason = textwrap.shorten(str(error) or type(error).__name__, _REASON_LIMIT, placeholder=" …")
             raise StepFailed(step=words, reason=reason, log=last_lines(log)) from error
         self._line(f"[dim]{step.seconds:6.2f} s[/dim]  {escape(step.words)}")

@@ -60,6 +60,9 @@ class EngineApi:
     def put(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         return self._ask("PUT", path, body)
 
+    def delete(self, path: str) -> dict[str, Any]:
+        return self._ask("DELETE", path)
+
     def find(self, collection: str, noun: str, name: str) -> dict[str, Any] | None:
         """The object of this name."""
         listed = self.get(f"{collection}?search={quote(f'name={name}')}").get(noun, [])
