@@ -13,6 +13,7 @@ import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from covirt.common.errors import Unavailable
 from covirt.common.listening import tcp_listener
@@ -25,6 +26,7 @@ _STOP_SECONDS: Final = 20.0
 _GRACE_SECONDS: Final = 10  # for answers that are on their way
 _KEEP_ALIVE_SECONDS: Final = 30
 _BACKLOG: Final = 512
+_GOOD_BYE_SECONDS: Final = 1.0
 _WS_MESSAGE_BYTES: Final = 2 << 20  # two of the largest frames of org.covirt.exec.0
 _WS_PING_SECONDS: Final = 20.0
 
@@ -62,6 +64,14 @@ class _Http(H11Protocol):
             self.app_state = {**self.app_state, "peer_certificate": certificate}
 
 
+class _WebSocket(WebSocketsSansIOProtocol):
+    """At a stop it does not wait for clients that take nothing any more, not even the good-bye."""
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.loop.call_later(_GOOD_BYE_SECONDS, self.transport.abort)
+
+
 class EngineServer:
     """Serves from start() to stop(). Plain HTTP is not spoken at all."""
 
@@ -78,7 +88,7 @@ class EngineServer:
                 server_header=False,
                 proxy_headers=False,  # an address that a client claims is not its address
                 lifespan="off",
-                ws="websockets-sansio",
+                ws=_WebSocket,
                 ws_max_size=_WS_MESSAGE_BYTES,
                 # Who dies without a word is found by the pings that TCP cannot deliver. Nobody has to answer them in
                 # time: a client whose guest does not read is not read either.

@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 from starlette.testclient import TestClient
 
-from covirt.engine import server
 from covirt.engine.api.app import create_app
 from covirt.engine.api.streams import stream_routes
 from covirt.engine.auth.errors import TokenExpired
@@ -91,8 +90,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 
 @pytest.fixture
-def proxy(store: Store, files: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setattr(server, "_GRACE_SECONDS", 1)  # for clients that do not say good-bye
+def proxy(store: Store, files: TlsFiles) -> Iterator[Proxy]:
     host = PlayedStreams()
     proxy = _proxy(store, host, files)
     proxy.server.start()
