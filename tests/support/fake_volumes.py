@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes of a storage domain that are just paths, with who holds them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,5 +40,7 @@ class FakeVolumes:
         assert asked_bytes > 0
         return Path(self.paths[ref]).stat().st_size
 
-    def has_grown(self, ref: VolumeRef, *, size_bytes: int) -> None:
+    @contextmanager
+    def growing(self, ref: VolumeRef, *, size_bytes: int) -> Iterator[None]:
+        yield
         self.history.append((f"grown to {size_bytes}", ref))

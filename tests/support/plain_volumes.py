@@ -15,6 +15,7 @@ from covirt.common.files import remove_tree
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.image_volumes import Allocation, VolumeFacts
+from covirt.host.storage.qcow2_header import read_header
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
 from covirt.host.virt.volumes import VolumeRef
@@ -55,13 +56,15 @@ class PlainVolumes:
         domain_id: str | None = None,
     ) -> VolumeFacts:
         ref = self.new_ref(pool_id)
+        is_qcow2 = image_format is ImageFormat.QCOW2
+        capacity = read_header(path).virtual_bytes if is_qcow2 else path.stat().st_size
         if path.parent.parent == self.directory:  # in a directory of its own, as in a domain
             ref = replace(ref, image_id=path.parent.name, volume_id=path.name)
         if domain_id is not None:
             ref = replace(ref, domain_id=domain_id)
         facts = VolumeFacts(
             ref=ref, path=path, format=image_format, allocation=Allocation.SPARSE,
-            capacity_bytes=path.stat().st_size, disk_type=disk_type, description="", is_shared=is_shared,
+            capacity_bytes=capacity, disk_type=disk_type, description="", is_shared=is_shared,
             is_legal=True, generation=0, parent=parent,
         )  # fmt: skip
         self.known[facts.ref] = facts
@@ -108,6 +111,9 @@ class PlainVolumes:
         yield
         self.legal_while_writing.append(self.known[ref].is_legal)
         self.known[ref] = replace(before, generation=before.generation + 1)
+
+    def set_illegal(self, ref: VolumeRef) -> None:
+        self.known[ref] = replace(self.volume(ref), is_legal=False)
 
     @contextmanager
     def alone(

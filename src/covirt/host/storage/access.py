@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
@@ -16,6 +17,7 @@ from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import FileDomain, meta_name
 from covirt.host.storage.image_volumes import VolumeFacts, VolumeIsIllegal
+from covirt.host.storage.qcow2_header import read_header
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import BrokenVolumeMetadata, NoSuchVolume, VolumeWouldShrink, WrongGeneration
 from covirt.host.storage.storage_paths import StoragePaths, checked_uuid, replace_link
@@ -54,8 +56,8 @@ class StoredVolumes:
     def prepare(self, ref: VolumeRef, *, user: str, as_is: bool = False) -> str:
         """``as_is``: whatever was written to it, for who writes it anew.
 
-        Raises NoSuchVolume, BrokenChain, VolumeIsIllegal, ForeignReference, BrokenImage, StorageDomainSilent, and
-        what finding its domain raises.
+        Raises NoSuchVolume, BrokenChain, VolumeIsIllegal, ForeignReference, LargerThanItsVolume, BrokenImage,
+        StorageDomainSilent, and what finding its domain raises.
         """
         ref = _checked(ref)
         self._usable(ref.pool_id, ref.domain_id)
@@ -123,18 +125,35 @@ class StoredVolumes:
 
         return self._calls.call(domain.id, size)
 
-    def has_grown(self, ref: VolumeRef, *, size_bytes: int) -> None:
-        """A sparse qcow2 volume is extended by its guest's QEMU, and its metadata here."""
+    @contextmanager
+    def growing(self, ref: VolumeRef, *, size_bytes: int) -> Iterator[None]:
+        """The metadata first: killed in between, the volume is larger than its image, which hurts nobody."""
         ref = _checked(ref)
         domain = self._usable(ref.pool_id, ref.domain_id)
 
-        def keep() -> None:
-            metadata = domain.volume_metadata(ref.image_id, ref.volume_id)
-            if metadata.capacity_bytes < size_bytes:
-                changed = replace(metadata, capacity_bytes=size_bytes)
-                domain.write_volume_metadata(ref.image_id, ref.volume_id, changed)
+        def set_capacity(chosen: Callable[[VolumeMetadata], int]) -> VolumeMetadata:
+            def changed(found: VolumeMetadata) -> VolumeMetadata:
+                return replace(found, capacity_bytes=chosen(found))
 
-        self._calls.call(domain.id, keep)
+            return self._calls.call(domain.id, lambda: domain.change_volume(ref.image_id, ref.volume_id, changed))
+
+        def take_back(before: VolumeMetadata) -> None:
+            def present(_found: VolumeMetadata) -> int:
+                header = read_header(domain.images_path / ref.image_id / ref.volume_id)
+                return max(before.capacity_bytes, header.virtual_bytes)
+
+            try:
+                set_capacity(present)
+            except (Error, OSError) as error:
+                log.warning("A volume that did not grow keeps its new capacity volume=%s: %s", ref, error)
+
+        before = set_capacity(lambda found: max(found.capacity_bytes, size_bytes))
+        try:
+            yield
+        except Exception:
+            if before.format is ImageFormat.QCOW2 and before.capacity_bytes < size_bytes:
+                take_back(before)
+            raise
 
     # for copies and container images
 
@@ -166,6 +185,12 @@ class StoredVolumes:
         yield
         with storage_failures(domain.id):
             domain.change_volume(ref.image_id, ref.volume_id, ended)
+
+    def set_illegal(self, ref: VolumeRef) -> None:
+        ref = _checked(ref)
+        domain = self._usable(ref.pool_id, ref.domain_id)
+        illegal = partial(replace, legality=Legality.ILLEGAL)
+        self._calls.call(domain.id, lambda: domain.change_volume(ref.image_id, ref.volume_id, illegal))
 
     def alone(
         self, domain_id: str, image_id: str, volume_id: str | None, *, purpose: str, allowed: Collection[str] = ()
@@ -225,7 +250,7 @@ def _checked(ref: VolumeRef) -> VolumeRef:
 
 
 def _whole(domain: FileDomain, ref: VolumeRef, *, as_is: bool) -> VolumeFacts:
-    """With the files of its whole chain there; unless ``as_is``, legal and of known references."""
+    """With the files of its whole chain there; unless ``as_is``, legal, and as its metadata says."""
     facts: VolumeFacts | None = domain.facts(ref)
     first = facts
     while facts is not None:

@@ -8,9 +8,10 @@ from typing import Final
 from covirt.common.errors import Conflict, InvalidRequest, NotFound
 from covirt.host.storage import qemu_img
 from covirt.host.storage.bounded import storage_failures
-from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts
+from covirt.host.storage.image_volumes import ENGINE, NBD_PREFIX, TICKET_PREFIX, ImageVolumes, VolumeFacts
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.storage_errors import UsedByOthers
+from covirt.host.virt.volumes import VolumeRef
 
 DELETE_IMAGE: Final = "deleteImage"
 _CHUNK: Final = 1 << 20
@@ -97,11 +98,30 @@ class DiskImages:
         found = self._volumes.volumes(domain_id)
         return [volume for volume in found if volume.ref.image_id == image_id and volume.is_own]
 
-    def verify(self, volume: VolumeFacts) -> None:
-        """Judge what a stranger has written, before a guest or QEMU trusts it. Raises UploadRefused.
+    def verify(self, ref: VolumeRef) -> None:
+        """Judge what a stranger has written, before a guest or QEMU trusts it; what is refused is illegal then.
 
-        A reference to another file would show that file's content to whoever uploaded it.
+        Raises UploadRefused, ImageInUse.
         """
+        users = self._volumes.users(ref)
+        uploading = {user for user in users if user == ENGINE or user.startswith((NBD_PREFIX, TICKET_PREFIX))}
+        ids = (ref.domain_id, ref.image_id, ref.volume_id)
+        try:
+            with self._volumes.alone(*ids, purpose="its verification", allowed=uploading):
+                self._verify(ref)
+        except UsedByOthers as error:  # what a guest has written to its raw disk meanwhile says nothing of the upload
+            raise ImageInUse(image_id=ref.image_id, users=error.fields["users"]) from error
+
+    def _verify(self, ref: VolumeRef) -> None:
+        try:
+            self._judge(self._volumes.volume(ref))
+        except UploadRefused:
+            self._volumes.set_illegal(ref)
+            raise
+
+    @staticmethod
+    def _judge(volume: VolumeFacts) -> None:
+        """A reference to another file would show that file's content to whoever uploaded it."""
         try:
             found = qemu_img.probe(volume.path)
         except qemu_img.BrokenImage as error:

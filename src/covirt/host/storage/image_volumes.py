@@ -16,6 +16,8 @@ from covirt.host.storage.qemu_img import ImageFormat, Layer
 from covirt.host.virt.volumes import VolumeRef
 
 ENGINE: Final = "engine"  # who holds what an engine prepares by itself, for a transfer for one
+NBD_PREFIX: Final = "nbd-"  # and then the id of an NBD server
+TICKET_PREFIX: Final = "ticket-"  # and then a hash of a ticket's id
 CONTAINER_IMAGE_DISK_TYPE: Final = (
     "ISOF"  # in the format's words a read-only disc, which is what a container image is
 )
@@ -62,7 +64,7 @@ class VolumeFacts:
     def layer(self) -> Layer:
         """As QEMU's programs are to open it."""
         below = None if self.parent is None else self.parent.layer
-        return Layer(path=self.path, format=self.format, below=below)
+        return Layer(path=self.path, format=self.format, below=below, capacity_bytes=self.capacity_bytes)
 
 
 class ImageVolumes(Protocol):
@@ -105,6 +107,10 @@ class ImageVolumes(Protocol):
 
         Another generation than the given one is refused before anything is changed.
         """
+        ...
+
+    def set_illegal(self, ref: VolumeRef) -> None:
+        """Nobody uses its content until it is told to be legal again."""
         ...
 
     def alone(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""The header of a qcow2 image, read without QEMU: which other files it would have QEMU open.
+"""The header of a qcow2 image, read without QEMU: which other files it would have QEMU open, and how large it is.
 
 Whoever uploads an image writes its header. QEMU opens what stands there before it can be asked what that is.
 """
@@ -35,11 +35,12 @@ class BrokenQcow2Header(InvalidRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qcow2Header:
-    """The files that the image refers to, as written in it."""
+    """What the image says of itself: the files that it refers to, and its size."""
 
     backing_file: str | None
     backing_format: str | None
     has_data_file: bool
+    virtual_bytes: int
 
 
 def read_header(path: Path) -> Qcow2Header:
@@ -56,7 +57,7 @@ def read_header(path: Path) -> Qcow2Header:
 def parse_header(data: bytes) -> Qcow2Header:
     """The beginning of an image. Raises BrokenQcow2Header."""
     try:
-        magic, version, name_at, name_bytes, cluster_bits, _size = _FIRST.unpack_from(data)
+        magic, version, name_at, name_bytes, cluster_bits, size = _FIRST.unpack_from(data)
         if magic != _MAGIC or version not in (2, 3):
             raise BrokenQcow2Header(reason="it begins as something else")
         features = _FEATURES.unpack_from(data, _FEATURES_AT)[0] if version == 3 else 0
@@ -71,6 +72,7 @@ def parse_header(data: bytes) -> Qcow2Header:
             backing_file=os.fsdecode(name) or None,
             backing_format=_backing_format(data, extensions_at, end),
             has_data_file=bool(features & _DATA_FILE),
+            virtual_bytes=size,
         )
     except struct.error as error:
         raise BrokenQcow2Header(reason="it is cut short") from error

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,13 @@ class BrokenImage(InvalidRequest):
     template = "{path} cannot be read as {format}: {reason}"
 
 
+class LargerThanItsVolume(InvalidRequest):
+    template = (
+        "{path} is not opened: it is a disk of {found} bytes, and its volume is of {capacity}; extend the volume, or "
+        "upload it again, or delete it"
+    )
+
+
 class ForeignReference(InvalidRequest):
     template = "{path} is not opened: {reason}, and its storage domain says otherwise; upload it again, or delete it"
 
@@ -51,9 +58,12 @@ class Layer:
     path: Path
     format: ImageFormat
     below: "Layer | None" = None
+    capacity_bytes: int | None = None  # of its volume, where it is known
 
     def check(self) -> None:
-        """Whether all headers name what is known, and nothing else. Raises ForeignReference, BrokenImage.
+        """Whether all headers name what is known, and nothing else, and no disk is larger than its volume.
+
+        Raises ForeignReference, LargerThanItsVolume, BrokenImage.
 
         QEMU is given the chain in words besides; but a data file it takes from the header alone, and libvirt reads
         the whole chain there.
@@ -79,6 +89,8 @@ class Layer:
             # A raw volume read as qcow2 is whatever its guest wrote into its first block.
             taken = header.backing_format
             raise ForeignReference(path=self.path, reason=f"it takes what it builds on for {taken!r}")
+        if self.capacity_bytes is not None and header.virtual_bytes > self.capacity_bytes:
+            raise LargerThanItsVolume(path=self.path, found=header.virtual_bytes, capacity=self.capacity_bytes)
 
     def _names_below(self) -> Collection[str | None]:
         if self.below is None:
@@ -129,8 +141,11 @@ def info(layer: Layer) -> ImageInfo:
 
 
 def probe(path: Path) -> ImageInfo:
-    """What an image that a stranger uploaded claims to be; its format is told, not trusted. Raises BrokenImage."""
-    return _image_info(_json(["info", "--output", "json", path], path, "a disk image"))
+    """What an image that a stranger uploaded claims to be; its format is told, not trusted.
+
+    What was to be served for the upload may still be so. Raises BrokenImage.
+    """
+    return _image_info(_json(["info", "--output", "json", "-U", path], path, "a disk image"))
 
 
 def create_qcow2(
@@ -148,7 +163,7 @@ def create_qcow2(
 
 def resize(layer: Layer, *, size_bytes: int) -> None:
     """Grow the image; QEMU refuses to shrink it. Raises BrokenImage, ForeignReference."""
-    layer.check()
+    replace(layer, capacity_bytes=size_bytes).check()  # a try that was cut short may have made it as large
     _run(["resize", "-q", "-f", layer.format, layer.filename, str(size_bytes)])
 
 

@@ -15,11 +15,10 @@ from typing import Final
 
 from covirt.common.errors import Denied, InvalidRequest
 from covirt.host.storage.domain_format import BLANK_ID
-from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts, VolumeIsShared
+from covirt.host.storage.image_volumes import TICKET_PREFIX, ImageVolumes, VolumeFacts, VolumeIsShared
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
-_USER: Final = "ticket-"
 _SPARE_BYTES: Final = 1 << 20  # tables of a small qcow2 image
 
 
@@ -59,7 +58,7 @@ class TicketHolds:
         """Of all that was held in an earlier life of the agent."""
         kept = {_user(ticket_id) for ticket_id in ticket_ids}
         for user in self.volumes.all_users():
-            if user.startswith(_USER) and user not in kept:
+            if user.startswith(TICKET_PREFIX) and user not in kept:
                 self.volumes.release(user)
 
 
@@ -82,4 +81,4 @@ def _check(volume: VolumeFacts, path: Path, prepared: Path, *, size_bytes: int, 
 
 
 def _user(ticket_id: str) -> str:
-    return f"{_USER}{hashlib.sha256(ticket_id.lower().encode()).hexdigest()[:16]}"
+    return f"{TICKET_PREFIX}{hashlib.sha256(ticket_id.lower().encode()).hexdigest()[:16]}"

@@ -31,15 +31,15 @@ from covirt.host.network.errors import (
     NoSuchNic,
 )
 from covirt.host.storage import storage_errors as storage
-from covirt.host.storage.container_images import ContainerImageExists, NotAContainerImage
+from covirt.host.storage.container_images import ContainerImageExists, ContainerImageInUse, NotAContainerImage
 from covirt.host.storage.copy_data import NoBitmapsInRaw
-from covirt.host.storage.disk_images import ImageIsTemplate, NoSuchImage, UploadRefused
+from covirt.host.storage.disk_images import ImageInUse, ImageIsTemplate, NoSuchImage, UploadRefused
 from covirt.host.storage.image_volumes import VolumeIsIllegal, VolumeIsShared
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
-from covirt.host.storage.qemu_img import ForeignReference
+from covirt.host.storage.qemu_img import BrokenImage, ForeignReference, LargerThanItsVolume
 from covirt.host.storage.tasks import NoSuchTask, TaskInWrongState, TaskNotFinished
 from covirt.host.storage.ticket_holds import TicketPathRefused, TicketTooLarge
 from covirt.host.storage.transfers import TicketAddressRefused
@@ -70,9 +70,13 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (VolumeIsShared, Code.SHARED_VOLUME),
     (VolumeIsIllegal, Code.VOLUME_ILLEGAL),
     (NoSuchImage, Code.NO_SUCH_IMAGE),
+    (ImageInUse, Code.VOLUME_BUSY),
+    (ContainerImageInUse, Code.VOLUME_BUSY),
     (ImageIsTemplate, Code.SHARED_VOLUME_KEPT),
     (UploadRefused, Code.IMAGE_VERIFICATION),
     (ForeignReference, Code.IMAGE_VERIFICATION),
+    (BrokenImage, Code.IMAGE_VERIFICATION),
+    (LargerThanItsVolume, Code.IMAGE_VERIFICATION),
     (NotAContainerImage, Code.IMAGE_PATH),
     (ContainerImageExists, Code.IMAGE_PATH),
     (storage.BadStorageId, Code.STORAGE_PARAMETER),

@@ -97,7 +97,7 @@ class ImageVerbs:
         return {"required": measured.required_bytes, "fully-allocated": measured.fully_allocated_bytes}
 
     def verify_untrusted(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
-        self._images.verify(self._volumes.volume(volume_ref(params)))
+        self._images.verify(volume_ref(params))
         return None
 
 

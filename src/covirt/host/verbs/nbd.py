@@ -3,10 +3,9 @@
 """NBD servers for volumes of storage domains."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from covirt.common.undo import undo_on_failure
-from covirt.host.storage.image_volumes import ImageVolumes, VolumeIsShared
+from covirt.host.storage.image_volumes import NBD_PREFIX, ImageVolumes, VolumeIsShared
 from covirt.host.storage.nbd import NbdExport, NbdServers
 from covirt.host.storage.operation import checked_id
 from covirt.host.storage.storage_paths import checked_uuid, named_uuid
@@ -15,8 +14,6 @@ from covirt.host.verbs.sdm import NO_POOL
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.nbd import NbdServerConfig, StartServerParams, StopServerParams
-
-_USER: Final = "nbd-"
 
 
 class NbdVerbs:
@@ -30,8 +27,8 @@ class NbdVerbs:
     def give_back(self) -> None:
         """What servers held that ended without us, or never began, when the agent was killed."""
         for user in self._volumes.all_users():
-            server_id = user.removeprefix(_USER)
-            if user.startswith(_USER) and not self._servers.runs(server_id):
+            server_id = user.removeprefix(NBD_PREFIX)
+            if user.startswith(NBD_PREFIX) and not self._servers.runs(server_id):
                 self._volumes.release(user)
 
     def start(self, params: StartServerParams, _context: CallContext) -> JsonValue:
@@ -63,7 +60,7 @@ class NbdVerbs:
 
 
 def _user(server_id: str) -> str:
-    return f"{_USER}{server_id}"
+    return f"{NBD_PREFIX}{server_id}"
 
 
 def _ref(config: NbdServerConfig) -> VolumeRef:

@@ -30,6 +30,6 @@ def extend_disk(
             raise NoSuchDisk(volume=ref)
         size = volumes.size_for_guest(ref, asked_bytes=asked_bytes)
         name = attribute_of(disk, "target", "dev")
-        guest.domain().blockResize(name, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
-        volumes.has_grown(ref, size_bytes=size)
+        with volumes.growing(ref, size_bytes=size):
+            guest.domain().blockResize(name, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
     return size

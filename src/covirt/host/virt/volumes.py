@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What virt asks of storage: a path for a volume, held as long as somebody uses it."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,5 +42,6 @@ class GrowingVolumes(Protocol):
         Raises the storage's own errors.
         """
 
-    def has_grown(self, ref: VolumeRef, *, size_bytes: int) -> None:
-        """The hypervisor has made it so large."""
+    def growing(self, ref: VolumeRef, *, size_bytes: int) -> AbstractContextManager[None]:
+        """While the hypervisor makes it so large; where that fails it is as large as it was."""
+        ...

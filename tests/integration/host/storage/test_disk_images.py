@@ -17,6 +17,7 @@ from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.image_volumes import VolumeFacts
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
+from covirt.host.verbs.sdm import NO_POOL
 from covirt.hostapi.errors import CallRefused
 from tests.support.image_agent import ImageAgent, image_agent, volume_ids
 from tests.support.plain_volumes import PlainVolumes
@@ -166,7 +167,31 @@ def test_hostile_uploads_are_refused(agent: Agent) -> None:
     uploads["broken"] = broken
     for name, volume in uploads.items():
         assert agent.code("Volume.verify_untrusted", volume) == 484, name
+        assert not agent.volumes.volume(volume.ref).is_legal, name
+        assert agent.code("Image.prepare", volume) == 227, name
     with pytest.raises(CallRefused) as refused:
         agent.call("Volume.verify_untrusted", broken)
     assert str(broken.path.parent) not in refused.value.message
     assert "Could not open" in refused.value.message
+
+
+def test_what_a_guest_writes_is_no_upload(agent: Agent) -> None:
+    """A raw disk whose guest keeps a qcow2 image in it would be refused, and illegal at the guest's next start."""
+    volume = agent.raw(agent.qcow2().path.read_bytes())
+    for user, code in (("some vm", 203), ("ticket-1", 484), ("nbd-1", 484)):
+        agent.volumes.prepare(volume.ref, user=user)
+        assert agent.code("Volume.verify_untrusted", volume) == code
+        assert agent.volumes.volume(volume.ref).is_legal == (user == "some vm")
+        agent.volumes.teardown(volume.ref, user=user)
+
+
+def test_no_disk_larger_than_its_volume_is_used(agent: Agent) -> None:
+    """Nobody need have asked for a verification."""
+    volume = agent.qcow2(size_bytes=2 * _MIB)
+    volume = replace(volume, ref=replace(volume.ref, pool_id=NO_POOL))
+    agent.volumes.known[volume.ref] = volume
+    config = {"sd_id": volume.ref.domain_id, "img_id": volume.ref.image_id, "vol_id": volume.ref.volume_id}
+    server = {"server_id": str(uuid4()), "config": {**config, "readonly": True}}
+    assert agent.code("NBD.start_server", volume, **server) == 484
+    assert agent.code("Volume.measure", volume, dstVolFormat="RAW") == 484
+    assert agent.volumes.users(volume.ref) == frozenset()

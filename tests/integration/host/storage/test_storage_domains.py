@@ -18,9 +18,9 @@ from covirt.common.process import run
 from covirt.host.storage import qemu_img
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import DomainMetadata
-from covirt.host.storage.image_volumes import Allocation, VolumeIsIllegal
+from covirt.host.storage.image_volumes import Allocation
 from covirt.host.storage.operation import Control
-from covirt.host.storage.qemu_img import ForeignReference, ImageFormat
+from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import NoSuchVolume, VolumeExists
 from covirt.host.storage.volume_work import NewVolume
 from covirt.host.virt.volumes import VolumeRef
@@ -565,24 +565,3 @@ def test_a_domain_is_renamed_beside_no_other_change(agent: StorageAgent, monkeyp
     thread.join(30)
     found = check_domain(agent.root.path / "two" / other)
     assert (found["DESCRIPTION"], found["POOL_UUID"]) == ("another name", disk.pool_id)
-
-
-def test_no_guest_gets_a_volume_whose_header_names_another_file(agent: StorageAgent) -> None:
-    """libvirt reads the chain from headers, and nobody need have asked for a verification of the upload."""
-    disk = Disk(agent)
-    leaf = disk.create(volFormat=4)
-    volumes, ref, path = agent.storage.volumes, disk.ref(leaf), disk.path(leaf)
-    run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw", path], timeout_seconds=30)
-    with pytest.raises(ForeignReference, match="/etc/shadow"):
-        volumes.prepare(ref, user="vm-1")
-    assert volumes.users(ref) == frozenset()
-    # It is to be uploaded again, which takes its path.
-    assert agent.call("Image.prepare", **disk.ids(leaf))["path"]
-    agent.call("Image.teardown", **disk.ids(leaf))
-    run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-b", "", path], timeout_seconds=30)
-    agent.call("Volume.setLegality", **disk.ids(leaf), legality="ILLEGAL")
-    with pytest.raises(VolumeIsIllegal):
-        volumes.prepare(ref, user="vm-1")
-    agent.call("Volume.setLegality", **disk.ids(leaf), legality="LEGAL")
-    volumes.prepare(ref, user="vm-1")
-    volumes.release("vm-1")

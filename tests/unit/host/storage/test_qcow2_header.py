@@ -25,6 +25,7 @@ def test_names_are_found_where_qemu_finds_them() -> None:
     for version in (2, 3):
         found = parse_header(header(version=version, name=b"base", rest=raw))
         assert (found.backing_file, found.backing_format, found.has_data_file) == ("base", "raw", False)
+        assert found.virtual_bytes == 1 << 20
     assert parse_header(header(features=4)).has_data_file
     assert parse_header(header()).backing_file is None
     # QEMU reads extensions no further than the name goes, and the list's end ends it.
