@@ -40,6 +40,7 @@ from covirt.engine.pki.pki import Pki
 from covirt.engine.server import EngineServer
 from covirt.engine.storage.monitor import StorageMonitor
 from covirt.engine.storage.preparation import StoragePreparation, StorageRelease
+from covirt.engine.store.figures import Figures
 from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from covirt.engine.web.request_log import RequestLog
@@ -76,7 +77,6 @@ class Engine:
             self._tokens = _tokens(self._store, config.auth)
             login = Login(self._store, tokens=self._tokens, passwords=passwords)
             authenticator = Authenticator(self._store, login)
-            metrics = EngineMetrics(sessions=self._count_sessions)
             shown = self._pki.client_context()
             self._hosts = HostManager(self._store, config.hosts, tls=shown)
             self._hosts.add_preparation(StoragePreparation(store=self._store, hosts=self._hosts))
@@ -89,6 +89,7 @@ class Engine:
             tickets = StreamTickets()
             consoles = Consoles(self._store, self._hosts, tickets)
             self._streams = Streams(self._store, tickets, consoles, login, tls=shown)
+            metrics = EngineMetrics(figures=self._read_figures, streams=self._streams.counts)
             api = ApiServices(
                 store=self._store,
                 authenticator=authenticator,
@@ -145,9 +146,9 @@ class Engine:
         self._metrics.stop()
         self._store.close()
 
-    def _count_sessions(self) -> int:
+    def _read_figures(self) -> Figures:
         with self._store.read() as session:
-            return session.accounts.count_sessions()
+            return session.figures()
 
     def _remove_dead_sessions(self) -> None:
         removed = self._tokens.remove_dead(now=datetime.now(UTC))

@@ -11,6 +11,7 @@ from covirt.engine.store.accounts import Accounts
 from covirt.engine.store.commands import CommandRows
 from covirt.engine.store.container_images import ContainerImages
 from covirt.engine.store.enrolments import Enrolments
+from covirt.engine.store.figures import Figures, figures
 from covirt.engine.store.taggings import Taggings
 
 
@@ -195,3 +196,7 @@ class Session:
     @cached_property
     def container_images(self) -> ContainerImages:
         return ContainerImages(self.connection)
+
+    def figures(self) -> Figures:
+        """The whole installation, for who watches it."""
+        return figures(self.connection)

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from covirt.engine.metrics import EngineMetrics
+from covirt.engine.store.figures import Figures
 from covirt.engine.web.request_log import RequestLog
 
 
@@ -24,7 +25,8 @@ def _answer(request: Request) -> Response:
 
 @pytest.fixture
 def metrics() -> EngineMetrics:
-    return EngineMetrics(sessions=lambda: 3)
+    nothing = Figures(guests={}, use={}, hosts=(), storage=(), operations={}, sessions=3)
+    return EngineMetrics(figures=lambda: nothing)
 
 
 @pytest.fixture
