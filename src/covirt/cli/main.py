@@ -16,6 +16,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "up": ("covirt.cli.up.commands:up", "Run everything on this machine."),
         "down": ("covirt.cli.up.commands:down", "End what covirt up has started."),
+        "engine": ("covirt.cli.up.init:engine", "The engine of an installation with PostgreSQL."),
         "status": ("covirt.cli.up.commands:status", "Tell what covirt up has started."),
     }
 )

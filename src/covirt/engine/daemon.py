@@ -28,6 +28,21 @@ def run_daemon(root_path: str, log_level: str | None) -> int:
     return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_engine_config, serve=_serve)
 
 
+def prepare(root_path: str, log_level: str | None) -> int:
+    """Do what a first start does before it serves; the exit status."""
+    os.umask(0o077)
+    return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_engine_config, serve=_prepare)
+
+
+def _prepare(root: Root, config: EngineConfig, stop: StopSignals) -> None:
+    del stop
+    _quieten()
+    from covirt.engine.services import Engine
+
+    Engine(root, config).stop()
+    log.info("Prepared root=%s", root.path)
+
+
 def _serve(root: Root, config: EngineConfig, stop: StopSignals) -> None:
     _quieten()  # before they are imported: one of them tells of that, too
     from covirt.engine.services import Engine

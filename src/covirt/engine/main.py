@@ -9,19 +9,23 @@ import sys
 def main() -> None:
     """The command. Imports wait until the arguments are known to be good, so that --help is quick."""
     arguments = _arguments()
-    from covirt.engine.daemon import run_daemon, show_config
+    from covirt.engine.daemon import prepare, run_daemon, show_config
 
-    sys.exit(
-        show_config(arguments.root) if arguments.show_config else run_daemon(arguments.root, arguments.log_level)
-    )
+    if arguments.show_config:
+        sys.exit(show_config(arguments.root))
+    sys.exit((prepare if arguments.prepare else run_daemon)(arguments.root, arguments.log_level))
 
 
 def _arguments() -> argparse.Namespace:
     from covirt.common.daemon_arguments import daemon_parser
 
-    return daemon_parser(
+    parser = daemon_parser(
         "covirt-engine",
         description="Manages hosts, virtual machines and containers; serves oVirt's REST API over HTTPS.",
         epilog="It serves until it is told to end. The first password of admin@internal is in "
         "etc/covirt/admin-password below the root.",
-    ).parse_args()
+    )
+    parser.add_argument(
+        "--prepare", action="store_true", help="make the database, the authority and the first user, and end"
+    )
+    return parser.parse_args()

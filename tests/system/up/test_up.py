@@ -40,7 +40,7 @@ def test_from_nothing_over_kills_to_nothing(libvirtd: Libvirtd) -> None:
 def _is_complete(machine: Machine, told: str) -> None:
     status = machine.status
     assert status["ready"] is True
-    assert {state["state"] for state in status["daemons"].values()} == {"running"}
+    assert {state["state"] for state in status["daemons"].values()} == {"running"}, status
     password_file = machine.root.config_dir / "admin-password"
     assert str(password_file) == status["password_file"]
     assert stat.S_IMODE(password_file.stat().st_mode) == 0o600

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-_ROOT = click.option(
+ROOT = click.option(
     "--root",
     default="/",
     metavar="DIR",
@@ -16,7 +16,7 @@ _ROOT = click.option(
 
 
 @click.command()
-@_ROOT
+@ROOT
 @click.option("--port", type=click.IntRange(1, 65535), help="Of the engine.  [default: 443]")
 @click.option("--host-port", type=click.IntRange(1, 65535), help="Of the host's agent.  [default: 54321]")
 @click.option("--subnet", metavar="NETWORK", help="For guests, as in 10.77.0.0/24.  [default: one that is free]")
@@ -31,7 +31,7 @@ def up(root: str, port: int | None, host_port: int | None, subnet: str | None) -
 
 
 @click.command()
-@_ROOT
+@ROOT
 @click.option("--guests", is_flag=True, help="Shut down what runs in the engine's charge first.")
 def down(root: str, *, guests: bool) -> None:
     """End what covirt up has started, and keep all data. Guests go on, unless they are to be ended too."""
@@ -41,7 +41,7 @@ def down(root: str, *, guests: bool) -> None:
 
 
 @click.command()
-@_ROOT
+@ROOT
 @click.option("--output", type=click.Choice(("table", "json")), default="table", help="How it is told.")
 def status(root: str, output: str) -> None:
     """Tell what covirt up has started, and how it is; status 3 when something of it does not run."""

@@ -26,6 +26,7 @@ SUPERVISOR: Final = "supervisor"
 
 _LIBVIRT_SOCKETS: Final = Path("/run/libvirt")
 _LINKS: Final = Path("/sys/class/net")
+_NIC_NAMES: Final = ("eth", "en", "bond")
 _LEASE: Final = "12h"
 
 
@@ -40,13 +41,15 @@ def _nobody() -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
     """``may_run``: whether it has what it needs; one that runs without is ended. ``of_others``: whether somebody else
-    has started one that serves this machine. ``answers``: whether it serves."""
+    has started one that serves this machine. ``answers``: whether it serves. ``optional``: where it may not run
+    it is not missed."""
 
     name: str
     argv: tuple[str, ...]
     may_run: Callable[[], bool] = _always
     of_others: Callable[[], bool] = _nobody
     answers: Callable[[], bool] = _always
+    optional: bool = False
     grace_seconds: float = 60.0
 
 
@@ -107,7 +110,7 @@ def _dhcp(installation: Installation, choices: Choices) -> Sequence[Daemon]:
         f"--dhcp-range={network[10]},{network[-2]},{network.netmask},{_LEASE}",
         f"--dhcp-leasefile={installation.leases_file}",
     )  # fmt: skip
-    return (Daemon(name=DHCP, argv=argv, may_run=_only_guests_on(NETWORK), grace_seconds=5),)
+    return (Daemon(name=DHCP, argv=argv, may_run=_only_guests_on(NETWORK), optional=True, grace_seconds=5),)
 
 
 def _only_guests_on(bridge: str) -> Callable[[], bool]:
@@ -115,10 +118,14 @@ def _only_guests_on(bridge: str) -> Callable[[], bool]:
         ports = _LINKS / bridge / "brif"
         if not ports.is_dir():
             return False
-        # Hardware has a device behind it; a tap or a veth that leads to a guest has none.
-        return not any((_LINKS / port / "device").exists() for port in os.listdir(ports))
+        return not any(_is_cable(port) for port in os.listdir(ports))
 
     return only_guests
+
+
+def _is_cable(port: str) -> bool:
+    """Hardware has a device behind it; of a machine that is itself a container a name tells. Guests' have neither."""
+    return (_LINKS / port / "device").exists() or port.startswith(_NIC_NAMES)
 
 
 def _locked(root: Root, program: str) -> Callable[[], bool]:

@@ -6,7 +6,7 @@ from covirt.common.errors import Conflict, Denied, InvalidRequest, Unavailable
 
 
 class NeedsRoot(Denied):
-    template = "covirt {command} needs root, because it mounts storage and makes bridges; run it with sudo"
+    template = "covirt {command} needs root, because {why}; run it with sudo"
 
 
 class ClosedDirectory(InvalidRequest):
@@ -36,6 +36,20 @@ class PasswordChanged(Conflict):
     template = (
         "the set-up is not complete, and {user} has another password than the one in {path}; write the present one "
         "there (mode 0600), then repeat covirt up"
+    )
+
+
+class NoPostgres(Unavailable):
+    template = (
+        "this machine's PostgreSQL cannot be used: {reason}; apt-get install postgresql, or name another server with "
+        "--database"
+    )
+
+
+class HasDatabase(Conflict):
+    template = (
+        "this installation keeps everything in {path}, and would begin anew in PostgreSQL; use another --root, or "
+        "move that file away"
     )
 
 

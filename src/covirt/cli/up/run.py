@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from covirt.cli.up.daemons import DHCP, SUPERVISOR, Daemon, daemons
+from covirt.cli.up.daemons import SUPERVISOR, Daemon, daemons
 from covirt.cli.up.engine import API, BadLogin, EngineApi
 from covirt.cli.up.errors import ClosedDirectory, NeedsRoot, NotReady, PasswordChanged, PortTaken
 from covirt.cli.up.installation import USER, Choices, Installation, open_log
@@ -22,6 +22,7 @@ from covirt.common.files import make_directory, write_atomic
 from covirt.common.process import spawn
 
 NOT_ALL_RUNS: Final = 3
+WELL: Final = ("running", "not needed")
 _READY_SECONDS: Final = 90.0
 _LOOK_SECONDS: Final = 0.1
 _LOG_LINES: Final = 5
@@ -35,7 +36,7 @@ def bring_up(root: str, *, port: int | None, host_port: int | None, subnet: str 
         began = time.monotonic()
         choices = _chosen(installation, port=port, host_port=host_port, subnet=subnet)
         _start_supervisor(installation)
-        wanted = [each for each in daemons(installation, choices) if each.name != DHCP]
+        wanted = daemons(installation, choices)
         api = _serving_engine(installation, choices)
         if choices.complete:
             _wait_for_host(installation, choices, api)
@@ -82,7 +83,7 @@ def tell_status(root: str, *, as_json: bool) -> int:
         ready = (
             bool(states)
             and bool(choices and choices.complete)
-            and all(state["state"] == "running" for state in states.values())
+            and all(state["state"] in WELL for state in states.values())
         )
         told: dict[str, object] = {"root": str(installation.root.path), "ready": ready, "daemons": states}
         if choices is not None:
@@ -102,7 +103,7 @@ def tell_status(root: str, *, as_json: bool) -> int:
 def _installation(root: str, command: str) -> Installation:
     """Raises NeedsRoot, ClosedDirectory."""
     if os.geteuid() != 0:
-        raise NeedsRoot(command=command)
+        raise NeedsRoot(command=command, why="it mounts storage and makes bridges")
     installation = Installation.at(root)
     for directory in (installation.root.path, *installation.root.path.parents):
         if not stat.S_IMODE(directory.stat().st_mode) & 0o001:
@@ -185,7 +186,7 @@ def _wait_for(installation: Installation, wanted: Sequence[Daemon]) -> None:
     """Until each answers. Raises NotReady."""
     deadline = time.monotonic() + _READY_SECONDS
     for daemon in wanted:
-        while not daemon.answers():
+        while _state(installation, daemon)["state"] not in WELL:
             _wait_a_little(deadline, daemon.name, installation)
 
 
@@ -198,7 +199,7 @@ def _wait_a_little(deadline: float, name: str, installation: Installation) -> No
 def _state(installation: Installation, daemon: Daemon) -> dict[str, object]:
     found = installation.records.find(daemon.name)
     if found is None and not daemon.of_others():
-        return {"state": "stopped"}
+        return {"state": "not needed" if daemon.optional and not daemon.may_run() else "stopped"}
     state = "running" if daemon.answers() else "starting"
     return {"state": state, "pid": found.pid, "started_by": "covirt up"} if found else {"state": state}
 
@@ -217,7 +218,7 @@ def _print_table(told: dict[str, object], states: dict[str, dict[str, object]]) 
         if name in told:
             _say(f"{name.replace('_', ' '):14} {told[name]}")
     for name, state in states.items():
-        _say(f"{name:14} {state['state']:9} {state.get('pid', '')}".rstrip())
+        _say(f"{name:14} {state['state']:10} {state.get('pid', '')}".rstrip())
     if not states:
         _say("nothing was brought up here; covirt up does it")
 

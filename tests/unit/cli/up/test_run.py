@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from covirt.cli.up import daemons as daemons_module
+from covirt.cli.up.daemons import daemons
 from covirt.cli.up.installation import Choices, Installation
 from covirt.cli.up.run import NOT_ALL_RUNS, bring_up, take_down, tell_status
+from tests.support.programs import fake_program, prepend_path
 from tests.support.roots import new_root
 from tests.support.waiting import free_port
 
@@ -58,3 +61,27 @@ def test_settings_are_written_once(tmp_path: Path) -> None:
     installation.write_settings(Choices(engine_port=9443, host_port=54444))
     assert "port = 9443" in engine.read_text()
     assert host.stat().st_mtime_ns == before
+
+
+def test_addresses_are_given_where_no_hardware_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemons_module, "_LINKS", tmp_path)
+    prepend_path(monkeypatch, fake_program(tmp_path, "dnsmasq", "exit 0").parent)
+    (dhcp,) = (
+        each
+        for each in daemons(Installation.at(str(tmp_path)), Choices(subnet="10.77.0.0/24"))
+        if each.name == "dhcp"
+    )
+    assert dhcp.optional
+    assert "--dhcp-range=10.77.0.10,10.77.0.254,255.255.255.0,12h" in dhcp.argv
+    assert not dhcp.may_run()
+    ports = tmp_path / "ovirtmgmt/brif"
+    (ports / "vnet0").mkdir(parents=True)
+    (tmp_path / "vnet0").mkdir()
+    assert dhcp.may_run()
+    for cable in ("p1p1", "eth0"):
+        (ports / cable).mkdir()
+        (tmp_path / cable / "device").mkdir(parents=True)
+        assert not dhcp.may_run()
+        (ports / cable).rmdir()
+    (ports / "bond0").mkdir()
+    assert not dhcp.may_run()
