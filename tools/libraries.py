@@ -87,22 +87,29 @@ def _launch(stage: Path, place: Path, name: str, *, module: str, call: str) -> N
 
 
 def needed(distribution: importlib.metadata.Distribution) -> set[str]:
-    """The names of all that a distribution requires here, and of what that requires; extras are nobody's wish."""
-    found: set[str] = set()
-    waiting = [distribution]
+    """The names of all that a distribution requires here, and of what that requires; with the extras that are asked
+    for, and no others."""
+    found: dict[str, frozenset[str]] = {}
+    waiting = [(distribution, frozenset[str]())]
     while waiting:
-        for name in _requirements(waiting.pop()):
-            if name not in found:
-                found.add(name)
-                waiting.append(importlib.metadata.distribution(name))
-    return found
+        for name, extras in _requirements(*waiting.pop()):
+            known = found.get(name)
+            if known is None or not extras <= known:
+                found[name] = extras | (known or frozenset())
+                waiting.append((importlib.metadata.distribution(name), found[name]))
+    return set(found)
 
 
-def _requirements(distribution: importlib.metadata.Distribution) -> Iterator[str]:
-    for line in distribution.requires or ():
-        requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield requirement.name.lower()
+def _requirements(
+    distribution: importlib.metadata.Distribution, extras: frozenset[str]
+) -> Iterator[tuple[str, frozenset[str]]]:
+    for text in distribution.requires or ():
+        requirement = Requirement(text)
+        wanted = requirement.marker is None or any(
+            requirement.marker.evaluate({"extra": each}) for each in (*extras, "")
+        )
+        if wanted:
+            yield requirement.name.lower(), frozenset(requirement.extras)
 
 
 def _copy(name: str, packages: Path) -> None:

@@ -12,6 +12,11 @@ def test_what_is_needed_needs_more() -> None:
     assert {"lxml", "pydantic", "pydantic-core", "cffi", "libvirt-python"} <= found
 
 
+def test_extras_that_are_asked_for_are_needed() -> None:
+    """dbos asks for sqlalchemy[asyncio], which needs greenlet: without it the engine does not start."""
+    assert "greenlet" in needed(importlib.metadata.distribution("covirt"))
+
+
 def test_developers_tools_are_not_needed() -> None:
     """Nor is ovirt-imageio: another project's program, under a licence of its own."""
     assert not needed(importlib.metadata.distribution("covirt")) & {"pytest", "mypy", "hatchling", "ovirt-imageio"}

@@ -9,11 +9,12 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from covirt.cli.up.installation import NETWORK, Choices, Installation
+from covirt.cli.up.systemd import Systemd
 from covirt.common.files import make_directory, write_atomic
 from covirt.common.root import Root
 
@@ -26,6 +27,8 @@ SUPERVISOR: Final = "supervisor"
 
 _LIBVIRT_SOCKETS: Final = Path("/run/libvirt")
 _LINKS: Final = Path("/sys/class/net")
+_SOCKET_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENING: Final = "0A"
 _NIC_NAMES: Final = ("eth", "en", "bond")
 _LEASE: Final = "12h"
 
@@ -42,7 +45,7 @@ def _nobody() -> bool:
 class Daemon:
     """``may_run``: whether it has what it needs; one that runs without is ended. ``of_others``: whether somebody else
     has started one that serves this machine. ``answers``: whether it serves. ``optional``: where it may not run
-    it is not missed."""
+    it is not missed. ``unit``: of systemd, when that runs it."""
 
     name: str
     argv: tuple[str, ...]
@@ -50,12 +53,22 @@ class Daemon:
     of_others: Callable[[], bool] = _nobody
     answers: Callable[[], bool] = _always
     optional: bool = False
+    unit: str = ""
     grace_seconds: float = 60.0
 
 
-def daemons(installation: Installation, choices: Choices) -> Sequence[Daemon]:
+def daemons(installation: Installation, choices: Choices) -> tuple[Daemon, ...]:
     """Those that this machine has the programs for."""
-    return (*_libvirt(installation), *_ours(installation, choices), *_dhcp(installation, choices))
+    found = (*_libvirt(installation), *_ours(installation, choices), *_dhcp(installation, choices))
+    systemd = Systemd.here()
+    if systemd is None or installation.root.path != Path("/"):
+        return found
+    return tuple(_by_unit(daemon, systemd) for daemon in found)
+
+
+def _by_unit(daemon: Daemon, systemd: Systemd) -> Daemon:
+    unit = f"{daemon.name}.service"
+    return replace(daemon, unit=unit) if systemd.loaded(unit) else daemon
 
 
 def _libvirt(installation: Installation) -> Sequence[Daemon]:
@@ -157,9 +170,14 @@ def _connects(path: Path) -> Callable[[], bool]:
 
 
 def _listens(port: int) -> Callable[[], bool]:
+    """By the kernel's tables: a client that says nothing would be a line in a daemon's log."""
+
     def listens() -> bool:
-        with socket.socket() as client:
-            client.settimeout(5)
-            return client.connect_ex(("127.0.0.1", port)) == 0
+        for table in _SOCKET_TABLES:
+            for line in table.read_text().splitlines()[1:] if table.exists() else ():
+                words = line.split()
+                if words[3] == _LISTENING and words[1].endswith(f":{port:04X}"):
+                    return True
+        return False
 
     return listens

@@ -24,6 +24,10 @@ class NotReady(Unavailable):
     template = "{what} was not ready within {seconds:.0f} seconds; {hint}"
 
 
+class UnitNotStarted(Unavailable):
+    template = "systemd cannot start {unit}; journalctl -u {unit} says why"
+
+
 class EngineRefused(Conflict):
     template = "the engine has refused to {what}: {reason}"
 

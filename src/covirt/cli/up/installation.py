@@ -33,6 +33,14 @@ class Choices:
     subnet: str = ""
     host_name: str = ""
     complete: bool = False
+    # systemd's units that covirt up has started, in that order.
+    units: tuple[str, ...] = ()
+
+    def with_unit(self, unit: str) -> "Choices":
+        return replace(self, units=(*self.units, unit))
+
+    def without_units(self) -> "Choices":
+        return replace(self, units=())
 
 
 class Installation:
@@ -98,7 +106,8 @@ class Installation:
         except FileNotFoundError:
             return None
         known = asdict(Choices())
-        return Choices(**{name: value for name, value in found.items() if name in known})
+        words = {name: value for name, value in found.items() if name in known}
+        return Choices(**{**words, "units": tuple(found.get("units", ()))})
 
     def keep(self, choices: Choices) -> None:
         make_directory(self.root.state_dir)

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from covirt.cli.up.daemons import SUPERVISOR, Daemon, daemons
+from covirt.cli.up.daemons import ENGINE, SUPERVISOR, Daemon, daemons
 from covirt.cli.up.engine import API, BadLogin, EngineApi
 from covirt.cli.up.errors import ClosedDirectory, NeedsRoot, NotReady, PasswordChanged, PortTaken
 from covirt.cli.up.installation import USER, Choices, Installation, open_log
 from covirt.cli.up.network import close_way_out, free_subnet, open_way_out
 from covirt.cli.up.set_up import SetUp, host_name
+from covirt.cli.up.systemd import Systemd
+from covirt.cli.up.units import Units
 from covirt.common.exit_status import exit_status
 from covirt.common.files import make_directory, write_atomic
 from covirt.common.process import spawn
@@ -35,13 +37,23 @@ def bring_up(root: str, *, port: int | None, host_port: int | None, subnet: str 
         installation = _installation(root, "up")
         began = time.monotonic()
         choices = _chosen(installation, port=port, host_port=host_port, subnet=subnet)
-        _start_supervisor(installation)
         wanted = daemons(installation, choices)
+        units = Units.of(installation)
+        _start_supervisor(installation, units)
+        if units is not None:
+            choices = units.start(choices, wanted)
         api = _serving_engine(installation, choices)
         if choices.complete:
             _wait_for_host(installation, choices, api)
         else:
-            choices = SetUp(installation, choices, _logged_in(installation, api), _say).run()
+            SetUp(
+                installation,
+                choices,
+                _logged_in(installation, api),
+                _say,
+                start_host=lambda: units.start(installation.choices() or choices, wanted) if units else None,
+            ).run()
+            choices = replace(installation.choices() or choices, complete=True)
             installation.keep(choices)
         _wait_for(installation, wanted)
         open_way_out(installation, choices.subnet)
@@ -61,8 +73,12 @@ def take_down(root: str, *, guests: bool) -> int:
             from covirt.cli.up.guests import shut_down_guests
 
             shut_down_guests(_logged_in(installation, _api(installation, choices)), _say)
-        records = installation.records
+        records, units = installation.records, Units.of(installation)
+        if units is not None:
+            units.stop_supervisor()
         ended = [SUPERVISOR] if records.end(SUPERVISOR, grace_seconds=10) else []
+        if units is not None:
+            ended += units.stop(choices)
         for daemon in reversed(daemons(installation, choices)):
             if records.end(daemon.name, grace_seconds=daemon.grace_seconds):
                 ended.append(daemon.name)
@@ -131,7 +147,10 @@ def _chosen(installation: Installation, *, port: int | None, host_port: int | No
     return choices
 
 
-def _start_supervisor(installation: Installation) -> None:
+def _start_supervisor(installation: Installation, units: Units | None) -> None:
+    if units is not None:
+        units.start_supervisor()
+        return
     if installation.records.find(SUPERVISOR) is not None:
         return
     with open_log(installation, SUPERVISOR) as stream:
@@ -147,15 +166,16 @@ def _start_supervisor(installation: Installation) -> None:
 def _serving_engine(installation: Installation, choices: Choices) -> EngineApi:
     """Raises NotReady."""
     deadline = time.monotonic() + _READY_SECONDS
+    engine = next(each for each in daemons(installation, choices) if each.name == ENGINE)
     while not installation.engine_ca_file.exists():
-        _wait_a_little(deadline, "covirt-engine", installation)
+        _wait_a_little(deadline, engine, installation)
     pem = installation.engine_ca_file.read_bytes()
     if not installation.ca_file.exists() or installation.ca_file.read_bytes() != pem:
         make_directory(installation.ca_file.parent)
         write_atomic(installation.ca_file, pem, mode=0o644)
     api = _api(installation, choices)
     while not api.healthy():
-        _wait_a_little(deadline, "covirt-engine", installation)
+        _wait_a_little(deadline, engine, installation)
     _say(f"covirt-engine serves {installation.engine_url(choices)}{API}")
     return api
 
@@ -187,21 +207,33 @@ def _wait_for(installation: Installation, wanted: Sequence[Daemon]) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     for daemon in wanted:
         while _state(installation, daemon)["state"] not in WELL:
-            _wait_a_little(deadline, daemon.name, installation)
+            _wait_a_little(deadline, daemon, installation)
 
 
-def _wait_a_little(deadline: float, name: str, installation: Installation) -> None:
+def _wait_a_little(deadline: float, daemon: Daemon, installation: Installation) -> None:
     if time.monotonic() > deadline:
-        raise NotReady(what=name, seconds=_READY_SECONDS, hint=f"{installation.log_path(name)} says why")
+        log = f"journalctl -u {daemon.unit}" if daemon.unit else str(installation.log_path(daemon.name))
+        raise NotReady(what=daemon.name, seconds=_READY_SECONDS, hint=f"{log} says why")
     time.sleep(_LOOK_SECONDS)
 
 
 def _state(installation: Installation, daemon: Daemon) -> dict[str, object]:
+    if daemon.unit:
+        return _unit_state(installation, daemon)
     found = installation.records.find(daemon.name)
     if found is None and not daemon.of_others():
         return {"state": "not needed" if daemon.optional and not daemon.may_run() else "stopped"}
     state = "running" if daemon.answers() else "starting"
     return {"state": state, "pid": found.pid, "started_by": "covirt up"} if found else {"state": state}
+
+
+def _unit_state(installation: Installation, daemon: Daemon) -> dict[str, object]:
+    systemd, answers = Systemd(), daemon.answers()
+    if not answers and not systemd.active(daemon.unit):
+        return {"state": "stopped"}
+    choices = installation.choices() or Choices()
+    ours = {"started_by": "covirt up"} if daemon.unit in choices.units else {}
+    return {"state": "running" if answers else "starting", "pid": systemd.pid(daemon.unit), **ours}
 
 
 def _tell_login(installation: Installation, choices: Choices) -> None:

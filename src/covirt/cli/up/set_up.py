@@ -7,7 +7,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from covirt.cli.up.engine import EngineApi
@@ -32,23 +31,32 @@ Found = TypeVar("Found")
 class SetUp:
     """One telling of it all, to an engine that is logged in to."""
 
-    def __init__(self, installation: Installation, choices: Choices, api: EngineApi, tell: Tell) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        choices: Choices,
+        api: EngineApi,
+        tell: Tell,
+        *,
+        start_host: Callable[[], object] = lambda: None,
+    ) -> None:
         self._installation = installation
         self._choices = choices
         self._api = api
         self._tell = tell
+        self._start_host = start_host
 
-    def run(self) -> Choices:
-        """The choices, complete. Raises EngineRefused, EngineSilent, NotReady, CommandFailed."""
+    def run(self) -> None:
+        """Raises EngineRefused, EngineSilent, NotReady, CommandFailed."""
         cluster = self._cluster()
         self._data_center(cluster)
         self._containers(cluster)
         self._enrol()
+        self._start_host()
         host = self._host()
         self._network(host)
         host = self._host_up(host)
         self._storage(host, cluster)
-        return replace(self._choices, complete=True)
 
     def wait_for_host(self) -> None:
         """Until it is up; one that an administrator has put to rest is left alone. Raises NotReady."""

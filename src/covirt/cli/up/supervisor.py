@@ -15,9 +15,11 @@ from typing import Final
 
 from covirt.cli.up.daemons import SUPERVISOR, Daemon, daemons
 from covirt.cli.up.installation import Choices, Installation, open_log
+from covirt.cli.up.network import open_way_out
 from covirt.cli.up.records import launched, write_own_record
 from covirt.common import log as logs
 from covirt.common.daemon_lock import acquire_daemon_lock
+from covirt.common.errors import Error
 from covirt.common.exit_status import exit_status
 from covirt.common.process import Child, spawn
 from covirt.common.stop_signals import StopSignals
@@ -111,11 +113,27 @@ def _work() -> None:
     with acquire_daemon_lock(installation.root, "covirt-up"):
         write_own_record(installation.records.path(SUPERVISOR))
         log.info("Looking after the daemons root=%s", installation.root.path)
-        supervisor = Supervisor(installation, daemons(installation, installation.choices() or Choices()))
+        _open_way_out(installation)
+        supervisor = Supervisor(installation, _wanted(installation))
         while not stop.wait(timeout_seconds=_LOOK_SECONDS):
             supervisor.look()
         supervisor.settle()
         log.info("Leaving the daemons alone")
+
+
+def _open_way_out(installation: Installation) -> None:
+    """After a reboot nobody else does."""
+    choices = installation.choices() or Choices()
+    try:
+        if choices.subnet:
+            open_way_out(installation, choices.subnet)
+    except (Error, OSError) as error:
+        log.warning("Guests do not reach the world outside reason=%s", error)
+
+
+def _wanted(installation: Installation) -> list[Daemon]:
+    """Those that systemd does not run."""
+    return [daemon for daemon in daemons(installation, installation.choices() or Choices()) if not daemon.unit]
 
 
 if __name__ == "__main__":

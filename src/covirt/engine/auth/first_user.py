@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The administrator that a new engine has, and the file with the first password."""
 
+import errno
 import logging
 import os
 import stat
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "admin"
 DOMAIN: Final = "internal-authz"
+# In a directory of root's, and in one that the unit has made read-only (ProtectSystem).
+_MAY_NOT_MAKE: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _SUPER_USER: Final = "00000000-0000-0000-0000-000000000001"
 
 
@@ -80,15 +83,19 @@ def _write(path: Path, data: bytes) -> None:
     try:
         make_directory(path.parent)
         write_atomic(path, data, mode=0o600)
-    except PermissionError:
-        # The service's user may not write in /etc; the package has made an empty file for it.
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(descriptor)
-        except OSError as error:
+    except OSError as error:
+        if error.errno not in _MAY_NOT_MAKE:
             raise PasswordNotWritten(path=path, reason=error.strerror) from error
+        _overwrite(path, data)
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """The service's user may not write in /etc; the package has made an empty file for it."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(descriptor)
     except OSError as error:
         raise PasswordNotWritten(path=path, reason=error.strerror) from error

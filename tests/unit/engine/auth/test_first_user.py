@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.process import run
 from covirt.engine.auth.first_user import ExposedPassword, ensure_administrator
 from covirt.engine.auth.passwords import Passwords
 from covirt.engine.model.access import User
@@ -75,3 +76,18 @@ def test_an_administrator_who_was_removed_stays_removed(store: Store, passwords:
     assert not ensure_administrator(store, passwords, path)
     with store.read() as session:
         assert session.users.find(principal="admin") is None
+
+
+@pytest.mark.root
+def test_a_directory_that_the_unit_has_made_read_only(store: Store, passwords: Passwords, tmp_path: Path) -> None:
+    """systemd's ProtectSystem=strict with ReadWritePaths= of the one file."""
+    path = tmp_path / "admin-password"
+    path.touch(mode=0o600)
+    for target, options in ((tmp_path, "bind"), (path, "bind"), (tmp_path, "remount,bind,ro")):
+        run(["mount", "-o", options, target, target], timeout_seconds=10)
+    try:
+        assert ensure_administrator(store, passwords, path)
+        assert len(path.read_text().strip()) > 10
+    finally:
+        for target in (path, tmp_path):
+            run(["umount", target], timeout_seconds=10)
