@@ -103,7 +103,7 @@ class StorageLoss:
                 self._lost.discard(domain_id)
             else:
                 self._lost.add(domain_id)
-        log.log(logging.INFO if ok else logging.WARNING, "A storage domain's health domain=%s ok=%s", domain_id, ok)
+        log.debug("A storage domain's health domain=%s ok=%s", domain_id, ok)  # the monitor has told people
         for guest in self._guests():
             if any(ref.domain_id == domain_id for ref in guest.volumes):
                 self._submit(guest)

@@ -25,6 +25,7 @@ from covirt.oci.image.model import BadConfig, host_architecture, mapping, parse_
 from covirt.oci.image.options import ImportOptions, Progress, ProgressCallback, Step
 from covirt.oci.image.pack import make_filesystem, unpack_layers
 from covirt.oci.image.reference import Scheme, Source, scrub
+from covirt.oci.image.shown_file import is_open_file
 from covirt.oci.image.trailer import append_trailer
 from covirt.oci.image.workdir import WorkDir
 
@@ -41,6 +42,9 @@ def make_image(
         raise NoSuchSource(source=name)
     if source.scheme is Scheme.ACI:
         wanted_source = aci_layout(source, work)
+    elif source.path is not None and is_open_file(source.path):
+        wanted_source = source.shown_at(work.path / "archive")
+        (work.path / "archive").touch(mode=0o400)
     total_bytes = _resolve(wanted_source, options, work)
 
     def watch(arrived: int) -> None:

@@ -4,7 +4,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,12 @@ class Source:
     skopeo_name: str
     default_name: str
     path: Path | None
+    open_file: Path | None = None  # of another process; it is shown at ``path`` to whoever reads it (shown_file)
+
+    def shown_at(self, place: Path) -> "Source":
+        """The same, where ``path`` names an open file."""
+        tag = self.skopeo_name.removeprefix(f"{self.scheme}:{self.path}")
+        return replace(self, path=place, open_file=self.path, skopeo_name=f"{self.scheme}:{place}{tag}")
 
 
 def scrub(text: str) -> str:

@@ -17,6 +17,7 @@ from covirt.oci.image.errors import BadCredentialsFile, BadPolicy, BadSource, Re
 from covirt.oci.image.model import BadConfig, json_object
 from covirt.oci.image.options import ImportOptions
 from covirt.oci.image.reference import Scheme, Source, scrub
+from covirt.oci.image.shown_file import showing
 from covirt.oci.image.skopeo_errors import translate
 
 _INSPECT_SECONDS: Final = 120.0
@@ -70,7 +71,7 @@ def copy(
     the work directory while it still writes there. Raises what skopeo_errors.translate gives, or RegistryUnreachable.
     """
     argv = [
-        *_program(options, work_dir), "copy", "--quiet",
+        *_program(source, options, work_dir), "copy", "--quiet",
         "--dest-oci-accept-uncompressed-layers",
         *_reach(source, options, "src-"),
         source.skopeo_name, f"oci:{layout}:image",
@@ -112,10 +113,13 @@ def tree_bytes(directory: Path) -> int:
     return total
 
 
-def _program(options: ImportOptions, work_dir: Path) -> list[str]:
+def _program(source: Source, options: ImportOptions, work_dir: Path) -> list[str]:
     download = work_dir / "download"
     download.mkdir(exist_ok=True)
-    return ["setpriv", "--pdeathsig", "KILL", "--",
+    shown = []
+    if source.open_file is not None and source.path is not None:
+        shown = showing(source.open_file, source.path)
+    return [*shown, "setpriv", "--pdeathsig", "KILL", "--",
             "skopeo", "--policy", str(options.policy), "--tmpdir", str(download)]  # fmt: skip
 
 
@@ -137,7 +141,7 @@ def _environment() -> dict[str, str]:
 
 
 def _inspect(source: Source, options: ImportOptions, what: str, *, work_dir: Path) -> Mapping[str, Any]:
-    argv = [*_program(options, work_dir), "inspect", what, *_reach(source, options, ""), source.skopeo_name]
+    argv = [*_program(source, options, work_dir), "inspect", what, *_reach(source, options, ""), source.skopeo_name]
     try:
         completed: Completed = run(argv, timeout_seconds=_INSPECT_SECONDS, environment=_environment(), check=False)
     except CommandTimeout as error:

@@ -3,6 +3,7 @@
 """Every kind of source, and what stands between it and us: each failure is told in its own words."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from covirt.oci.image.options import ImportOptions, Progress, Step
 from covirt.oci.image.store import ImageStore
 from tests.support.images import one_image, write_policy
 from tests.support.oci_layout import Image, busybox_image, directory_entry, layer, write_layout
+from tests.support.programs import fake_program, prepend_path
 from tests.support.registry import Registry
 from tests.support.waiting import free_port
 
@@ -59,6 +61,30 @@ class TestFiles:
         assert image.name == "my-box"
         assert store.import_(f"{kind}:{archive}:x/box:1").digest == image.digest
         assert image.config.command == ("/bin/sh",)
+
+    @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+    def test_an_open_archive_whatever_takes_its_place(
+        self, store: ImageStore, open_dir: Path, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """skopeo would look for the file's name, which may by now be a link of whoever owns the directory."""
+        meant, other = (self._archive(open_dir, name, kind) for name in ("meant", "other"))
+        wanted = store.import_(f"{kind}:{meant}").digest
+        script = f"rm -f {meant}; ln -sf {other} '{meant} (deleted)'"  # as the kernel calls a file that has no name
+        fake_program(tmp_path, "skopeo", f'{script}\nexec {shutil.which("skopeo")} "$@"')
+        with meant.open("rb") as stream:
+            source = f"{kind}:/proc/{os.getpid()}/fd/{stream.fileno()}"
+            assert store.import_(source, name="again").digest == wanted
+            prepend_path(monkeypatch, tmp_path)
+            with pytest.raises(errors.UnreadableSource, match="was it removed meanwhile"):
+                store.import_(source, name="swapped")
+
+    @staticmethod
+    def _archive(open_dir: Path, name: str, kind: str) -> Path:
+        archive = open_dir / f"{name}.tar"
+        content = Image(layers=[layer(directory_entry(name))])
+        source = one_image(open_dir / name, content)
+        run(["skopeo", "--insecure-policy", "copy", "-q", source, f"{kind}:{archive}:x/box:1"], timeout_seconds=60)
+        return archive
 
     def test_a_relative_path(self, store: ImageStore, busybox_layout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(busybox_layout.parent)

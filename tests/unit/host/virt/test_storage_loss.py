@@ -104,6 +104,18 @@ def test_a_container_waits_for_its_storage(host: Host) -> None:
     assert on_it.calls == ["pause", "resume"]
 
 
+def test_the_log_tells_of_guests_and_not_again_of_storage(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    """The storage monitor has said what is wrong with the storage."""
+    caplog.set_level("INFO")
+    host.add(FakeGuest("a"))
+    host.tell(ok=False)
+    host.tell(ok=True)
+    assert [record.message.partition(" vm=")[0] for record in caplog.records] == [
+        "A guest whose storage is away is paused",
+        "A guest whose storage is back goes on",
+    ]
+
+
 def test_one_on_two_domains_waits_for_both(host: Host) -> None:
     guest = host.add(FakeGuest("a", domains=(BAD, GOOD)))
     host.agent.domain_health(GOOD, False)
