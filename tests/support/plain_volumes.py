@@ -4,7 +4,7 @@
 
 # ruff: noqa: ARG002 - the protocol's parameters
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from covirt.common.errors import NotFound, Unavailable
 from covirt.common.files import remove_tree
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
-from covirt.host.storage.image_volumes import Allocation, VolumeFacts
+from covirt.host.storage.image_volumes import Allocation, Result, VolumeFacts
 from covirt.host.storage.qcow2_header import read_header
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
@@ -80,6 +80,9 @@ class PlainVolumes:
 
     def volumes(self, domain_id: str) -> list[VolumeFacts]:
         return [facts for ref, facts in self.known.items() if ref.domain_id == domain_id]
+
+    def bounded(self, domain_id: str, function: Callable[[], Result]) -> Result:
+        return function()
 
     def prepare(self, ref: VolumeRef, *, user: str, as_is: bool = False) -> str:
         path = str(self.volume(ref).path)

@@ -16,7 +16,7 @@ from covirt.host.storage.bounded import BoundedCalls, storage_failures
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import FileDomain, meta_name
-from covirt.host.storage.image_volumes import VolumeFacts, VolumeIsIllegal
+from covirt.host.storage.image_volumes import Result, VolumeFacts, VolumeIsIllegal
 from covirt.host.storage.qcow2_header import read_header
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import BrokenVolumeMetadata, NoSuchVolume, VolumeWouldShrink, WrongGeneration
@@ -165,6 +165,10 @@ class StoredVolumes:
     def volumes(self, domain_id: str) -> list[VolumeFacts]:
         domain = self._usable(BLANK_ID, domain_id)
         return self._calls.call(domain.id, lambda: _all_volumes(domain))
+
+    def bounded(self, domain_id: str, function: Callable[[], Result]) -> Result:
+        """Raises StorageDomainSilent."""
+        return self._calls.call(domain_id, function)
 
     @contextmanager
     def replacing(self, ref: VolumeRef, *, generation: int | None) -> Iterator[None]:

@@ -69,5 +69,9 @@ class BoundedCalls:
 
     def _count(self, where: str, change: int) -> int:
         with self._lock:
-            self._inside[where] = self._inside.get(where, 0) + change
-            return self._inside[where]
+            inside = self._inside.get(where, 0) + change
+            if inside:
+                self._inside[where] = inside
+            else:  # paths are clients' words, of which there is no end
+                del self._inside[where]
+            return inside

@@ -114,7 +114,8 @@ class DiskImages:
 
     def _verify(self, ref: VolumeRef) -> None:
         try:
-            self._judge(self._volumes.volume(ref))
+            volume = self._volumes.volume(ref)
+            self._volumes.bounded(ref.domain_id, lambda: self._judge(volume))
         except UploadRefused:
             self._volumes.set_illegal(ref)
             raise

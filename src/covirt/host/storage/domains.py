@@ -6,7 +6,7 @@ import logging
 import mmap
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -83,6 +83,12 @@ class Domains:
 
     def disconnect(self, storage_type: int, connection: Connection) -> None:
         self._calls.call(connection.path, lambda: self._connections.disconnect(storage_type, connection))
+
+    def seen_at(self, remote: str) -> Collection[str]:
+        """The ids of those that were last seen on this server. Never asks storage, which may be gone."""
+        mount = self._paths.mount(remote)
+        with self._lock:
+            return [domain_id for domain_id, seen in self._mounts.items() if seen == mount]
 
     def get(self, domain_id: str) -> FileDomain:
         """Raises NoSuchStorageDomain."""

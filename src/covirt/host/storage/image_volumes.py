@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What copies, container images and NBD servers ask of storage domains."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from covirt.common.errors import Conflict, InvalidRequest
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.qemu_img import ImageFormat, Layer
 from covirt.host.virt.volumes import VolumeRef
+
+Result = TypeVar("Result")
 
 ENGINE: Final = "engine"  # who holds what an engine prepares by itself, for a transfer for one
 NBD_PREFIX: Final = "nbd-"  # and then the id of an NBD server
@@ -76,6 +78,10 @@ class ImageVolumes(Protocol):
 
     def volumes(self, domain_id: str) -> list[VolumeFacts]:
         """All volumes of a domain that are whole (their metadata is written)."""
+        ...
+
+    def bounded(self, domain_id: str, function: Callable[[], Result]) -> Result:
+        """The function's result, or its exception, as long as the storage answers in time."""
         ...
 
     def prepare(self, ref: VolumeRef, *, user: str, as_is: bool = False) -> str:

@@ -5,7 +5,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from covirt.common.root import Root
 from covirt.host.storage.access import StoredVolumes
@@ -90,6 +90,13 @@ class Storage:
         self.domains.connect(storage_type, connection)
         for book in self._books:
             book.resume()
+
+    def disconnect_server(self, storage_type: int, connection: Connection) -> None:
+        """Raises DomainInUse, which a link to a local directory would not notice, and as Connections.disconnect()."""
+        with ExitStack() as unused:
+            for domain_id in self.domains.seen_at(connection.path):
+                unused.enter_context(self.unused(domain_id))
+            self.domains.disconnect(storage_type, connection)
 
     @contextmanager
     def unused(self, domain_id: str) -> Iterator[None]:

@@ -15,11 +15,13 @@ from covirt.host.storage.container_images import (
     import_params,
 )
 from covirt.host.storage.container_import import ArchiveKind, ImportSource, registry_source
+from covirt.host.storage.image_volumes import ImageVolumes
 from covirt.host.storage.jobs import Jobs
 from covirt.host.storage.operation import Params, checked_id
 from covirt.host.storage.storage_paths import checked_uuid
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.verbs.volume_ids import volume_ref
+from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.container_image import (
     ArchiveSource,
     DomainParams,
@@ -32,7 +34,8 @@ from covirt.hostapi.json import JsonObject, JsonValue
 
 
 class ContainerImageVerbs:
-    def __init__(self, *, images: ContainerImages, jobs: Jobs) -> None:
+    def __init__(self, *, images: ContainerImages, volumes: ImageVolumes, jobs: Jobs) -> None:
+        self._volumes = volumes
         self._images = images
         self._jobs = jobs
 
@@ -46,7 +49,7 @@ class ContainerImageVerbs:
 
     def import_(self, params: ImportParams, _context: CallContext) -> JsonValue:
         target = volume_ref(params)
-        self._images.check_free(target)
+        self._volumes.bounded(target.domain_id, lambda: self._images.check_free(target))
         what = import_params(
             job_id=checked_id(params.job_id, "jobID"),
             target=target,
@@ -57,10 +60,11 @@ class ContainerImageVerbs:
         return None
 
     def list(self, params: DomainParams, _context: CallContext) -> JsonValue:
-        return [_shown(image) for image in self._images.list(checked_uuid("storagedomainID", params.domain_id))]
+        domain_id = checked_uuid("storagedomainID", params.domain_id)
+        return [_shown(image) for image in self._volumes.bounded(domain_id, lambda: self._images.list(domain_id))]
 
     def inspect(self, params: ImageParams, _context: CallContext) -> JsonValue:
-        image = self._images.get(volume_ref(params))
+        image = self._get(volume_ref(params))
         facts = image.facts
         return {
             **_shown(image),
@@ -71,10 +75,13 @@ class ContainerImageVerbs:
 
     def remove(self, params: RemoveParams, _context: CallContext) -> JsonValue:
         target = volume_ref(params)
-        self._images.get(target)
+        self._get(target)
         self._images.check_unused(target)
         self._jobs.submit(REMOVE, {"target": asdict(target)}, job_id=checked_id(params.job_id, "jobID"))
         return None
+
+    def _get(self, ref: VolumeRef) -> ContainerImage:
+        return self._volumes.bounded(ref.domain_id, lambda: self._images.get(ref))
 
 
 def _source(source: RegistrySource | ArchiveSource) -> ImportSource | Archive:

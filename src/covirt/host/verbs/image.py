@@ -80,7 +80,7 @@ class ImageVerbs:
 
     def get_qemu_image_info(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
         volume = self._volumes.volume(volume_ref(params))
-        found = qemu_img.info(volume.layer)
+        found = self._volumes.bounded(volume.ref.domain_id, lambda: qemu_img.info(volume.layer))
         optional = {"clustersize": found.cluster_bytes, "compat": found.compat, "backingfile": found.backing_file}
         info: dict[str, JsonValue] = {"format": found.format, "virtualsize": found.virtual_bytes}
         info |= {key: value for key, value in optional.items() if value is not None}
@@ -93,7 +93,9 @@ class ImageVerbs:
         target = _FORMATS.get(str(params.target_format).upper())
         if target is None:
             raise UnknownVolumeFormat(format=params.target_format)
-        measured = qemu_img.measure(volume.layer, target_format=target)
+        measured = self._volumes.bounded(
+            volume.ref.domain_id, lambda: qemu_img.measure(volume.layer, target_format=target)
+        )
         return {"required": measured.required_bytes, "fully-allocated": measured.fully_allocated_bytes}
 
     def verify_untrusted(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:

@@ -50,5 +50,5 @@ def image_verb_classes(
         nbd,
         ImageVerbs(images=disk_images, volumes=volumes, tasks=parts.tasks, require_managed=require_managed),
         SdmVerbs(parts.jobs),
-        ContainerImageVerbs(images=container_images, jobs=parts.jobs),
+        ContainerImageVerbs(images=container_images, volumes=volumes, jobs=parts.jobs),
     )

@@ -50,6 +50,7 @@ class NbdVerbs:
                 backing_chain=config.backing_chain,
                 bitmap=None if config.bitmap is None else checked_id(config.bitmap, "bitmap"),
             )
+            self._volumes.bounded(ref.domain_id, export.check)  # storage that hangs keeps no other server waiting
             return self._servers.start(server_id, export)
 
     def stop(self, params: StopServerParams, _context: CallContext) -> JsonValue:

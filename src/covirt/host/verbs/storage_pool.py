@@ -62,7 +62,7 @@ class StoragePoolVerbs:
         return _each(params, self._storage.connect_server)
 
     def disconnect_servers(self, params: ServersParams, _context: CallContext) -> JsonValue:
-        return _each(params, self._storage.domains.disconnect)
+        return _each(params, self._storage.disconnect_server)
 
     def create(self, params: CreatePoolParams, _context: CallContext) -> JsonValue:
         leases = lease_values(

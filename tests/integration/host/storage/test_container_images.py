@@ -57,7 +57,10 @@ class Agent:
         program = ContainerImageProgram(root=root, config=config)
         images = ContainerImages(volumes=volumes, program=program)
         self.parts.jobs.add_kinds(images.kinds())
-        verbs: list[VerbClass] = [ContainerImageVerbs(images=images, jobs=self.parts.jobs), JobVerbs(self.parts.jobs)]
+        verbs: list[VerbClass] = [
+            ContainerImageVerbs(images=images, volumes=volumes, jobs=self.parts.jobs),
+            JobVerbs(self.parts.jobs),
+        ]
         self._dispatcher = Dispatcher(verbs)
         self._dispatcher.set_ready()
         self.parts.start()

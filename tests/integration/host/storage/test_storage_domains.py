@@ -16,6 +16,7 @@ import pytest
 
 from covirt.common.process import run
 from covirt.host.storage import qemu_img
+from covirt.host.storage.connections import Connection
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.domain_format import DomainMetadata
 from covirt.host.storage.image_volumes import Allocation
@@ -24,7 +25,7 @@ from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import NoSuchVolume, VolumeExists
 from covirt.host.storage.volume_work import NewVolume
 from covirt.host.virt.volumes import VolumeRef
-from tests.support.host_storage import BLANK, MIB, NFS, Disk, StorageAgent, make_server, refused
+from tests.support.host_storage import BLANK, LOCALFS, MIB, NFS, Disk, StorageAgent, make_server, refused
 from tests.support.roots import new_root
 from tests.support.storage_checker import check_domain, volume_metadata
 from tests.support.waiting import wait_until
@@ -482,7 +483,7 @@ def test_what_waits_for_storage_goes_on_when_it_is_connected(
     disk = Disk(agent)
 
     def torn_off(*_: object, **_more: object) -> None:
-        agent.connect(disk.server, verb="disconnect")
+        agent.storage.domains.disconnect(LOCALFS, Connection(id=BLANK, path=str(disk.server)))
         raise OSError(errno.EIO, "gone")
 
     monkeypatch.setattr(qemu_img, "create_qcow2", torn_off)
