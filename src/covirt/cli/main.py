@@ -16,8 +16,9 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "up": ("covirt.cli.up.commands:up", "Run everything on this machine."),
         "down": ("covirt.cli.up.commands:down", "End what covirt up has started."),
-        "engine": ("covirt.cli.up.init:engine", "The engine of an installation with PostgreSQL."),
         "status": ("covirt.cli.up.commands:status", "Tell what covirt up has started."),
+        "engine": ("covirt.cli.up.init:engine", "The engine of an installation with PostgreSQL."),
+        "host": ("covirt.cli.up.host:host", "Machines that the engine manages."),
     }
 )
 
@@ -26,6 +27,12 @@ class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Without an import."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in _COMMANDS.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx

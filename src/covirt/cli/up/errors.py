@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong when everything is brought up, a sentence each."""
 
-from covirt.common.errors import Conflict, Denied, InvalidRequest, Unavailable
+from covirt.common.errors import Conflict, Denied, InvalidRequest, NotFound, Unavailable
 
 
 class NeedsRoot(Denied):
@@ -55,6 +55,14 @@ class HasDatabase(Conflict):
         "this installation keeps everything in {path}, and would begin anew in PostgreSQL; use another --root, or "
         "move that file away"
     )
+
+
+class NoEngineHere(NotFound):
+    template = "no engine has its data below {root}; name one by --url and --ca-file, or its --root"
+
+
+class NoPassword(InvalidRequest):
+    template = "the password of {user} is needed; put it into the environment variable {variable}"
 
 
 class NoFreeNetwork(Conflict):

@@ -18,7 +18,7 @@ from covirt.common.process import run
 
 CLUSTER: Final = "Default"
 STORAGE: Final = "local"
-_FEATURE: Final = "containers"
+FEATURE: Final = "containers"
 _OWNER: Final = 36  # of all files in storage domains, user and group
 _HOST_SECONDS: Final = 90.0
 _ENROL_SECONDS: Final = 60.0
@@ -84,7 +84,7 @@ class SetUp:
         version = cluster["version"]
         level = f"{version['major']}.{version['minor']}"
         offered = self._api.get(f"clusterlevels/{level}/clusterfeatures").get("cluster_feature", [])
-        wanted = next((each for each in offered if each["name"] == _FEATURE), None)
+        wanted = next((each for each in offered if each["name"] == FEATURE), None)
         if wanted is not None and all(each["id"] != wanted["id"] for each in enabled):
             self._api.post(path, {"id": wanted["id"]})
 
