@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import threading
-from typing import Final
+from typing import Any, Final, cast
 
 import anyio.to_thread
 import uvicorn
@@ -64,8 +64,25 @@ class _Http(H11Protocol):
             self.app_state = {**self.app_state, "peer_certificate": certificate}
 
 
+class _ClosedOnce:
+    """A transport. asyncio's own over TLS, when it is closed twice, forgets the connection that abort() would end."""
+
+    def __init__(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def close(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _WebSocket(WebSocketsSansIOProtocol):
     """At a stop it does not wait for clients that take nothing any more, not even the good-bye."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.BaseTransport", _ClosedOnce(transport)))
 
     def shutdown(self) -> None:
         super().shutdown()

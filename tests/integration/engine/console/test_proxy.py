@@ -229,7 +229,7 @@ def test_no_more_streams_than_there_may_be(proxy: Proxy, monkeypatch: pytest.Mon
         proxy.host.next()
 
 
-def test_streams_end_with_the_engine(proxy: Proxy) -> None:
+def test_streams_end_with_the_engine(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:
     with proxy.open(kind="console") as client, proxy.open(kind="console") as stuck:
         proxy.host.next()
         proxy.host.next()
@@ -239,3 +239,4 @@ def test_streams_end_with_the_engine(proxy: Proxy) -> None:
         proxy.server.stop()
         assert client.closed() == (1012, "the engine stops")
     assert [event.description.rpartition(": ")[2] for event in proxy.told(15031)] == ["the engine stops."] * 2
+    assert not [record.message for record in caplog.records if record.levelname == "ERROR"]  # nobody was given up
