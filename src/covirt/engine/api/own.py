@@ -5,28 +5,19 @@
 oVirt's clients know no such objects, and its API's table has no types for them.
 """
 
-import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from covirt.engine.api.call import Call
-from covirt.engine.api.errors import BadBody, BodyTooLarge
 from covirt.engine.api.faults import fault
-from covirt.engine.api.params import Params, correlation_id, params
+from covirt.engine.api.params import Params, params
 from covirt.engine.api.reader import Reader
 from covirt.engine.api.services import ApiServices
-
-_LONGEST_BODY: Final = 64 * 1024
-_CHALLENGE: Final = 'Basic realm="RESTAPI"'
-
-log = logging.getLogger(__name__)
+from covirt.engine.web.json_endpoint import JsonAnswer, JsonRequest, json_route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,79 +30,34 @@ class Asking:
 
 
 # What it answers, with its status.
-OwnHandler = Callable[[Asking], tuple[int, object]]
+OwnHandler = Callable[[Asking], JsonAnswer]
 
 
 def own_route(services: ApiServices, path: str, handlers: Mapping[str, OwnHandler]) -> Route:
     """``path`` as Starlette has them; ``handlers`` by method. They run in the thread pool."""
-
-    async def answer(request: Request) -> Response:
-        data = await _read(request)
-        return await run_in_threadpool(_answered, services, request, handlers[request.method], data)
-
-    return Route(path, answer, methods=list(handlers))
+    handling = {method: partial(_handled, services, handler) for method, handler in handlers.items()}
+    return json_route(path, handling, refused=_fault)
 
 
-async def _read(request: Request) -> bytes | None:
-    """None is a body that is too long."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > _LONGEST_BODY:
-            return None
-    return bytes(data)
+def _fault(error: Exception) -> JsonAnswer:
+    status, node = fault(error)
+    return status, dict(node.values)
 
 
-def _answered(services: ApiServices, request: Request, handler: OwnHandler, data: bytes | None) -> Response:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    flow_id = correlation_id(request.query_params.get("correlation_id") or headers.get("correlation-id"))
-    own = {"Correlation-Id": flow_id, "Cache-Control": "no-store"}
-    try:
-        status, content = _handled(services, request, handler, data, headers, flow_id)
-    except Exception as error:  # noqa: BLE001 - the edge: every failure is an answer
-        status, node = fault(error)
-        content = dict(node.values)
-        if status == 401:
-            own["WWW-Authenticate"] = _CHALLENGE
-    return JSONResponse(content, status, own)
-
-
-def _handled(
-    services: ApiServices,
-    request: Request,
-    handler: OwnHandler,
-    data: bytes | None,
-    headers: Mapping[str, str],
-    flow_id: str,
-) -> tuple[int, object]:
-    address = request.client.host if request.client else ""
-    principal = services.authenticator.authenticate(headers, address)
-    request.scope["covirt.user"] = principal.name
-    found: Params = params(request.url.query, (), headers)
+def _handled(services: ApiServices, handler: OwnHandler, asked: JsonRequest) -> JsonAnswer:
+    principal = services.authenticator.authenticate(asked.headers, asked.address)
+    asked.called_by(principal.name)
+    found: Params = params(asked.query, (), asked.headers)
     viewer = services.access.viewer(principal, filtered=found.filter or not principal.admin)
-    if data is None:
-        raise BodyTooLarge(limit_bytes=_LONGEST_BODY)
+    body = asked.body
     with Reader(services.store) as reader:
         call = Call(
             services=services,
             principal=principal,
             params=found,
-            correlation_id=flow_id,
-            address=address,
+            correlation_id=asked.correlation_id,
+            address=asked.address,
             reader=reader,
             viewer=viewer,
         )
-        return handler(Asking(call=call, names=request.path_params, body=_object(data)))
-
-
-def _object(data: bytes) -> Mapping[str, Any]:
-    """Raises BadBody."""
-    if not data.strip():
-        return {}
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BadBody(reason="it is not JSON") from error
-    if not isinstance(value, dict):
-        raise BadBody(reason="it is no JSON object")
-    return value
+        return handler(Asking(call=call, names=asked.path_values, body=body))

@@ -26,14 +26,12 @@ from covirt.engine.model.host import Host
 from covirt.engine.pki.pki import Pki
 from covirt.engine.store.errors import NoSuchObject
 from covirt.engine.store.store import Store
-from covirt.engine.web.json_endpoint import BadJson, JsonRequest, json_route
+from covirt.engine.web.json_endpoint import BadJson, JsonAnswer, JsonRequest, json_route
 
 _PATH: Final = "/covirt/enrolment"
 _VERSION: Final = 1
 _MINUTES: Final = 60  # how long a token counts, unless its maker says otherwise
 _MOST_MINUTES: Final = 7 * 24 * 60
-
-JsonAnswer = tuple[int, dict[str, Any]]
 
 
 class EnrolmentRoutes:
@@ -48,10 +46,10 @@ class EnrolmentRoutes:
     def routes(self) -> list[BaseRoute]:
         return [
             Route(f"{_PATH}/authority", self._authority, methods=("GET",)),
-            json_route(_PATH, self._enrol, methods=("POST",)),
-            json_route(f"{_PATH}/renewal", self._renew, methods=("POST",)),
-            json_route(f"{_PATH}/tokens", self._tokens, methods=("GET", "POST")),
-            json_route(f"{_PATH}/tokens/{{id}}", self._revoke, methods=("DELETE",)),
+            json_route(_PATH, {"POST": self._enrol}),
+            json_route(f"{_PATH}/renewal", {"POST": self._renew}),
+            json_route(f"{_PATH}/tokens", {"GET": self._list_tokens, "POST": self._add_token}),
+            json_route(f"{_PATH}/tokens/{{id}}", {"DELETE": self._revoke}),
         ]
 
     def _authority(self, request: Request) -> Response:
@@ -80,10 +78,11 @@ class EnrolmentRoutes:
         pem = renew(self._store, self._pki, certificate_der=asked.certificate_der, request_pem=request_pem)
         return 201, {"version": _VERSION, "certificate": pem.decode()}
 
-    def _tokens(self, asked: JsonRequest) -> JsonAnswer:
+    def _list_tokens(self, asked: JsonRequest) -> JsonAnswer:
+        return 200, {"tokens": self._visible(self._who(asked))}
+
+    def _add_token(self, asked: JsonRequest) -> JsonAnswer:
         who = self._who(asked)
-        if asked.method == "GET":
-            return 200, {"tokens": self._visible(who)}
         minutes = asked.body.get("minutes", _MINUTES)
         if isinstance(minutes, bool) or not isinstance(minutes, int) or not 1 <= minutes <= _MOST_MINUTES:
             raise BadJson(reason=f"'minutes' must be a whole number from 1 to {_MOST_MINUTES}")
@@ -110,11 +109,13 @@ class EnrolmentRoutes:
     def _who(self, asked: JsonRequest) -> Asked:
         """Raises Unauthenticated."""
         principal = self._authenticator.authenticate(asked.headers, asked.address)
+        asked.called_by(principal.name)
         return Asked(
             user_id=principal.user_id,
             user_name=principal.name,
             principal_ids=frozenset(principal.ids),
             address=asked.address,
+            correlation_id=asked.correlation_id,
         )
 
 

@@ -239,4 +239,4 @@ def test_streams_end_with_the_engine(proxy: Proxy, caplog: pytest.LogCaptureFixt
         proxy.server.stop()
         assert client.closed() == (1012, "the engine stops")
     assert [event.description.rpartition(": ")[2] for event in proxy.told(15031)] == ["the engine stops."] * 2
-    assert not [record.message for record in caplog.records if record.levelname == "ERROR"]  # nobody was given up
+    assert "graceful shutdown exceeded" not in caplog.text  # nobody was waited for in vain
