@@ -8,7 +8,7 @@ from typing import Final
 from covirt.common.errors import Conflict, InvalidRequest, NotFound
 from covirt.host.storage import qemu_img
 from covirt.host.storage.bounded import storage_failures
-from covirt.host.storage.image_volumes import ENGINE, NBD_PREFIX, TICKET_PREFIX, ImageVolumes, VolumeFacts
+from covirt.host.storage.image_volumes import ImageVolumes, VolumeFacts, uploaders
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.storage_errors import UsedByOthers
 from covirt.host.virt.volumes import VolumeRef
@@ -103,11 +103,10 @@ class DiskImages:
 
         Raises UploadRefused, ImageInUse.
         """
-        users = self._volumes.users(ref)
-        uploading = {user for user in users if user == ENGINE or user.startswith((NBD_PREFIX, TICKET_PREFIX))}
+        allowed = uploaders(self._volumes.users(ref))
         ids = (ref.domain_id, ref.image_id, ref.volume_id)
         try:
-            with self._volumes.alone(*ids, purpose="its verification", allowed=uploading):
+            with self._volumes.alone(*ids, purpose="its verification", allowed=allowed):
                 self._verify(ref)
         except UsedByOthers as error:  # what a guest has written to its raw disk meanwhile says nothing of the upload
             raise ImageInUse(image_id=ref.image_id, users=error.fields["users"]) from error

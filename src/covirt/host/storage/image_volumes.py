@@ -33,6 +33,10 @@ class VolumeIsIllegal(Conflict):
     template = "volume {ref} was not written to its end; write it again or remove it"
 
 
+class WrittenWhileUsed(Conflict):
+    template = "volume {ref} is used by {users}, whom a write from outside would damage; stop them first"
+
+
 class UnknownVolumeFormat(InvalidRequest):
     template = "{format!r} is no volume format; give RAW (5) or COW (4)"
 
@@ -139,3 +143,17 @@ class ImageVolumes(Protocol):
     def remove_image(self, domain_id: str, image_id: str) -> None:
         """Remove the image with all its volumes, whatever state it is in; one that is gone is fine."""
         ...
+
+
+def uploaders(users: Collection[str]) -> frozenset[str]:
+    """Those through whom an engine reads or writes a volume from outside; the others are guests and long work."""
+    return frozenset(user for user in users if user == ENGINE or user.startswith((NBD_PREFIX, TICKET_PREFIX)))
+
+
+def check_writable(volumes: ImageVolumes, volume: VolumeFacts) -> None:
+    """Whether a stranger may write to it just now. Raises VolumeIsShared, WrittenWhileUsed."""
+    if volume.is_shared:
+        raise VolumeIsShared(ref=volume.ref)
+    users = volumes.users(volume.ref)
+    if others := users - uploaders(users):
+        raise WrittenWhileUsed(ref=volume.ref, users=", ".join(sorted(others)))

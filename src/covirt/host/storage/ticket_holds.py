@@ -15,7 +15,7 @@ from typing import Final
 
 from covirt.common.errors import Denied, InvalidRequest
 from covirt.host.storage.domain_format import BLANK_ID
-from covirt.host.storage.image_volumes import TICKET_PREFIX, ImageVolumes, VolumeFacts, VolumeIsShared
+from covirt.host.storage.image_volumes import TICKET_PREFIX, ImageVolumes, VolumeFacts, check_writable
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.virt.volumes import VolumeRef
 
@@ -36,14 +36,18 @@ class TicketHolds:
 
     def hold(self, ticket_id: str, path: Path, *, size_bytes: int, writes: bool) -> bool:
         """``path`` ends with DOMAIN/images/IMAGE/VOLUME. Whether it was not held before. Raises TicketPathRefused,
-        TicketTooLarge, VolumeIsShared, and what finding the volume raises."""
+        TicketTooLarge, VolumeIsShared, WrittenWhileUsed, and what finding the volume raises."""
         domain_id, _, image_id, volume_id = path.parts[-4:]
         ref = VolumeRef(pool_id=BLANK_ID, domain_id=domain_id, image_id=image_id, volume_id=volume_id)
         user = _user(ticket_id)
         is_new = user not in self.volumes.users(ref)
         prepared = self.volumes.prepare(ref, user=user, as_is=True)
         try:
-            _check(self.volumes.volume(ref), path, Path(prepared), size_bytes=size_bytes, writes=writes)
+            volume = self.volumes.volume(ref)
+            _check_path(path, Path(prepared))
+            if writes:
+                check_writable(self.volumes, volume)
+                _check_size(volume, size_bytes)
         except BaseException:
             if is_new:
                 self.volumes.teardown(ref, user=user)
@@ -62,17 +66,16 @@ class TicketHolds:
                 self.volumes.release(user)
 
 
-def _check(volume: VolumeFacts, path: Path, prepared: Path, *, size_bytes: int, writes: bool) -> None:
+def _check_path(path: Path, prepared: Path) -> None:
     try:
         same = os.path.samefile(path, prepared)
     except OSError:
         same = False
     if not same:
         raise TicketPathRefused(path=path)
-    if not writes:
-        return
-    if volume.is_shared:
-        raise VolumeIsShared(ref=volume.ref)
+
+
+def _check_size(volume: VolumeFacts, size_bytes: int) -> None:
     room = volume.capacity_bytes
     if volume.format is ImageFormat.QCOW2:
         room += room // 10 + _SPARE_BYTES

@@ -32,9 +32,9 @@ from covirt.host.network.errors import (
 )
 from covirt.host.storage import storage_errors as storage
 from covirt.host.storage.container_images import ContainerImageExists, ContainerImageInUse, NotAContainerImage
-from covirt.host.storage.copy_data import NoBitmapsInRaw
+from covirt.host.storage.copy_data import NoBitmapsInRaw, TargetInUse
 from covirt.host.storage.disk_images import ImageInUse, ImageIsTemplate, NoSuchImage, UploadRefused
-from covirt.host.storage.image_volumes import VolumeIsIllegal, VolumeIsShared
+from covirt.host.storage.image_volumes import VolumeIsIllegal, VolumeIsShared, WrittenWhileUsed
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
@@ -71,6 +71,8 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (VolumeIsIllegal, Code.VOLUME_ILLEGAL),
     (NoSuchImage, Code.NO_SUCH_IMAGE),
     (ImageInUse, Code.VOLUME_BUSY),
+    (WrittenWhileUsed, Code.VOLUME_BUSY),
+    (TargetInUse, Code.VOLUME_BUSY),
     (ContainerImageInUse, Code.VOLUME_BUSY),
     (ImageIsTemplate, Code.SHARED_VOLUME_KEPT),
     (UploadRefused, Code.IMAGE_VERIFICATION),

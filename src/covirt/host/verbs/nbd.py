@@ -5,7 +5,7 @@
 from collections.abc import Mapping
 
 from covirt.common.undo import undo_on_failure
-from covirt.host.storage.image_volumes import NBD_PREFIX, ImageVolumes, VolumeIsShared
+from covirt.host.storage.image_volumes import NBD_PREFIX, ImageVolumes, check_writable
 from covirt.host.storage.nbd import NbdExport, NbdServers
 from covirt.host.storage.operation import checked_id
 from covirt.host.storage.storage_paths import checked_uuid, named_uuid
@@ -36,12 +36,12 @@ class NbdVerbs:
         self._servers.check_free(server_id)
         volume = self._volumes.volume(ref)
         config = params.config
-        if volume.is_shared and not config.readonly:
-            raise VolumeIsShared(ref=ref)
         with undo_on_failure() as undo:
             user = _user(server_id)
             self._volumes.prepare(ref, user=user, as_is=True)
             undo.add("give the volume back", lambda: self._volumes.release(user))
+            if not config.readonly:
+                check_writable(self._volumes, volume)
             export = NbdExport(
                 volume=volume.layer,
                 readonly=bool(config.readonly),

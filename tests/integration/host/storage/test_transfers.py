@@ -21,6 +21,7 @@ from covirt.common.process import run
 from covirt.common.root import Root
 from covirt.host.storage import qemu_img
 from covirt.host.storage.image_config import ImagesConfig
+from covirt.host.storage.image_volumes import WrittenWhileUsed
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageioDaemon, NoImageDaemon
 from covirt.host.storage.nbd import BadNbdSettings, NbdExport, NbdServerExists, NbdServers
 from covirt.host.storage.qemu_img import BrokenImage, ForeignReference, ImageFormat, Layer
@@ -476,6 +477,29 @@ def test_a_template_is_served_readonly_only(host: Host) -> None:
     agent.call("NBD.start_server", server_id=server_id, config={**config, "readonly": True})
     agent.call("NBD.stop_server", server_id=server_id)
     assert agent.code("NBD.start_server", server_id="../x", config=config) == 91
+
+
+def test_nobody_writes_under_a_guest(host: Host) -> None:
+    """A container's volume is locked by nobody else, and the imageio daemon takes no lock of QEMU's."""
+    volumes = PlainVolumes(host.images)
+    agent = NbdAgent(host, volumes)
+    ref = volumes.add(host.raw_volume(), ImageFormat.RAW, pool_id=NO_POOL).ref
+    config = {"sd_id": ref.domain_id, "img_id": ref.image_id, "vol_id": ref.volume_id}
+    server_id, known = str(uuid4()), host.volumes.known
+    path, held = next((facts.path, one) for one, facts in known.items() if one.volume_id == ref.volume_id)
+    volumes.prepare(ref, user="some vm")
+    host.volumes.prepare(held, user="some vm")
+    agent.call("NBD.start_server", server_id=server_id, config={**config, "readonly": True})
+    agent.call("NBD.stop_server", server_id=server_id)
+    assert agent.code("NBD.start_server", server_id=server_id, config=config) == 203
+    assert volumes.users(ref) == {"some vm"}
+    transfers = host.life().transfers
+    with pytest.raises(WrittenWhileUsed, match="some vm"):
+        transfers.add(ticket_for(f"file://{path}", "read", "write"))
+    assert host.volumes.users(held) == {"some vm"}
+    reading = ticket_for(f"file://{path}", "read")
+    transfers.add(reading)
+    transfers.remove(reading["uuid"])
 
 
 def test_bad_tickets(host: Host) -> None:
