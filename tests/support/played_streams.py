@@ -95,6 +95,6 @@ class PlayedStreams:
             except ConnectionError:
                 continue
             line, _, stream.heard = stream.heard.partition(b"\n")
-            self.tickets.append(line.removeprefix(STREAM_GREETING).decode())
+            self.tickets.append(line.removeprefix(STREAM_GREETING).decode(errors="replace"))
             stream.say(self.answer)
             self._came.put(stream)

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """``docs/engine-vm-actions.md`` as text."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
 
 from covirt.engine.model.hardware import VmKind
-from covirt.engine.vms.kinds import ACTIONS
+from covirt.engine.vms.kinds import ACTIONS, STREAMS
 from tools.pages import Page
+
+Name = TypeVar("Name", bound=str)
 
 _MODULE: Final = "tools.vm_actions"
 _PREFACE: Final = f"""\
@@ -25,15 +27,28 @@ with status 409 and the reason. Nothing has changed then.
 """
 
 
+_STREAMS: Final = """\
+
+## What can be seen of it
+
+By a ticket from `POST /covirt/vms/ID/streams`, see [Displays, consoles, commands and logs](engine-consoles.md). What
+a kind has not is refused with 409, too.
+
+| stream | virtual machine | container |
+|---|---|---|
+"""
+
+
 def page() -> str:
     """The whole page."""
-    return _PREFACE + "".join(f"{line}\n" for line in _lines())
+    lines = [*_lines(ACTIONS), None, *_lines(STREAMS)]
+    return _PREFACE + "".join(_STREAMS if line is None else f"{line}\n" for line in lines)
 
 
-def _lines() -> Iterator[str]:
-    for action in sorted({action for actions in ACTIONS.values() for action in actions}):
-        words = (ACTIONS[kind][action] for kind in (VmKind.VIRTUAL_MACHINE, VmKind.CONTAINER))
-        yield " | ".join([f"| `{action}`", *(f"refused: {word}" if word else "yes" for word in words)]) + " |"
+def _lines(table: Mapping[VmKind, Mapping[Name, str]]) -> Iterator[str]:
+    for name in sorted({name for names in table.values() for name in names}):
+        words = (table[kind][name] for kind in (VmKind.VIRTUAL_MACHINE, VmKind.CONTAINER))
+        yield " | ".join([f"| `{name}`", *(f"refused: {word}" if word else "yes" for word in words)]) + " |"
 
 
 PAGE: Final = Page(name="engine-vm-actions.md", module=_MODULE, text=page)

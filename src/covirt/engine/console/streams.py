@@ -117,11 +117,21 @@ class Streams:
         """End those whose user is not logged in any more, or has lost the permit."""
         with self._lock:
             live = tuple(self._live)
+        found: dict[tuple[object, ...], End | None] = {}  # who watches much is asked about once
         for one in live:
-            try:
-                self._require_still(one.granted)
-            except Denied as error:
-                one.end(_end_of(error))
+            granted = one.granted
+            key = (granted.asked.user_id, granted.session_id, granted.vm_id, granted.request.facts.right)
+            if key not in found:
+                found[key] = self._obstacle(granted)
+            if (end := found[key]) is not None:
+                one.end(end)
+
+    def _obstacle(self, granted: Granted) -> End | None:
+        try:
+            self._require_still(granted)
+        except Denied as error:
+            return _end_of(error)
+        return None
 
     def _require_still(self, granted: Granted) -> None:
         """Raises LoginOver, MissingPermit."""

@@ -11,9 +11,12 @@ from websockets.exceptions import InvalidStatus
 
 from covirt.common.channels import ChannelFrame, ExecChannelExit, ExecChannelRequest, FrameKind
 from covirt.engine.console import streams as module
+from covirt.engine.console.request import FACTS
 from covirt.engine.console.tickets import StreamTickets
 from covirt.engine.hosts.errors import HostRefused, HostUncertain
 from covirt.engine.model.access import ObjectType
+from covirt.engine.model.hardware import VmKind
+from covirt.engine.vms.kinds import STREAMS, Stream
 from covirt.hostapi.errors import Code
 from tests.integration.engine.console.conftest import Proxy
 from tests.support.engine_changing import give
@@ -173,6 +176,22 @@ def test_a_permission_is_needed(proxy: Proxy) -> None:
         refused = proxy.ask(VM_ID, who="user", kind=kind)
         assert refused.status_code == 403
         assert permit in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(("kind", "stream"), [(kind, stream) for kind in STREAMS for stream in Stream])
+def test_the_table_of_streams(proxy: Proxy, kind: VmKind, stream: Stream) -> None:
+    """Each line of docs/engine-vm-actions.md."""
+    words: dict[str, Any] = {"command": ["id"]} if stream is Stream.EXEC else {}
+    vm_id = VM_ID if kind is VmKind.VIRTUAL_MACHINE else CONTAINER_ID
+    reason = STREAMS[kind][stream]
+    answer = proxy.ask(vm_id, kind=str(stream), **words)
+    assert answer.status_code == (409 if reason else 201), answer.text
+    assert reason in answer.text
+    if reason:
+        return
+    with proxy.show(answer.json()["path"]):
+        proxy.host.next()
+    assert proxy.host.tickets == [f"of {FACTS[stream].verb}"]
 
 
 def test_a_host_that_refuses(proxy: Proxy) -> None:
