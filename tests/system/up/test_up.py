@@ -5,6 +5,7 @@
 import os
 import signal
 import stat
+from dataclasses import replace
 
 import pytest
 from ovirtsdk4 import types
@@ -12,7 +13,7 @@ from ovirtsdk4 import types
 from covirt.common.process import run
 from tests.support.covirt_up import Machine, new_machine
 from tests.support.libvirtd import Libvirtd
-from tests.support.waiting import wait_until
+from tests.support.waiting import free_port, wait_until
 
 pytestmark = [pytest.mark.qemu, pytest.mark.runc]
 
@@ -27,14 +28,20 @@ def test_from_nothing_over_kills_to_nothing(libvirtd: Libvirtd) -> None:
         assert set(before) == OURS  # libvirtd is the test's
         assert "everything is up" in machine.up().stdout.decode()
         assert machine.pids == before
+        moved = replace(machine, port=free_port()).up(check=False)
+        assert f"covirt-engine runs on port {machine.port}; covirt down" in moved.complaint
         _whoever_is_killed_comes_back(machine)
         ended = machine.down()
         assert all(name in ended for name in OURS)
         assert machine.status["ready"] is False
         assert libvirtd.virsh("uri").status == 0
         assert machine.down() == "nothing of covirt up runs here\n"
-        machine.up()
+        elsewhere = replace(machine, host_port=free_port()).up(check=False)
+        assert f"the engine knows the port {machine.host_port}" in elsewhere.complaint
+        machine = replace(machine, port=free_port())
+        told = machine.up().stdout.decode()
         _is_complete(machine, told)
+        assert f":{machine.port}/" in machine.status["url"]
 
 
 def _is_complete(machine: Machine, told: str) -> None:

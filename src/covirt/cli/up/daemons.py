@@ -76,7 +76,7 @@ def _libvirt(installation: Installation) -> Sequence[Daemon]:
     if shutil.which(LIBVIRTD) is None:
         return ()
     directory = installation.root.run_dir / "up"
-    configuration = directory / "libvirtd.conf"
+    configuration = _libvirt_settings(installation)
     found = []
     for name, sock, extra in (
         ("virtlogd", "virtlogd-sock", ()),
@@ -85,15 +85,19 @@ def _libvirt(installation: Installation) -> Sequence[Daemon]:
         answers = _connects(_LIBVIRT_SOCKETS / sock)
         argv = (name, *extra, "--pid-file", str(directory / f"{name}.pid"))
         found.append(Daemon(name=name, argv=argv, of_others=answers, answers=answers))
-    _write_libvirt_settings(configuration)
     return found
 
 
-def _write_libvirt_settings(path: Path) -> None:
-    """Who may open its socket is decided by a group, as polkit would: there may be no polkit."""
+def _libvirt_settings(installation: Installation) -> Path:
+    return installation.root.run_dir / "up/libvirtd.conf"
+
+
+def write_libvirt_settings(installation: Installation) -> None:
+    """For the libvirtd that we start. Who may open its socket is decided by a group: there may be no polkit."""
     text = 'auth_unix_ro = "none"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0770"\nunix_sock_ro_perms = "0777"\n'
     if any(group.gr_name == "libvirt" for group in grp.getgrall()):
         text += 'unix_sock_group = "libvirt"\n'
+    path = _libvirt_settings(installation)
     make_directory(path.parent)
     write_atomic(path, text.encode(), mode=0o644, durable=False)
 

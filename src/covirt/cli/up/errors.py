@@ -20,6 +20,24 @@ class PortTaken(Conflict):
     template = "something else listens on port {port} already; choose another one with {option}"
 
 
+class RunsElsewhere(Conflict):
+    template = "{program} runs on port {port}; covirt down, then covirt up with {option}"
+
+
+class EngineKnowsPort(Conflict):
+    template = (
+        "the engine knows the port {port} of this machine's agent, and is the one to tell of another: host to "
+        "maintenance, its port changed, [rpc] port in etc/covirt/host.d/90-port.toml, covirt-host restarted"
+    )
+
+
+class AnotherEnginesHost(Conflict):
+    template = (
+        "this machine is a host of another engine, whose authority is {path}; take it out there and remove "
+        "{directory}, or use another --root"
+    )
+
+
 class NotReady(Unavailable):
     template = "{what} was not ready within {seconds:.0f} seconds; {hint}"
 

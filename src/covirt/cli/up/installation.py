@@ -72,9 +72,18 @@ class Installation:
         return self.root.state_dir / "engine/pki/ca.pem"
 
     @property
-    def certificate(self) -> Path:
+    def host_pki(self) -> Path:
         """covirt-host's, from its enrolment."""
-        return self.root.path / "etc/pki/vdsm/certs/vdsmcert.pem"
+        return self.root.path / "etc/pki/vdsm"
+
+    @property
+    def certificate(self) -> Path:
+        return self.host_pki / "certs/vdsmcert.pem"
+
+    @property
+    def host_ca_file(self) -> Path:
+        """Of the engine that it is a host of."""
+        return self.host_pki / "certs/cacert.pem"
 
     @property
     def storage_dir(self) -> Path:

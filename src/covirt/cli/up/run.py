@@ -11,9 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from covirt.cli.up.daemons import ENGINE, SUPERVISOR, Daemon, daemons
+from covirt.cli.up.daemons import ENGINE, HOST, SUPERVISOR, Daemon, daemons
 from covirt.cli.up.engine import API, BadLogin, EngineApi
-from covirt.cli.up.errors import ClosedDirectory, NeedsRoot, NotReady, PasswordChanged, PortTaken
+from covirt.cli.up.errors import (
+    ClosedDirectory,
+    EngineKnowsPort,
+    NeedsRoot,
+    NotReady,
+    PasswordChanged,
+    PortTaken,
+    RunsElsewhere,
+)
 from covirt.cli.up.installation import USER, Choices, Installation, open_log
 from covirt.cli.up.network import close_way_out, free_subnet, open_way_out
 from covirt.cli.up.set_up import SetUp, host_name
@@ -128,23 +136,37 @@ def _installation(root: str, command: str) -> Installation:
 
 
 def _chosen(installation: Installation, *, port: int | None, host_port: int | None, subnet: str | None) -> Choices:
-    """Those of before, with what is new; kept before anything is started. Raises PortTaken, NoFreeNetwork."""
+    """Those of before, with what is new; kept before anything is started. Raises PortTaken, RunsElsewhere,
+    EngineKnowsPort, NoFreeNetwork."""
     before = installation.choices() or Choices(subnet=subnet or free_subnet(), host_name=host_name())
-    asked = {"engine_port": port, "host_port": host_port, "subnet": subnet if not before.complete else None}
-    choices = replace(before, **{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]  # each as its field
+    choices = replace(
+        before,
+        engine_port=port or before.engine_port,
+        host_port=host_port or before.host_port,
+        subnet=before.subnet if before.complete else subnet or before.subnet,
+    )
+    if before.complete and choices.host_port != before.host_port:
+        raise EngineKnowsPort(port=before.host_port)
+    for name, wanted, present, option in (
+        (ENGINE, choices.engine_port, before.engine_port, "--port"),
+        (HOST, choices.host_port, before.host_port, "--host-port"),
+    ):
+        _check_port(installation, name, wanted=wanted, present=present, option=option)
     installation.write_settings(choices)
     choices = installation.effective(choices)
-    by_name = {daemon.name: daemon for daemon in daemons(installation, choices)}
-    for name, number, option in (
-        ("covirt-engine", choices.engine_port, "--port"),
-        ("covirt-host", choices.host_port, "--host-port"),
-    ):
-        daemon = by_name[name]
-        runs = installation.records.find(name) is not None or daemon.of_others()
-        if not runs and daemon.answers():
-            raise PortTaken(port=number, option=option)
     installation.keep(choices)
     return choices
+
+
+def _check_port(installation: Installation, name: str, *, wanted: int, present: int, option: str) -> None:
+    """Raises PortTaken, RunsElsewhere."""
+    asked = Choices(engine_port=wanted, host_port=wanted)
+    daemon = next(each for each in daemons(installation, asked) if each.name == name)
+    if installation.records.find(name) is None and not daemon.of_others():
+        if daemon.answers():
+            raise PortTaken(port=wanted, option=option)
+    elif wanted != present:
+        raise RunsElsewhere(program=name, port=present, option=option)
 
 
 def _start_supervisor(installation: Installation, units: Units | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from covirt.cli.up.engine import EngineApi
-from covirt.cli.up.errors import EngineRefused, NotReady
+from covirt.cli.up.errors import AnotherEnginesHost, EngineRefused, NotReady
 from covirt.cli.up.installation import NETWORK, Choices, Installation
 from covirt.cli.up.network import machine_address
 from covirt.common.files import make_directory
@@ -90,9 +90,12 @@ class SetUp:
 
     def _enrol(self) -> None:
         installation, name = self._installation, self._choices.host_name
-        if installation.certificate.exists():
-            return
         known = self._api.find("hosts", "host", name)
+        if installation.certificate.exists():
+            if installation.host_ca_file.read_text().split() != installation.engine_ca_file.read_text().split():
+                raise AnotherEnginesHost(path=installation.host_ca_file, directory=installation.host_pki)
+            if known:
+                return
         asked = {"host": name} if known else {"name": name, "address": _address(), "cluster": CLUSTER}
         token = str(self._api.post("/covirt/enrolment/tokens", asked)["token"])
         address = str(known["address"]) if known else _address()
@@ -113,8 +116,16 @@ class SetUp:
         name, port = self._choices.host_name, self._choices.host_port
         found = self._wait(lambda: self._api.find("hosts", "host", name), f"the host {name}")
         if int(found["port"]) != port:
-            self._api.put(f"hosts/{found['id']}", {"port": port})
+            self._wait(lambda: self._moved(found["id"], port), f"the host's port {port} in the engine")
         return found
+
+    def _moved(self, host_id: str, port: int) -> bool:
+        """Refused while the engine tries to connect: it is so until it has given up."""
+        try:
+            self._api.put(f"hosts/{host_id}", {"port": port})
+        except EngineRefused:
+            return False
+        return True
 
     def _network(self, host: dict[str, Any]) -> None:
         """A bridge for guests, in which the machine has an address; a host's own cables are left alone."""

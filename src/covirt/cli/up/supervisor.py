@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from covirt.cli.up.daemons import SUPERVISOR, Daemon, daemons
+from covirt.cli.up.daemons import SUPERVISOR, Daemon, daemons, write_libvirt_settings
 from covirt.cli.up.installation import Choices, Installation, open_log
 from covirt.cli.up.network import open_way_out
 from covirt.cli.up.records import launched, write_own_record
@@ -113,6 +113,7 @@ def _work() -> None:
     with acquire_daemon_lock(installation.root, "covirt-up"):
         write_own_record(installation.records.path(SUPERVISOR))
         log.info("Looking after the daemons root=%s", installation.root.path)
+        write_libvirt_settings(installation)
         _open_way_out(installation)
         supervisor = Supervisor(installation, _wanted(installation))
         while not stop.wait(timeout_seconds=_LOOK_SECONDS):
