@@ -20,15 +20,18 @@ class LoginOver(Denied):
 
 
 class TooManyStreamTickets(Unavailable):
-    """Fields: count, seconds."""
+    """Fields: count, own, seconds."""
 
-    template = "{count} tickets for streams wait to be used; use them, or try again in {seconds} seconds."
+    template = (
+        "{count} tickets for streams wait to be used, {own} of them yours; use them, or try again in {seconds} "
+        "seconds."
+    )
 
 
 class TooManyStreams(Unavailable):
-    """Fields: count."""
+    """Fields: count, own."""
 
-    template = "{count} streams are open, and the engine has no more; close one first."
+    template = "{count} streams are open, {own} of them yours, and the engine has no more; close one first."
 
 
 class NoStreamsOnHost(Unsupported):

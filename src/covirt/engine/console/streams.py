@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 STREAMS_PATH: Final = "/covirt/streams"
 MOST_STREAMS: Final = 400  # each is two connections of the engine's
+MOST_OF_ONE: Final = 100  # user: nobody takes all of them
 _HOST_SECONDS: Final = 10.0
 _THREADS: Final = 10  # that wait for hosts, so that a silent one never takes those of requests
 _LONGEST_REASON_BYTES: Final = 120  # a WebSocket's close has room for 123
@@ -171,8 +172,9 @@ class Streams:
     def _admit(self, live: _Live) -> None:
         """Raises TooManyStreams."""
         with self._lock:
-            if len(self._live) >= MOST_STREAMS:
-                raise TooManyStreams(count=len(self._live))
+            own = sum(one.granted.asked.user_id == live.granted.asked.user_id for one in self._live)
+            if len(self._live) >= MOST_STREAMS or own >= MOST_OF_ONE:
+                raise TooManyStreams(count=len(self._live), own=own)
             self._live.add(live)
             if self._stopping:
                 live.over.set_result(_STOPPED)

@@ -22,6 +22,7 @@ from covirt.engine.console.request import StreamRequest
 
 VALID_SECONDS: Final = 60
 MOST_TICKETS: Final = 1000
+MOST_OF_ONE: Final = 100  # user: nobody takes all of them
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "covirt-stream"
 
@@ -53,8 +54,9 @@ class StreamTickets:
         number = secrets.token_urlsafe(16)
         with self._lock:
             self._waiting = {key: one for key, one in self._waiting.items() if one[0] > now}
-            if len(self._waiting) >= MOST_TICKETS:
-                raise TooManyStreamTickets(count=len(self._waiting), seconds=int(self.valid_seconds))
+            own = sum(one.asked.user_id == granted.asked.user_id for _, one in self._waiting.values())
+            if len(self._waiting) >= MOST_TICKETS or own >= MOST_OF_ONE:
+                raise TooManyStreamTickets(count=len(self._waiting), own=own, seconds=int(self.valid_seconds))
             self._waiting[number] = (now + self.valid_seconds, granted)
         return jwt.encode({"jti": number, "aud": _AUDIENCE}, self._key, algorithm=_ALGORITHM)
 

@@ -237,12 +237,16 @@ def test_a_ticket_is_one_stream_s(proxy: Proxy) -> None:
         assert refused.value.response.status_code == 403
 
 
-def test_no_more_streams_than_there_may_be(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_STREAMS", 1)
+@pytest.mark.parametrize("limit", ["MOST_STREAMS", "MOST_OF_ONE"])
+def test_no_more_streams_than_there_may_be(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(module, limit, 1)
     with proxy.open(kind="console"):
         proxy.host.next()
         with proxy.open(kind="console") as client:
-            assert client.closed() == (4503, "1 streams are open, and the engine has no more; close one first.")
+            assert client.closed() == (
+                4503,
+                "1 streams are open, 1 of them yours, and the engine has no more; close one first.",
+            )
     proxy.wait_none()
     with proxy.open(kind="console"):
         proxy.host.next()

@@ -19,9 +19,9 @@ class Clock:
         return self.now
 
 
-def granted(**request: object) -> Granted:
+def granted(user: str = "cook", **request: object) -> Granted:
     wanted = parse_request({"kind": "exec", "command": ["id"], **request})
-    return Granted(asked=Asked.system(), session_id=None, vm_id="soup", request=wanted)
+    return Granted(asked=Asked(user_id=user, user_name=user), session_id=None, vm_id="soup", request=wanted)
 
 
 def test_a_ticket_is_good_once() -> None:
@@ -64,6 +64,15 @@ def test_tickets_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
         tickets.issue(granted())
     clock.now += 61
     tickets.issue(granted())
+
+
+def test_one_user_does_not_take_all_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OF_ONE", 1)
+    tickets = StreamTickets()
+    tickets.issue(granted("cook"))
+    with pytest.raises(TooManyStreamTickets, match="1 tickets for streams wait to be used, 1 of them yours"):
+        tickets.issue(granted("cook"))
+    tickets.issue(granted("baker"))
 
 
 def test_a_command_s_name_makes_no_lines_of_its_own() -> None:
