@@ -27,7 +27,13 @@ from covirt.host.storage.container_import import (
 )
 from covirt.host.storage.directory import Directory
 from covirt.host.storage.file_domain import STAGE_PREFIX
-from covirt.host.storage.image_volumes import CONTAINER_IMAGE_DISK_TYPE, Allocation, ImageVolumes, VolumeFacts
+from covirt.host.storage.image_volumes import (
+    CONTAINER_IMAGE_DISK_TYPE,
+    JOB_PREFIX,
+    Allocation,
+    ImageVolumes,
+    VolumeFacts,
+)
 from covirt.host.storage.operation import Control, Kind, Params, checked_id
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
@@ -159,7 +165,7 @@ class ContainerImages:
         if archive is None:
             yield ImportSource(**params["source"])
             return
-        user = f"job-{params['job_id']}"
+        user = f"{JOB_PREFIX}{params['job_id']}"
         try:
             self._volumes.prepare(archive.ref, user=user)
             with self._opened(archive.ref) as path:
@@ -174,7 +180,7 @@ class ContainerImages:
         target = VolumeRef(**params["target"])
         archive = _archive(params)
         if archive is not None:
-            self._volumes.teardown(archive.ref, user=f"job-{params['job_id']}")
+            self._volumes.teardown(archive.ref, user=f"{JOB_PREFIX}{params['job_id']}")
         self._program.forget_login(params["job_id"])
         with self._volumes.images(target.domain_id) as images:
             images.remove(params["stage"])

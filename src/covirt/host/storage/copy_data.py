@@ -13,7 +13,15 @@ from typing import Any, Final
 
 from covirt.common.errors import Conflict, InvalidRequest, Unsupported
 from covirt.host.storage import qemu_img
-from covirt.host.storage.image_volumes import ENGINE, Allocation, ImageVolumes, VolumeFacts, VolumeIsShared
+from covirt.host.storage.image_volumes import (
+    ENGINE,
+    JOB_PREFIX,
+    Allocation,
+    ImageVolumes,
+    VolumeFacts,
+    VolumeIsShared,
+    check_still,
+)
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import UsedByOthers
@@ -66,6 +74,7 @@ class CopyData:
                     held.callback(self._volumes.teardown, side.ref, user=user)
             from_volume, to_volume = self._volumes.volume(source.ref), self._volumes.volume(target.ref)
             _check(from_volume, to_volume, bitmaps=params["bitmaps"])
+            check_still(from_volume, self._volumes.users(source.ref))
             with self._target(target.ref, user), self._volumes.replacing(target.ref, generation=target.generation):
                 qemu_img.convert(
                     from_volume.layer,
@@ -122,4 +131,4 @@ def _endpoint(value: Mapping[str, Any]) -> CopyEndpoint:
 
 
 def _user(params: Params) -> str:
-    return f"job-{params['job_id']}"
+    return f"{JOB_PREFIX}{params['job_id']}"

@@ -18,6 +18,7 @@ from covirt.host.virt.volumes import VolumeRef
 Result = TypeVar("Result")
 
 ENGINE: Final = "engine"  # who holds what an engine prepares by itself, for a transfer for one
+JOB_PREFIX: Final = "job-"  # and then the id of a job
 NBD_PREFIX: Final = "nbd-"  # and then the id of an NBD server
 TICKET_PREFIX: Final = "ticket-"  # and then a hash of a ticket's id
 CONTAINER_IMAGE_DISK_TYPE: Final = (
@@ -35,6 +36,12 @@ class VolumeIsIllegal(Conflict):
 
 class WrittenWhileUsed(Conflict):
     template = "volume {ref} is used by {users}, whom a write from outside would damage; stop them first"
+
+
+class CopiedWhileUsed(Conflict):
+    template = (
+        "volume {ref} is used by {users}, and a copy of what they write to would be whole at no moment; stop them"
+    )
 
 
 class UnknownVolumeFormat(InvalidRequest):
@@ -157,3 +164,15 @@ def check_writable(volumes: ImageVolumes, volume: VolumeFacts) -> None:
     users = volumes.users(volume.ref)
     if others := users - uploaders(users):
         raise WrittenWhileUsed(ref=volume.ref, users=", ".join(sorted(others)))
+
+
+def check_still(volume: VolumeFacts, users: frozenset[str]) -> None:
+    """Whether nobody writes to it whom a copy would have to wait for. Raises CopiedWhileUsed.
+
+    QEMU's locks keep a copy from a machine's disk, with words that tell nobody why; a container takes none.
+    """
+    if volume.is_shared or volume.disk_type == CONTAINER_IMAGE_DISK_TYPE:
+        return
+    guests = [user for user in users - uploaders(users) if not user.startswith(JOB_PREFIX)]
+    if guests:
+        raise CopiedWhileUsed(ref=volume.ref, users=", ".join(sorted(guests)))

@@ -21,7 +21,7 @@ from covirt.host.storage.bounded import storage_failures
 from covirt.host.storage.directory import FILE_MODE, METADATA_MODE, Directory
 from covirt.host.storage.domain_format import BLANK_ID
 from covirt.host.storage.file_domain import STAGE_PREFIX, FileDomain, meta_name
-from covirt.host.storage.image_volumes import Allocation, VolumeFacts, VolumeIsIllegal
+from covirt.host.storage.image_volumes import Allocation, VolumeFacts, VolumeIsIllegal, check_still
 from covirt.host.storage.operation import Control, Kind, Params
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_errors import (
@@ -161,6 +161,7 @@ class VolumeWork:
         facts = self._domain(source.domain_id).facts(source)
         if not facts.is_legal:
             raise VolumeIsIllegal(ref=source)
+        check_still(facts, self._users(source))
 
         def fill(target: VolumeFacts) -> None:
             qemu_img.convert(

@@ -34,7 +34,7 @@ from covirt.host.storage import storage_errors as storage
 from covirt.host.storage.container_images import ContainerImageExists, ContainerImageInUse, NotAContainerImage
 from covirt.host.storage.copy_data import NoBitmapsInRaw, TargetInUse
 from covirt.host.storage.disk_images import ImageInUse, ImageIsTemplate, NoSuchImage, UploadRefused
-from covirt.host.storage.image_volumes import VolumeIsIllegal, VolumeIsShared, WrittenWhileUsed
+from covirt.host.storage.image_volumes import CopiedWhileUsed, VolumeIsIllegal, VolumeIsShared, WrittenWhileUsed
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
 from covirt.host.storage.nbd import BadNbdSettings
@@ -72,6 +72,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (NoSuchImage, Code.NO_SUCH_IMAGE),
     (ImageInUse, Code.VOLUME_BUSY),
     (WrittenWhileUsed, Code.VOLUME_BUSY),
+    (CopiedWhileUsed, Code.VOLUME_BUSY),
     (TargetInUse, Code.VOLUME_BUSY),
     (ContainerImageInUse, Code.VOLUME_BUSY),
     (ImageIsTemplate, Code.SHARED_VOLUME_KEPT),

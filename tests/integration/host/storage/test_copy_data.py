@@ -142,6 +142,21 @@ def test_a_disk_in_use_is_not_overwritten(agent: Agent) -> None:
     assert target.path.read_bytes().count(0) == _MIB
 
 
+def test_what_a_guest_writes_to_is_not_copied(agent: Agent) -> None:
+    """A container takes no lock, and its file system would be copied at many moments."""
+    source, image = agent.raw(b"guest"), agent.raw(b"image", disk_type="ISOF")
+    template = agent.raw(b"template", is_shared=True)
+    for volume, users in ((source, "some vm"), (image, "some vm"), (template, "some vm"), (agent.raw(), "job-1")):
+        agent.volumes.prepare(volume.ref, user=users)
+        job = agent.copy(volume, agent.raw())
+        if volume is source:
+            assert (job["error"]["code"], "used by some vm" in job["error"]["message"]) == (203, True)
+        else:
+            assert job["status"] == "done"
+    agent.volumes.teardown(source.ref, user="some vm")
+    assert agent.copy(source, agent.raw())["status"] == "done"
+
+
 def test_bitmaps_need_qcow2(agent: Agent) -> None:
     assert agent.copy(agent.raw(), agent.qcow2(), bitmaps=True)["error"]["code"] == 2009
     source, target = agent.qcow2(), agent.qcow2()

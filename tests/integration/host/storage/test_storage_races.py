@@ -212,3 +212,14 @@ def test_what_a_dead_server_held_is_given_back(agent: StorageAgent) -> None:
         assert following.storage.volumes.users(disk.ref(volume)) == frozenset()
     finally:
         following.stop()
+
+
+def test_a_task_copies_nothing_that_a_guest_writes_to(agent: StorageAgent) -> None:
+    disk = Disk(agent)
+    volume = disk.create()
+    target = {"dstSdUUID": BLANK, "dstImgUUID": str(uuid4()), "dstVolUUID": str(uuid4()), "desc": ""}
+    copy = {**disk.ids(volume), **target, "volType": 8, "volFormat": 5, "preallocate": 2}
+    agent.storage.volumes.prepare(disk.ref(volume), user="vm-1")
+    assert agent.task("Volume.copy", **copy)["code"] == 203
+    agent.storage.volumes.release("vm-1")
+    agent.done("Volume.copy", **copy)
