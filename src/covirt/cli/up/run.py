@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from covirt.cli.up.daemons import ENGINE, HOST, SUPERVISOR, Daemon, daemons
@@ -44,6 +45,7 @@ def bring_up(root: str, *, port: int | None, host_port: int | None, subnet: str 
     def work() -> None:
         installation = _installation(root, "up")
         began = time.monotonic()
+        _warn_of_checkout(installation)
         choices = _chosen(installation, port=port, host_port=host_port, subnet=subnet)
         wanted = daemons(installation, choices)
         units = Units.of(installation)
@@ -129,10 +131,23 @@ def _installation(root: str, command: str) -> Installation:
     if os.geteuid() != 0:
         raise NeedsRoot(command=command, why="it mounts storage and makes bridges")
     installation = Installation.at(root)
-    for directory in (installation.root.path, *installation.root.path.parents):
-        if not stat.S_IMODE(directory.stat().st_mode) & 0o001:
-            raise ClosedDirectory(path=directory)
+    if (closed := _closed(installation.root.path)) is not None:
+        raise ClosedDirectory(path=closed)
     return installation
+
+
+def _closed(path: Path) -> Path | None:
+    """A directory of the path that others may not pass."""
+    return next((each for each in (path, *path.parents) if not stat.S_IMODE(each.stat().st_mode) & 0o001), None)
+
+
+def _warn_of_checkout(installation: Installation) -> None:
+    """What handles disks and images runs as their owner, and out of somebody's closed home it cannot be run."""
+    if (closed := _closed(installation.programs)) is not None:
+        _say(
+            f"warning: others may not pass {closed}, so container images and disks cannot be brought in with the "
+            f"programs that lie below it; chmod a+x {closed}"
+        )
 
 
 def _chosen(installation: Installation, *, port: int | None, host_port: int | None, subnet: str | None) -> Choices:

@@ -5,6 +5,7 @@
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,19 @@ def test_a_directory_that_guests_cannot_pass(tmp_path: Path, capsys: pytest.Capt
     assert up(tmp_path) == 1
     assert f"chmod a+x {tmp_path}" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.root
+def test_programs_in_a_closed_home(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told, and no reason to refuse: what is there already can be used."""
+    (tmp_path / "bin").mkdir()
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python3"))
+    with new_root() as root, socket.create_server(("127.0.0.1", 0)) as listener:
+        assert up(root.path, listener.getsockname()[1]) == 1
+    assert f"chmod a+x {tmp_path}\n" in capsys.readouterr().out
 
 
 @pytest.mark.root
