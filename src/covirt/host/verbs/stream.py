@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.virt.kinds import require_allowed
-from covirt.host.virt.streams import StreamKind, VmStream
+from covirt.host.virt.streams import OpenConsoles, StreamKind, VmStream
 from covirt.host.virt.vms import Vms
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.stream import OpenConsoleParams
@@ -18,6 +18,7 @@ class StreamVerbs:
     def __init__(self, vms: Vms, streams: TicketStreams) -> None:
         self._vms = vms
         self._streams = streams
+        self._consoles = OpenConsoles()
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -46,6 +47,6 @@ class StreamVerbs:
         connection = self._vms.connections[vm.kind]
         # Refused now rather than when the ticket is shown. The log of one that is down can be read, too.
         connection.get() if kind is StreamKind.LOG else vm.running_domain()
-        source = VmStream(uri=connection.uri, vm_id=vm.vm_id, kind=kind)
+        source = VmStream(uri=connection.uri, vm_id=vm.vm_id, kind=kind, consoles=self._consoles)
         ticket = self._streams.issue(source, what=f"{kind.value} of {vm.vm_id} flow_id={context.flow_id}")
         return {"ticket": ticket, "validSeconds": int(self._streams.settings.valid_seconds)}

@@ -19,6 +19,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 import libvirt
@@ -35,6 +36,8 @@ from covirt.common.channels import (
 
 _BROKEN_OFF_CODE = 125  # as of a command that could not be started
 _BYTES = 64 << 10
+_LET_GO_SECONDS = 3.0  # libvirt gets, to notice that another client is gone
+_AGAIN_SECONDS = 0.05
 
 
 class _Console:
@@ -92,8 +95,7 @@ def main(uri: str, uuid: str, what: str) -> int:
         domain = connection.lookupByUUIDString(uuid)
         if what == "display":
             return _show(domain)
-        stream = connection.newStream(0)
-        _open(domain, stream, what)
+        stream = _opened(connection, domain, what)
     except libvirt.libvirtError as error:
         _write(f"ERROR {error.get_error_message()}".replace("\n", " ").encode() + b"\n")
         return 1
@@ -112,11 +114,27 @@ def main(uri: str, uuid: str, what: str) -> int:
     return 0
 
 
-def _open(domain: Any, stream: Any, what: str) -> None:
-    if what.startswith("console"):
-        domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if what == "console-force" else 0)
-    else:
-        domain.openChannel(what, stream, 0)
+def _opened(connection: Any, domain: Any, what: str) -> Any:
+    deadline = time.monotonic() + _LET_GO_SECONDS
+    while True:
+        stream = connection.newStream(0)
+        try:
+            if what in _WIRES:
+                domain.openChannel(what, stream, 0)
+            else:
+                domain.openConsole(None, stream, 0)
+        except libvirt.libvirtError as error:
+            # Our own client was ended a moment ago, and libvirt is to notice that by itself: forced, it may die.
+            if what != "console-force" or error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED:
+                raise
+        else:
+            return stream
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_AGAIN_SECONDS)
+    stream = connection.newStream(0)
+    domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
+    return stream
 
 
 def _show(domain: Any) -> int:
