@@ -97,13 +97,14 @@ def add_disc(devices: etree._Element, domain: Domain, *, name: str, bus: str, bo
         child(element, "boot", order=str(boot))
 
 
-def add_volume(block: etree._Element, *, name: str, volume: VolumePlace) -> None:
-    """Which volume a drive stands for."""
+def add_volume(block: etree._Element, *, name: str, volume: VolumePlace) -> etree._Element:
+    """Which volume a drive stands for; what is said of the drive."""
     facts = child(block, _DEVICE, devtype="disk", name=name)
     values = {"poolID": volume.pool_id, "domainID": volume.domain_id,
               "imageID": volume.image_id, "volumeID": volume.volume_id}  # fmt: skip
     for key, value in values.items():
         child(facts, f"{{{OVIRT_VM_NAMESPACE}}}{key}", value)
+    return facts
 
 
 def add_nics(
@@ -156,9 +157,9 @@ def hotplug_disk_xml(disk: DomainDisk, *, name: str, container_path: str = "") -
     """What VM.hotplugDisk and VM.hotunplugDisk take; ``container_path``: where a container gets it."""
     root, devices, block = _hotplug()
     add_disk(devices, name=name, disk=disk)
-    add_volume(block, name=name, volume=disk.volume)
+    facts = add_volume(block, name=name, volume=disk.volume)
     if container_path:
-        custom = child(block, f"{{{OVIRT_VM_NAMESPACE}}}custom")
+        custom = child(facts, f"{{{OVIRT_VM_NAMESPACE}}}custom")
         child(custom, f"{{{OVIRT_VM_NAMESPACE}}}containerPath", container_path)
     return etree.tostring(root, encoding="unicode")
 

@@ -114,10 +114,15 @@ def test_an_import_whose_job_the_host_has_forgotten(place: Place, monkeypatch: p
     hosts = place.site.hosts
     call = hosts.call
 
+    def ended(host_id: str, params: Mapping[str, Json] | None) -> bool:
+        job_id = (params or {})["jobID"]
+        jobs: Any = call(host_id, "Host.getJobs", {"job_ids": [job_id]})
+        return bool(jobs[job_id]["status"] == "done")
+
     def forgetful(host_id: str, verb: str, params: Mapping[str, Json] | None = None, **named: Any) -> Json:
         answer = call(host_id, verb, params, **named)
         if verb == "ContainerImage.import":
-            wait_until(lambda: bool(place.images), what="the volume")
+            wait_until(lambda: ended(host_id, params), what="the volume")
             return call(host_id, verb, {**(params or {}), "jobID": str(uuid4())}, **named)
         return answer
 

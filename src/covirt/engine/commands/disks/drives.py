@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks of machines that run, as their hosts have them: plugged, looked for, unplugged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from covirt.engine.commands.command import Doing
 from covirt.engine.commands.disks.errors import NoPlaceInContainer
-from covirt.engine.hosts.words import entries, table, tables, text
 from covirt.engine.model.disk import Disk, DiskAttachment
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.vm import Vm
 from covirt.engine.vms.container_settings import container_settings
 from covirt.engine.vms.device_xml import hotplug_disk_xml
 from covirt.engine.vms.domain import DISC_NAME, DomainDisk, named_disks
+from covirt.engine.vms.live_xml import live_drives
 from covirt.rpc.jsonrpc import Json
 
 _NO_CONTAINER: Final = ""
@@ -71,10 +72,10 @@ class Drives:
         return DomainDisk(disk=disk, attachment=attachment, pool_id=domain.data_center_id or "")
 
     def _names(self) -> dict[str, str]:
-        """Drives to the disks that are in them."""
-        answer = self._call("VM.getStats", {"vmID": self.vm.id})
-        stats = table({"stats": next(iter(entries({"list": answer}, "list")), {})}, "stats")
-        return {name: text(drive, "imageID") for name, drive in tables(stats, "disks").items()}
+        """Drives to the disks that are in them now."""
+        answer = self._call("Host.dumpxmls", {"vmList": [self.vm.id]})
+        xml = answer.get(self.vm.id) if isinstance(answer, Mapping) else None
+        return live_drives(xml) if isinstance(xml, str) else {}
 
     def _place(self, disk: Disk) -> str:
         return container_place(self.vm, disk)

@@ -155,7 +155,10 @@ class ImportContainerImage(Command):
         try:
             jobs_of(doing, host_id).finish("ContainerImage.import", params, job_id=job_of(doing.job_id, "import"))
         except HostRefused as error:
-            if error.code != Code.VOLUME_EXISTS:  # it had ended, and the host has forgotten the job
+            if error.code not in (
+                Code.VOLUME_EXISTS,
+                Code.IMAGE_PATH,
+            ):  # it had ended, and the host has forgotten the job
                 raise
         return None
 

@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Disks of machines that run, by the stock SDK, on an installation of ``covirt up``; the host is asked as well."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import ovirtsdk4 as sdk
+import pytest
+from ovirtsdk4 import types
+
+from covirt.common.process import run
+from covirt.engine.vms.live_xml import live_drives
+from tests.support.covirt_engine import CovirtEngine
+from tests.support.covirt_host import HostClient
+from tests.support.covirt_up import Machine, new_machine
+from tests.support.enrolled_host import engine_files
+from tests.support.libvirtd import Libvirtd
+from tests.support.oci_layout import busybox_image, write_layout
+from tests.support.roots import new_directory
+from tests.support.virtocid import IMAGE, import_image
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.qemu, pytest.mark.runc]
+
+MIB: Final = 1 << 20
+UP, DOWN = types.VmStatus.UP, types.VmStatus.DOWN
+_SECONDS: Final = 90.0
+# What it has written at its first start it finds at the second one.
+KEEPING: Final = '["sh", "-c", "test -e /data/kept && exit 7\\u003b touch /data/kept && exit 3"]'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    machine: Machine
+    connection: sdk.Connection
+    pki: Path
+
+    @property
+    def system(self) -> Any:
+        return self.connection.system_service()
+
+    def add_vm(self, name: str, **properties: str) -> Any:
+        vms = self.system.vms_service()
+        vm = types.Vm(
+            name=name,
+            cluster=self.system.clusters_service().list()[0],
+            template=types.Template(name="Blank"),
+            memory=64 * MIB,
+            memory_policy=types.MemoryPolicy(guaranteed=64 * MIB),
+            custom_properties=[types.CustomProperty(name=key, value=value) for key, value in properties.items()],
+        )
+        return vms.vm_service(vms.add(vm).id)
+
+    def configure(self, service: Any, **properties: str) -> None:
+        words = [types.CustomProperty(name=key, value=value) for key, value in properties.items()]
+        service.update(types.Vm(custom_properties=words))
+
+    def attach(self, service: Any, name: str, image_format: types.DiskFormat, **more: Any) -> Any:
+        """A new disk; the service of its attachment."""
+        attachments = service.disk_attachments_service()
+        disk = types.Disk(name=name, format=image_format, provisioned_size=8 * MIB)
+        attachment = types.DiskAttachment(interface=types.DiskInterface.VIRTIO, disk=disk, **more)
+        return attachments.attachment_service(attachments.add(attachment).id)
+
+    def wait(self, service: Any, *statuses: types.VmStatus) -> Any:
+        wait_until(lambda: service.get().status in statuses, timeout_seconds=_SECONDS, what=f"a VM to be {statuses}")
+        return service.get()
+
+    def drives(self, service: Any) -> set[str]:
+        """Disks that the machine has now, by libvirt."""
+        vm_id = service.get().id
+        (host,) = self.system.hosts_service().list()
+        with closing(HostClient(self.pki, self.machine.host_port, host.address).open()) as client:
+            xml = client.call("Host.dumpxmls", {"vmList": [vm_id]})[vm_id]
+        return {disk_id for disk_id in live_drives(xml).values() if disk_id}
+
+    def size_on_storage(self, attachment: Any) -> int:
+        """That guests see, in bytes."""
+        disk = self.connection.follow_link(attachment.get().disk)
+        (path,) = self.machine.root.path.glob(f"var/**/images/{disk.id}/{disk.image_id}")
+        told = run(["qemu-img", "info", "-U", "--output", "json", path], timeout_seconds=30).stdout
+        return int(json.loads(told)["virtual-size"])
+
+
+@pytest.fixture(scope="module", name="place")
+def place_fixture(libvirtd: Libvirtd) -> Iterator[Place]:
+    assert libvirtd.uri  # the test's own, which covirt up then uses
+    with new_directory() as directory, new_machine() as machine:
+        machine.up()
+        import_image(
+            machine.root, f"oci:{write_layout(directory / 'layout', {IMAGE: busybox_image()})}:{IMAGE}", IMAGE
+        )
+        engine = cast(CovirtEngine, SimpleNamespace(root=machine.root))
+        with machine.connection() as connection:
+            place = Place(machine=machine, connection=connection, pki=engine_files(engine, directory / "client"))
+            (domain,) = place.system.storage_domains_service().list()
+            storage = place.system.storage_domains_service().storage_domain_service(domain.id)
+            storage.update(types.StorageDomain(critical_space_action_blocker=0))
+            yield place
+
+
+@pytest.fixture(autouse=True)
+def stopped(place: Place) -> Iterator[None]:
+    """No guest outlives its test, however that ends."""
+    yield
+    with place.machine.connection() as connection:
+        vms = connection.system_service().vms_service()
+        for vm in vms.list():
+            if vm.status is not DOWN:
+                vms.vm_service(vm.id).stop()
+
+
+def test_a_machine_that_runs_gets_disks(place: Place) -> None:
+    service = place.add_vm("web")
+    root = place.attach(service, "root", types.DiskFormat.COW, bootable=True, active=True)
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)  # nothing boots in it
+    jobs = place.system.jobs_service()
+    wait_until(
+        lambda: all(job.status is not types.JobStatus.STARTED for job in jobs.list()),
+        timeout_seconds=_SECONDS,
+        what="the start to end",
+    )
+    logs = place.attach(service, "logs", types.DiskFormat.RAW, active=True)
+    ids = {each.get().id for each in (root, logs)}
+    assert place.drives(service) == ids
+    for attachment in (root, logs):
+        attachment.update(types.DiskAttachment(disk=types.Disk(provisioned_size=16 * MIB)))
+        assert place.size_on_storage(attachment) == 16 * MIB
+    disks = place.system.disks_service()
+    with pytest.raises(sdk.Error, match="which run; stop them first"):
+        disks.disk_service(logs.get().id).remove()
+    with pytest.raises(sdk.Error, match="deactivate it first"):
+        root.update(types.DiskAttachment(interface=types.DiskInterface.VIRTIO_SCSI))
+    service.stop()
+    place.wait(service, DOWN)
+    logs.remove(detach_only=False)
+    assert [each.id for each in service.disk_attachments_service().list()] == [root.get().id]
+    root.remove(detach_only=False)
+    service.remove()
+    assert disks.list(search="name=root or name=logs") == []
+
+
+def test_a_container_keeps_what_is_on_its_disks(place: Place) -> None:
+    """One is there at its start, another comes while it runs and goes again."""
+    words = {"containerType": "docker", "containerImage": IMAGE}
+    service = place.add_vm("box", **words, containerCommand=KEEPING, volumeMap="/data:data")
+    data = place.attach(service, "data", types.DiskFormat.RAW, active=True)
+    for code in ("3", "7"):
+        service.start()
+        assert code in place.wait(service, DOWN).stop_reason
+    sleeping = {**words, "containerCommand": "sleep 1000"}
+    place.configure(service, **sleeping, volumeMap="/data:data,/more:more")
+    with pytest.raises(sdk.Error, match="more"):
+        service.start()
+    place.configure(service, **sleeping, volumeMap="/data:data")
+    service.start()
+    place.wait(service, UP)
+    with pytest.raises(sdk.Error, match="its volumeMap has no absolute path for other"):
+        place.attach(service, "other", types.DiskFormat.RAW, active=True)
+    place.configure(service, **sleeping, volumeMap="/data:data,/more:more")
+    more = place.attach(service, "more", types.DiskFormat.RAW, active=True)
+    assert place.drives(service) == {data.get().id, more.get().id}
+    more.update(types.DiskAttachment(active=False))
+    assert place.drives(service) == {data.get().id}
+    more.remove(detach_only=False)
+    service.stop()
+    place.wait(service, DOWN)
+    data.remove(detach_only=False)
+    service.remove()
+    assert place.system.disks_service().list(search="name=data or name=more or name=other") == []
+
+
+def test_the_engine_is_killed_while_disks_are_made(place: Place) -> None:
+    """Each of them is there whole, or not at all."""
+    (domain,) = place.system.storage_domains_service().list()
+    names = [f"disk{number}" for number in range(6)]
+    images = place.machine.root.path.glob(f"**/{domain.id}/images/*")
+    before = {path.name for path in images if path.is_dir()}
+
+    def add(name: str) -> None:
+        disk = types.Disk(name=name, format=types.DiskFormat.RAW, sparse=False, provisioned_size=32 * MIB,
+                          storage_domains=[types.StorageDomain(id=domain.id)])  # fmt: skip
+        with suppress(Exception), place.machine.connection() as connection:  # also what becomes of its logout
+            connection.system_service().disks_service().add(disk)
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in names]
+    engine = place.machine.pids["covirt-engine"]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: bool(place.system.disks_service().list(search="name=disk*")), what="the first disk")
+    os.kill(engine, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: place.machine.pids.get("covirt-engine", engine) != engine, timeout_seconds=_SECONDS)
+    place.machine.up()
+    with place.machine.connection() as connection:
+        disks = connection.system_service().disks_service()
+        wait_until(
+            lambda: all(disk.status is types.DiskStatus.OK for disk in disks.list(search="name=disk*")),
+            timeout_seconds=_SECONDS,
+            what="all disks to be there or gone",
+        )
+        found = {disk.id: disk for disk in disks.list(search="name=disk*")}
+        images = place.machine.root.path.glob(f"**/{domain.id}/images/*")
+        assert {path.name for path in images if path.is_dir()} - before == set(found)
+        assert all(disk.actual_size >= 32 * MIB for disk in found.values())
+        for disk_id in found:
+            disks.disk_service(disk_id).remove()
