@@ -21,6 +21,10 @@ class Finding:
     verdict: Verdict = Verdict.GOOD
     remedy: str = ""
 
+    def __post_init__(self) -> None:
+        """A fact may be what a program has said on several lines: it is one cell of a table."""
+        object.__setattr__(self, "fact", "; ".join(line.strip() for line in self.fact.splitlines() if line.strip()))
+
 
 def missing(what: str, fact: str, remedy: str) -> Finding:
     return Finding(what=what, fact=fact, verdict=Verdict.MISSING, remedy=remedy)

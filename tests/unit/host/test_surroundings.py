@@ -14,7 +14,7 @@ import pytest
 from covirt.common.process import CommandMissing
 from covirt.common.root import Root
 from covirt.host.config import HostConfig
-from covirt.host.findings import Finding, Verdict
+from covirt.host.findings import Finding, Verdict, note
 from covirt.host.surroundings import look_at_bridges, look_at_firewall, look_at_time
 
 ROOT, CONFIG = Root("/"), HostConfig()
@@ -115,3 +115,8 @@ def test_a_clock_that_nobody_knows_is_a_note() -> None:
 
     [found] = look_at_time(ROOT, CONFIG, ask=absent)
     assert found.verdict is Verdict.NOTE
+
+
+def test_what_a_program_says_on_several_lines_is_one_cell() -> None:
+    finding = note("clock", "not known:\n  System has not been booted\n\nHost is down\n", "timedatectl")
+    assert finding.fact == "not known:; System has not been booted; Host is down"

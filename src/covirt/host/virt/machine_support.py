@@ -24,6 +24,8 @@ _QEMU_USERS: Final = ("libvirt-qemu", "qemu")
 _STORAGE_GROUP: Final = 36
 _PROBE_SECONDS: Final = 15.0
 _PASSWORD_LETTERS: Final = 8  # VNC compares no more
+_NOT_SEEN: Final = "libvirtd has not answered yet"
+_NONE_FOUND: Final = "libvirtd knows no QEMU for this architecture"
 
 
 class MachineSupport:
@@ -34,6 +36,7 @@ class MachineSupport:
         self._display_address = display_address
         self._closed_password = secrets.token_hex(_PASSWORD_LETTERS // 2)
         self._machine_types: tuple[str, ...] = ()
+        self._absence = _NOT_SEEN
 
     def machine_host(self) -> MachineHost:
         """The first start waits until the probe knows: what is emulated once is so until its end."""
@@ -47,17 +50,25 @@ class MachineSupport:
     def connected(self, kind: Kind, connection: Any) -> None:
         if kind is Kind.MACHINE:
             self._machine_types = _machine_types(connection.getCapabilities())
+            self._absence = _NONE_FOUND
 
     def disconnected(self, kind: Kind, reason: str) -> None:
         """What QEMU has stays as it was; that nothing starts without libvirtd is told elsewhere."""
+        if kind is Kind.MACHINE:
+            self._absence = f"libvirtd does not answer: {reason}"
 
     def capabilities(self) -> Mapping[str, JsonValue]:
+        """``emulatedMachinesReason``: why there are none. Those that were seen once are told from then on."""
         answer = self._probe.answer
         facts: dict[str, JsonValue] = {
             "kvmEnabled": "true" if answer.works else "false",
             "emulatedMachines": list(self._machine_types),
         }
-        return facts if answer.works else {**facts, "kvmReason": answer.reason}
+        if not answer.works:
+            facts["kvmReason"] = answer.reason
+        if not self._machine_types:
+            facts["emulatedMachinesReason"] = self._absence
+        return facts
 
     def statistics(self) -> Mapping[str, JsonValue]:
         return {}
