@@ -123,6 +123,10 @@ def test_what_is_refused(place: Place) -> None:
     assert "required for add" in str(api.post("disks", {"name": "x"}, 400))
     assert "COW Preallocated" in str(place.add("x", 400, format="cow", sparse="false"))
     assert "between 1 byte" in str(place.add("x", 400, provisioned_size=0))
+    assert "Only raw disks can be shared" in str(place.add("x", 400, format="cow", shareable="true"))
+    for name in ("id", "image_id"):
+        chosen = {name: "00000000-0000-4000-8000-000000000077"}
+        assert f"chooses the {name} of a new disk" in str(place.add("x", 400, **chosen))
     assert "no bitmaps" in str(place.add("x", 400, backup="incremental"))
     assert "There is no Storage Domain" in str(
         place.add("x", 404, storage_domains={"storage_domain": [{"name": "nowhere"}]})

@@ -128,13 +128,14 @@ def _new_disk(session: Session, body: Body, domain_id: str | None, vm_id: str | 
     require_fields("Disk", body, "add", "provisioned_size", "format")
     domain = _domain(session, body, domain_id, vm_id)
     image_format = told_word(body, "format", DiskFormat.RAW)
-    identifier = str(body.get("id") or uuid.uuid4()).lower()
-    if session.disks.find(id=identifier) is not None:
-        raise DiskRefused(action="add", reason=f"There is a disk with the id {identifier} already.")
+    for name in ("id", "image_id"):  # whoever could choose them would get volumes that somebody else has left there
+        if body.get(name):
+            raise BadDisk(action="add", reason=f"The engine chooses the {name} of a new disk; leave it out.")
+    identifier = str(uuid.uuid4())
     disk = Disk(
         id=identifier,
         name=f"disk-{identifier[:8]}",
-        image_id=str(body.get("image_id") or uuid.uuid4()).lower(),
+        image_id=str(uuid.uuid4()),
         storage_domain_id=domain.id,
         format=image_format,
         sparse=told(body, "sparse", True),

@@ -110,5 +110,7 @@ def _check(disk: Disk) -> None:
     if disk.format is DiskFormat.COW and not disk.sparse:
         reason = "Disk configuration (COW Preallocated) is incompatible with the storage domain type."
         raise BadDisk(action="add", reason=reason)
+    if disk.shareable and disk.format is not DiskFormat.RAW:
+        raise BadDisk(action="add", reason="Only raw disks can be shared by machines.")
     if disk.content_type not in _ADDABLE:
         raise BadDisk(action="add", reason=f"Only data and iso can be its content type, not {disk.content_type}.")
