@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.qemu, pytest.mark.runc]
 OURS = {"virtocid", "covirt-engine", "covirt-host", "dhcp"}
 
 
+@pytest.mark.timeout(400)  # four times up, and each daemon killed, on a machine that is busy
 def test_from_nothing_over_kills_to_nothing(libvirtd: Libvirtd) -> None:
     with new_machine() as machine:
         told = machine.up().stdout.decode()
