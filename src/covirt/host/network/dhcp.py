@@ -12,14 +12,15 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from covirt.common.dhcp_lease import BadLease, Lease, last_event, lease_of
 from covirt.common.files import make_directory, read_json, write_json
-from covirt.common.process import PIPE, Child, CommandMissing, spawn
+from covirt.common.process import PIPE, Argument, Child, CommandMissing, spawn
 from covirt.host.network.apply import apply
 from covirt.host.network.errors import LinkChangeFailed
 from covirt.host.network.links import Link, read_links
@@ -34,6 +35,10 @@ _RECORD_VERSION: Final = 1
 _MOST_BYTES: Final = 1 << 16  # of one event
 _DEFAULT_ROUTE: Final = "0.0.0.0/0"
 _PROCESS_WAIT_SECONDS: Final = 5.0
+# A client that ended by itself (killed for memory, or by somebody) is begun anew, or its lease would run out
+# unseen; one that ends again and again not without a pause.
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LAST_PAUSE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +83,7 @@ class DhcpClients:
         found = {}
         for path in self._directory.glob("dhcp-*.json"):
             with contextlib.suppress(FileNotFoundError):
-                record = read_json(path, versions=range(1, _RECORD_VERSION + 1))
+                record = _read_record(path)
                 found[record["interface"]] = tuple(record["configured"])
         return found
 
@@ -86,13 +91,14 @@ class DhcpClients:
         """Until these have a lease, but no longer."""
         with self._lock:
             clients = [self._clients[name] for name in names if name in self._clients]
+        deadline = time.monotonic() + seconds
         for client in clients:
-            client.bound.wait(seconds)
+            client.bound.wait(max(0.0, deadline - time.monotonic()))
 
     def end_strays(self) -> None:
         """End clients of an agent that was killed; their addresses stay. Call it before keep(), once."""
         for path in self._directory.glob("dhcp-*.json"):
-            record = read_json(path, versions=range(1, _RECORD_VERSION + 1))
+            record = _read_record(path)
             _end_stray(record["pid"], record["interface"])
 
     def stop(self) -> None:
@@ -112,29 +118,31 @@ class DhcpClients:
             # Prints the event's environment, then this line: no interpreter ever sees what a server sent.
             self._hook.write_text(f"#!{cat} /proc/self/environ\n")
             self._hook.chmod(0o700)
-        previous = self.leased().get(asked.name, ())
-        return _Client(asked, self._directory / f"dhcp-{asked.name}.json", self._hook, self._alias, previous)
+        return _Client(asked, self._directory / f"dhcp-{asked.name}.json", self._hook, self._alias)
 
 
 class _Client:
-    def __init__(self, asked: Asked, record: Path, hook: Path, alias: str, previous: tuple[str, ...]) -> None:
+    def __init__(self, asked: Asked, record: Path, hook: Path, alias: str) -> None:
         self.asked = asked
         self.bound = threading.Event()
         self._record = record
+        self._hook = hook
         self._alias = alias
-        self._configured = previous
+        self._configured: tuple[str, ...] = ()
+        self._until = 0.0  # of the lease; see _now()
+        with contextlib.suppress(FileNotFoundError):
+            before = _read_record(record)
+            self._configured, self._until = tuple(before["configured"]), before.get("until", 0.0)
         self._ending = threading.Event()
-        argv = [_PROGRAM, "-f", "-R", "-i", asked.name, *_PATIENCE, *_OPTIONS, "-s", str(hook)]
-        for address in previous[:1]:
-            argv += ["-r", address.partition("/")[0]]
-        self._child: Child = spawn(argv, stdout=PIPE, own_group=True)
-        self._write_down()
-        self._thread = threading.Thread(target=self._read, name=f"dhcp-{asked.name}")
+        self._lock = threading.Lock()  # around a new child, and the wish that there be none
+        self._child = self._spawned()
+        self._thread = threading.Thread(target=self._run, name=f"dhcp-{asked.name}")
         self._thread.start()
 
     def end(self, *, release: bool) -> None:
         """With ``release`` the lease is given back, its address removed by whoever plans that."""
-        self._ending.set()
+        with self._lock:
+            self._ending.set()
         self._child.signal(signal.SIGTERM if release else signal.SIGKILL)
         with contextlib.suppress(Exception):
             self._child.wait(timeout_seconds=_PROCESS_WAIT_SECONDS)
@@ -143,9 +151,45 @@ class _Client:
         if release:
             self._record.unlink(missing_ok=True)
 
-    def _read(self) -> None:
+    def _spawned(self) -> Child:
+        """Asks for the address that it had. Raises CommandMissing."""
+        argv: list[Argument] = [_PROGRAM, "-f", "-R", "-i", self.asked.name, *_PATIENCE, *_OPTIONS, "-s", self._hook]
+        for address in self._configured[:1]:
+            argv += ["-r", address.partition("/")[0]]
+        child = spawn(argv, stdout=PIPE, own_group=True)
+        self._write_down(child)
+        return child
+
+    def _run(self) -> None:
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            self._read(self._child)
+            if time.monotonic() - began > _LAST_PAUSE_SECONDS:
+                pause_seconds = _FIRST_PAUSE_SECONDS
+            while True:
+                if self._ending.wait(pause_seconds):
+                    return
+                pause_seconds = min(2 * pause_seconds, _LAST_PAUSE_SECONDS)
+                if self._began_anew():
+                    break
+
+    def _began_anew(self) -> bool:
+        log.warning("A DHCP client has ended by itself and is begun anew interface=%s", self.asked.name)
+        with self._lock:
+            if self._ending.is_set():
+                return False
+            self._child.stop()
+            try:
+                self._child = self._spawned()
+            except (CommandMissing, OSError) as error:
+                log.warning("It cannot be begun interface=%s reason=%s", self.asked.name, error)
+                return False
+        return True
+
+    def _read(self, child: Child) -> None:
         data = b""
-        while chunk := os.read(self._child.stdout.fileno(), 4096):
+        while chunk := os.read(child.stdout.fileno(), 4096):
             data = (data + chunk)[-_MOST_BYTES:]
             if not data.endswith(b"\n"):
                 continue
@@ -163,21 +207,33 @@ class _Client:
             log.warning("A lease is not used interface=%s reason=%s", self.asked.name, error)
 
     def _configure(self, lease: Lease | None) -> None:
+        if lease is None and _now() < self._until:
+            return  # a client begins by saying that it has none; that of the one before is good until it runs out
         wanted = () if lease is None else _configuration(lease, route=self.asked.route)
         link = read_links().get(self.asked.name)
         if link is None:
             return
         apply(_steps(link, self._configured, wanted), alias=self._alias)
         self._configured = wanted
-        self._write_down()
+        self._until = 0.0 if lease is None or lease.seconds is None else _now() + lease.seconds
+        self._write_down(self._child)
         if lease is not None:
             log.info("The host has a lease interface=%s address=%s", self.asked.name, lease.cidr)
             self.bound.set()
 
-    def _write_down(self) -> None:
-        write_json(self._record, {"interface": self.asked.name, "pid": self._child.pid,
-                                  "configured": list(self._configured)},
+    def _write_down(self, child: Child) -> None:
+        write_json(self._record, {"interface": self.asked.name, "pid": child.pid,
+                                  "configured": list(self._configured), "until": self._until},
                    version=_RECORD_VERSION, durable=False)  # fmt: skip
+
+
+def _read_record(path: Path) -> Mapping[str, Any]:
+    return read_json(path, versions=range(1, _RECORD_VERSION + 1))
+
+
+def _now() -> float:
+    """Seconds of this boot, sleep included: as long as records last."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _configuration(lease: Lease, *, route: bool) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host's networks on real interfaces: made, confirmed or taken back, and there again after a kill and a reboot."""
 
+import json
+import os
 import shutil
 import signal
 import sys
@@ -274,5 +276,43 @@ def test_an_address_by_dhcp(root_dir: Root, far: FarSide, open_dir: Path) -> Non
             assert server.wait_for("DHCPRELEASE") == given
             assert (addresses(NET), default_routes()) == (set(), set())
             networks.change(change(remove=(NET,)), AT_ONCE)
+    finally:
+        networks.stop()
+
+
+def test_a_dhcp_client_that_ends_by_itself_is_begun_anew(root_dir: Root, far: FarSide, open_dir: Path) -> None:
+    networks = Networks(root_dir, NetworkHostConfig())
+    networks.start()
+    record = root_dir.run_dir / f"host/dhcp/dhcp-{NET}.json"
+    try:
+        with serve_dhcp(LinuxBridge(name="up0", address=far.address), open_dir, namespace=far.namespace) as server:
+            networks.change(change(NetworkSpec(name=NET, nic=far.nic, dhcp=True)), AT_ONCE)
+            given = server.wait_for("DHCPACK")
+            os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
+            assert server.wait_for("DHCPACK", times=2) == given
+            assert addresses(NET) == {f"{given}/24"}
+            networks.change(change(remove=(NET,)), AT_ONCE)
+            assert server.wait_for("DHCPRELEASE") == given
+    finally:
+        networks.stop()
+    assert not record.exists()
+
+
+def test_a_lease_outlives_an_agent_whose_server_is_silent(root_dir: Root, far: FarSide, open_dir: Path) -> None:
+    networks = Networks(root_dir, NetworkHostConfig())
+    networks.start()
+    try:
+        with serve_dhcp(LinuxBridge(name="up0", address=far.address), open_dir, namespace=far.namespace) as server:
+            networks.change(change(NetworkSpec(name=NET, nic=far.nic, dhcp=True)), AT_ONCE)
+            given = server.wait_for("DHCPACK")
+            server.pause()
+            networks.stop()
+            networks = Networks(root_dir, NetworkHostConfig())
+            networks.start()
+            # The wait for its lease is as long as the client's first words.
+            networks.change(change(NetworkSpec(name="more0")), AT_ONCE)
+            assert addresses(NET) == {f"{given}/24"}
+            server.resume()
+            networks.change(change(remove=(NET, "more0")), AT_ONCE)
     finally:
         networks.stop()
