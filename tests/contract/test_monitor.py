@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.process_identity import alive
 from covirt.oci.fake import fake_monitor
 from covirt.oci.isolation_errors import NoSuchBridge
 from covirt.oci.monitor import ConmonMonitor, Monitor, MonitoredContainer, MonitorPaths, RunEnd, log_tail, read_end
-from covirt.oci.processes import ExitWatcher, alive
+from covirt.oci.processes import ExitWatcher
 from covirt.oci.runtime import ContainerStatus
 from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.runtimes.errors import CreateFailed

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.process_identity import ProcessIdentity, alive, open_pidfd
 from covirt.oci.cgroup_layout import CgroupLayout
-from covirt.oci.processes import ProcessIdentity, alive, open_pidfd
 from covirt.oci.runtime import ContainerStatus, Runtime, RuntimeConfig
 from covirt.oci.runtimes.command_line import CommandLineRuntime
 from covirt.oci.runtimes.errors import (

@@ -12,8 +12,8 @@ import libvirt
 import pytest
 
 from covirt.common.process import run
+from covirt.common.process_identity import ProcessIdentity, process_start_time
 from covirt.oci.hot_mount import container_mounts
-from covirt.oci.processes import ProcessIdentity, process_start_time
 from tests.support.hotplug import (
     OBEDIENT,
     attach,

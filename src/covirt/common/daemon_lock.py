@@ -4,12 +4,15 @@
 
 import fcntl
 import os
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from covirt.common.errors import Conflict
 from covirt.common.files import make_directory
 from covirt.common.root import Root
+
+_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class AnotherDaemonRuns(Conflict):
@@ -39,9 +42,7 @@ class DaemonLock:
 def acquire_daemon_lock(root: Root, program: str) -> DaemonLock:
     """Take ROOT/run/covirt/PROGRAM.lock, or raise AnotherDaemonRuns with the holder's pid. Never waits."""
     make_directory(root.run_dir)
-    descriptor = os.open(
-        root.run_dir / f"{program}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-    )
+    descriptor = os.open(_path(root, program), _FLAGS | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -51,3 +52,22 @@ def acquire_daemon_lock(root: Root, program: str) -> DaemonLock:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return DaemonLock(descriptor)
+
+
+def is_daemon_locked(root: Root, program: str) -> bool:
+    """Whether such a daemon serves the root."""
+    try:
+        descriptor = os.open(_path(root, program), _FLAGS)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _path(root: Root, program: str) -> Path:
+    return root.run_dir / f"{program}.lock"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from covirt.common.daemon_lock import is_daemon_locked
 from covirt.common.root import Root
 from covirt.common.units import readable_size
 from covirt.host.config import HostConfig
@@ -173,8 +174,7 @@ def _port(root: Root, config: HostConfig) -> Iterator[Finding]:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((config.rpc.listen, config.rpc.port))
     except OSError as error:
-        lock = root.run_dir / "covirt-host.lock"
-        if lock.exists():
+        if is_daemon_locked(root, "covirt-host"):
             yield Finding(what=what, fact="in use, by covirt-host as it seems")
         else:
             yield missing(what, error.strerror or str(error), f"ss -ltnp sport = :{config.rpc.port}")

@@ -24,6 +24,7 @@ from typing import Any, Final, NoReturn
 from covirt.common.adopter import Adopted, Adopter, NothingAdopted
 from covirt.common.adopter_program import kill_tree
 from covirt.common.files import make_directory, remove_tree
+from covirt.common.process_identity import alive, process_start_time
 from covirt.common.undo import undo_on_failure
 from covirt.oci.execution_errors import (
     BadExecRequest,
@@ -33,7 +34,6 @@ from covirt.oci.execution_errors import (
     start_failure,
 )
 from covirt.oci.execution_streams import Streams, set_terminal_size
-from covirt.oci.processes import alive, process_start_time
 from covirt.oci.runtime import ExecProcess, Runtime, TerminalSize
 from covirt.oci.users import resolve_user
 

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from covirt.common.errors import Conflict, InvalidRequest
+from covirt.common.process_identity import ProcessIdentity, alive
 from covirt.oci import syscalls
-from covirt.oci.processes import ProcessIdentity, alive
 
 _DIRECTORY: Final = os.O_PATH | os.O_DIRECTORY
 _MOST_HOLDERS: Final = 3  # named in a message

@@ -22,10 +22,10 @@ from typing import Any, Final, Protocol
 
 from covirt.common.errors import CommandFailed, Unavailable
 from covirt.common.process import PIPE, Child, CommandTimeout, spawn
+from covirt.common.process_identity import ProcessIdentity, alive
 from covirt.common.readable import readable_within, writable_within
 from covirt.oci import inside_program
 from covirt.oci.cgroup_layout import CgroupLayout
-from covirt.oci.processes import ProcessIdentity, alive
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ from typing import Final, Protocol
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
 from covirt.common.process import Argument, Child, CommandTimeout
+from covirt.common.process_identity import ProcessIdentity, alive
 from covirt.common.readable import readable_within
 from covirt.common.undo import undo_on_failure
 from covirt.oci.container_log import LogLine, read_log_tail
 from covirt.oci.null_device import reclaim_null_device
-from covirt.oci.processes import ProcessIdentity, alive
 from covirt.oci.runtime import Runtime
 from covirt.oci.runtimes.errors import CreateFailed, MonitorUnreachable
 from covirt.oci.runtimes.messages import runtime_message

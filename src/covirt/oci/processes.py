@@ -9,11 +9,9 @@ import select
 import threading
 from collections.abc import Callable, Hashable
 
-from covirt.common.process_identity import ProcessIdentity, alive, open_pidfd, process_start_time
+from covirt.common.process_identity import ProcessIdentity, open_pidfd
 
 log = logging.getLogger(__name__)
-
-__all__ = ["ExitWatcher", "ProcessIdentity", "alive", "open_pidfd", "process_start_time"]
 
 
 class ExitWatcher:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.process_identity import alive
 from covirt.oci.cgroup import CgroupReader
 from covirt.oci.monitor import STDERR_MARK, STDOUT_MARK, attach, exit_status, log_tail, resize, rotate_log
-from covirt.oci.processes import alive
 from covirt.oci.runtime import ContainerStatus
 from covirt.oci.runtimes.errors import CreateFailed, MonitorUnreachable
 from tests.support.bundles import shell

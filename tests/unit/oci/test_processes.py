@@ -11,7 +11,8 @@ from collections.abc import Hashable, Iterator
 import pytest
 
 from covirt.common.process import PIPE, Child, spawn
-from covirt.oci.processes import ExitWatcher, ProcessIdentity, alive, open_pidfd, process_start_time
+from covirt.common.process_identity import ProcessIdentity, alive, open_pidfd, process_start_time
+from covirt.oci.processes import ExitWatcher
 
 
 @pytest.fixture

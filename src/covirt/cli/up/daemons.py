@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemons of one machine, in the order in which they start."""
 
-import fcntl
 import grp
 import ipaddress
 import os
@@ -10,13 +9,14 @@ import shutil
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from covirt.cli.up.installation import NETWORK, Choices, Installation
 from covirt.cli.up.systemd import Systemd
+from covirt.common.daemon_lock import is_daemon_locked
 from covirt.common.files import make_directory, write_atomic
-from covirt.common.root import Root
 
 LIBVIRTD: Final = "libvirtd"
 VIRTOCID: Final = "virtocid"
@@ -107,7 +107,9 @@ def _ours(installation: Installation, choices: Choices) -> Sequence[Daemon]:
 
     def daemon(name: str, answers: Callable[[], bool], may_run: Callable[[], bool] = _always) -> Daemon:
         argv = (installation.program(name), "--root", str(root.path))
-        return Daemon(name=name, argv=argv, may_run=may_run, of_others=_locked(root, name), answers=answers)
+        return Daemon(
+            name=name, argv=argv, may_run=may_run, of_others=partial(is_daemon_locked, root, name), answers=answers
+        )
 
     return (
         daemon(VIRTOCID, _connects(root.libvirt_dir / "virtocid-sock")),
@@ -143,25 +145,6 @@ def _only_guests_on(bridge: str) -> Callable[[], bool]:
 def _is_cable(port: str) -> bool:
     """Hardware has a device behind it; of a machine that is itself a container a name tells. Guests' have neither."""
     return (_LINKS / port / "device").exists() or port.startswith(_NIC_NAMES)
-
-
-def _locked(root: Root, program: str) -> Callable[[], bool]:
-    """Whether a daemon holds its root: common.daemon_lock."""
-
-    def locked() -> bool:
-        try:
-            descriptor = os.open(root.run_dir / f"{program}.lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
-
-    return locked
 
 
 def _connects(path: Path) -> Callable[[], bool]:

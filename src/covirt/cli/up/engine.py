@@ -5,7 +5,6 @@
 import http.client
 import json
 import ssl
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
@@ -96,16 +95,6 @@ class EngineApi:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise EngineSilent(url=self._url, reason=error) from error
-
-
-def wait_healthy(api: EngineApi, *, seconds: float) -> bool:
-    """Whether it serves in time."""
-    deadline = time.monotonic() + seconds
-    while not api.healthy():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _object(data: bytes) -> dict[str, Any]:

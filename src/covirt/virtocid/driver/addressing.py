@@ -25,13 +25,14 @@ from covirt.common.dhcp_lease import BadLease, Lease, last_event, lease_of
 from covirt.common.errors import Error
 from covirt.common.files import make_directory
 from covirt.common.process import Child
+from covirt.common.process_identity import ProcessIdentity
 from covirt.oci.bundle import namespaces_directory
 from covirt.oci.dhcp_client import ClientRequest, EndingClient, end_client, find_clients, start_client
 from covirt.oci.dhcp_room import ClientRoom
 from covirt.oci.etc_files import hosts_text, resolv_conf_text, update_etc_file
 from covirt.oci.lease_setup import LeaseSetup, set_up_lease
 from covirt.oci.namespaces import namespaces_in
-from covirt.oci.processes import ExitWatcher, ProcessIdentity
+from covirt.oci.processes import ExitWatcher
 from covirt.oci.supervisor import RunCgroup, Supervisor
 from covirt.virtocid.driver.domain_xml.model import Interface
 from covirt.virtocid.driver.leases import (

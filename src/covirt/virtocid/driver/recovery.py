@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from covirt.common.errors import Error
 from covirt.common.files import write_atomic
+from covirt.common.process_identity import alive
 from covirt.common.stop_cause import StopCause, StopKind
-from covirt.oci.processes import alive
 from covirt.oci.runtime import ContainerStatus
 from covirt.virtocid.driver.devices import finish_change
 from covirt.virtocid.driver.domain import Domain, DomainFacts

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from covirt.common.process_identity import ProcessIdentity
 from covirt.oci.bundle import namespaces_directory
 from covirt.oci.monitor import MonitorPaths
-from covirt.oci.processes import ProcessIdentity
 from covirt.virtocid.driver.domain_xml.format import storable_text
 from covirt.virtocid.driver.domain_xml.model import DomainConfig, LiveState
 from covirt.virtocid.driver.domain_xml.parse import parse_domain

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from covirt.common.errors import InvalidRequest
 from covirt.common.files import BrokenFile, make_directory, read_json, remove_tree, write_atomic, write_json
-from covirt.oci.processes import ProcessIdentity
+from covirt.common.process_identity import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
 
 log = logging.getLogger(__name__)

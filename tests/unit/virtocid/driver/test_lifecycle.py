@@ -11,8 +11,8 @@ import time
 import pytest
 
 from covirt.common.errors import Error
+from covirt.common.process_identity import alive
 from covirt.common.stop_cause import StopKind
-from covirt.oci.processes import alive
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.errors import (
     BadArgument,

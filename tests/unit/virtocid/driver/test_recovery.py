@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from covirt.common.process_identity import alive
 from covirt.common.root import Root
 from covirt.common.stop_cause import StopKind
-from covirt.oci.processes import alive
 from covirt.virtocid.driver.domain import Domain
 from covirt.virtocid.driver.fake_network import FakeNetwork
 from covirt.virtocid.driver.run import Run

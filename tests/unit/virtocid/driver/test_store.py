@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from covirt.oci.processes import ProcessIdentity
+from covirt.common.process_identity import ProcessIdentity
 from covirt.virtocid.driver.errors import DomainExists
 from covirt.virtocid.driver.kept_volumes import KeptVolumes
 from covirt.virtocid.driver.store import (

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stopping, shutting down, rebooting, resetting, resuming: one call of a machine's host each."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
@@ -62,8 +63,8 @@ class _OnHost(Command):
             self._ask(doing, vm, vm.facts.host_id)
         return vm.facts.host_id
 
-    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None: ...
 
     def _tell(self, finish: Finish, message: AuditMessage) -> None:
         vm = finish.session.vms.find(id=self.vm_id)

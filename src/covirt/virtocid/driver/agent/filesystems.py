@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from covirt.common.mountinfo import MountEntry, parse_line
+from covirt.common.process_identity import alive
 from covirt.oci.inside import Inside
-from covirt.oci.processes import alive
 from covirt.virtocid.driver.agent.arguments import Arguments
 from covirt.virtocid.driver.agent.command import Call, Command, Commands, Json
 from covirt.virtocid.driver.agent.errors import AgentUnresponsive
