@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from covirt.engine.model.entity import Entity
+from covirt.engine.model.hardware import VmKind
 
 
 class DiskStatus(StrEnum):
@@ -45,7 +46,11 @@ class DiskInterface(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk(Entity):
-    """``name`` is oVirt's alias. ``image_id``: the volume that is written to; the image group has the disk's id."""
+    """``name`` is oVirt's alias. ``image_id``: the volume that is written to; the image group has the disk's id.
+
+    ``kind``: of the machines that may have written to it, for good; None while none has. What came from outside is a
+    virtual machine's: containers are given what covirt's hosts have made (docs/adr/0044-kind-of-a-disk.md).
+    """
 
     storage_domain_id: str
     image_id: str
@@ -63,6 +68,7 @@ class Disk(Entity):
     qcow_version: str = ""
     disk_profile_id: str | None = None
     created_at: datetime | None = None
+    kind: VmKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

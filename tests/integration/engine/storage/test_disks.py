@@ -183,7 +183,7 @@ def test_attachments(place: Place) -> None:
         api.post(f"vms/{box}/diskattachments", {"interface": "virtio", "disk": {**new, "alias": "x"}}, 400)
     )
     api.put(f"disks/{logs['id']}", {"shareable": "true"})
-    assert "belongs to web, a virtual machine" in str(
+    assert "belongs to virtual machines" in str(
         api.post(f"vms/{box}/diskattachments", {"interface": "virtio", "disk": {"id": logs["id"]}}, 409)
     )
     api.post(f"vms/{other}/diskattachments", {**second, "bootable": "false"})
@@ -207,3 +207,58 @@ def test_attachments(place: Place) -> None:
     with place.site.store.read() as session:
         assert not session.disks.list()
         session.commands.check_unlocked([web, other, box])
+
+
+def test_a_disk_is_of_one_kind_for_good(place: Place) -> None:
+    """Whatever a virtual machine may have written no container's host mounts, and no guest rewrites a volume."""
+    api = place.site.api
+    vm, box = place.vm("keeper"), place.vm("box2")
+    disks = {name: place.add(name) for name in ("of-vm", "of-box")}
+    for name, owner, other in (("of-vm", vm, box), ("of-box", box, vm)):
+        attachment = {"interface": "virtio", "disk": {"id": disks[name]["id"]}}
+        api.post(f"vms/{owner}/diskattachments", attachment)
+        api.delete(f"vms/{owner}/diskattachments/{disks[name]['id']}")
+        api.put(f"disks/{disks[name]['id']}", {"description": "detached"})
+        refused = str(api.post(f"vms/{other}/diskattachments", attachment, 409))
+        assert "also while it is detached" in refused
+        assert ("virtual machines" if owner is vm else "containers") in refused
+        api.post(f"vms/{owner}/diskattachments", attachment)
+    for vm_id in (vm, box):
+        api.delete(f"vms/{vm_id}")
+    assert api.get("disks") == {}
+
+
+def test_a_machine_goes_with_its_disks(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = place.site.api
+    going, other = place.vm("going"), place.vm("other2")
+    own, shared, kept = place.add("own"), place.add("shared", shareable="true"), place.add("kept")
+    for disk in (own, shared):
+        api.post(f"vms/{going}/diskattachments", {"interface": "virtio", "disk": {"id": disk["id"]}})
+    api.post(f"vms/{other}/diskattachments", {"interface": "virtio", "disk": {"id": kept["id"]}})
+    api.delete(f"vms/{going}")
+    api._asked("GET", f"vms/{going}", None, 404)
+    assert not place.image(own).exists()
+    assert {disk["id"] for disk in api.get("disks")["disk"]} == {shared["id"], kept["id"]}
+    api.delete(f"vms/{other}?detach_only=true")
+    assert place.image(kept).exists()
+
+    unlucky = place.vm("unlucky")
+    attachment = {"interface": "virtio", "disk": {"id": kept["id"]}}
+    api.post(f"vms/{unlucky}/diskattachments", attachment)
+    hosts = place.site.hosts
+    call = hosts.call
+
+    def flaky(host_id: str, verb: str, params: Mapping[str, Json] | None = None, **named: Any) -> Json:
+        if verb == "Image.delete":
+            raise HostUnreachable(host="one", verb=verb, reason="the cable is out")
+        return call(host_id, verb, params, **named)
+
+    monkeypatch.setattr(hosts, "call", flaky)
+    api.delete(f"vms/{unlucky}")
+    monkeypatch.undo()
+    assert [disk["status"] for disk in api.get("disks")["disk"] if disk["id"] == kept["id"]] == ["illegal"]
+    assert "its disks kept could not be" in place.events(15060)[0]
+    for disk in (kept, shared):
+        api.delete(f"disks/{disk['id']}")
+    with place.site.store.read() as session:
+        session.commands.check_unlocked([going, other, unlucky])

@@ -93,9 +93,10 @@ def remove_attachment(call: Call, ids: tuple[str, ...]) -> None:
     """DELETE vms/ID/diskattachments/ID; with detach_only=false the disk is removed, too."""
     attachment = _found(call.session, ids)
     keep = flag(call.params.others.get("detach_only", "true"))
-    call.run(DetachDiskFromVm(attachment=attachment))
-    if not keep:
-        call.run(RemoveDisk(disk_id=attachment.disk_id))
+    if keep:
+        call.run(DetachDiskFromVm(attachment=attachment))
+    else:
+        remove_disk(call, (attachment.disk_id,))
 
 
 def _added(call: Call, disk_id: str, command: Command) -> Done:

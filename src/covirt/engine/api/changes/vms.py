@@ -11,6 +11,7 @@ from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import called, refuse_set, told, told_word
 from covirt.engine.api.changes.hardware import boot_devices, changed_hardware, placement, sized_like
 from covirt.engine.api.node import Body
+from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Act, Done
 from covirt.engine.commands.command import Command
@@ -20,7 +21,7 @@ from covirt.engine.commands.vms.guest import Guest
 from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface, new_nic
 from covirt.engine.commands.vms.nics import remove_nic as remove_one
 from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
-from covirt.engine.commands.vms.remove import remove_vm as remove
+from covirt.engine.commands.vms.remove import RemoveVm
 from covirt.engine.commands.vms.run import RunVm
 from covirt.engine.commands.vms.update import update_vm as update
 from covirt.engine.console.request import StreamRequest
@@ -108,9 +109,8 @@ def update_vm(call: Call, ids: tuple[str, ...], body: Body) -> None:
 
 
 def remove_vm(call: Call, ids: tuple[str, ...]) -> None:
-    detach_only = call.params.others.get("detach_only", "false").lower() in ("", "true", "1")
-    with call.changing() as change:
-        remove(change, ids[-1], detach_only=detach_only)
+    """With its disks; with detach_only they stay."""
+    call.run(RemoveVm(vm_id=ids[-1], detach_only=flag(call.params.others.get("detach_only", "false"))))
 
 
 def _cpu_profile(session: Session, body: Body, default: str | None) -> str | None:

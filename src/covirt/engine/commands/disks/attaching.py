@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What attaching a disk to a machine looks at, and how it is plugged where the machine runs."""
 
+from dataclasses import replace
+
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Doing, Start
 from covirt.engine.commands.disks.drives import Drives, container_place
-from covirt.engine.commands.disks.errors import AlreadyAttached, BadDisk, BootDiskThere, DiskRefused, OtherKindHasIt
+from covirt.engine.commands.disks.errors import AlreadyAttached, BadDisk, BootDiskThere, DiskOfOtherKind, DiskRefused
 from covirt.engine.commands.disks.facts import users_of
 from covirt.engine.commands.vms.common import is_running, subject_of
 from covirt.engine.commands.vms.errors import VmInStatus
@@ -31,15 +33,15 @@ def lock_vm(start: Start, vm_id: str, disk: Disk) -> Vm:
 
 
 def check_attachment(start: Start, attachment: DiskAttachment, disk: Disk, vm: Vm) -> None:
-    """Before it is written down, or changed. Raises what says why it cannot be."""
+    """Before it is written down, or changed; from then on the disk is of the machine's kind. Raises what says why it
+    cannot be."""
     session = start.session
     _check_words(attachment, disk, vm)
     others = [user for user in users_of(session, disk.id) if user.id != vm.id]
     if others and not disk.shareable:
         raise AlreadyAttached(disk=disk.name, users=", ".join(user.name for user in others))
-    for other in others:
-        if other.kind is not vm.kind:
-            raise OtherKindHasIt(disk=disk.name, user=other.name, kind=KIND_NAMES[other.kind])
+    if disk.kind not in (None, vm.kind):
+        raise DiskOfOtherKind(disk=disk.name, kind=KIND_NAMES[disk.kind], vm=vm.name)
     if attachment.bootable:
         _check_boot(session, attachment, vm)
     if attachment.active and is_running(vm):
@@ -49,6 +51,7 @@ def check_attachment(start: Start, attachment: DiskAttachment, disk: Disk, vm: V
     if domain.data_center_id != center:
         reason = f"Storage Domain {domain.name} is not of the Data Center of VM {vm.name}."
         raise DiskRefused(action="attach", reason=reason)
+    session.disks.update(replace(session.disks.get(disk.id), kind=vm.kind))
 
 
 def plug(doing: Doing, attachment: DiskAttachment) -> None:

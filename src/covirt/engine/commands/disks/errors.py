@@ -44,12 +44,12 @@ class AlreadyAttached(Conflict):
     template = "Cannot attach Virtual Disk. {disk} is attached to {users} already, and is not shareable."
 
 
-class OtherKindHasIt(Conflict):
-    """Fields: disk, user, kind."""
+class DiskOfOtherKind(Conflict):
+    """Fields: disk, kind, vm."""
 
     template = (
-        "Cannot attach Virtual Disk. {disk} belongs to {user}, a {kind}: what one kind of machine writes the other "
-        "never mounts."
+        "Cannot attach Virtual Disk. {disk} belongs to {kind}s, also while it is detached: what one kind of machine "
+        "can write the other never mounts. Make a new disk for {vm}."
     )
 
 

@@ -3,7 +3,7 @@
 """Changes what a disk is called and how it is treated, and makes it larger, also while a machine runs with it."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
@@ -29,6 +29,11 @@ from covirt.engine.model.vm import Vm
 from covirt.engine.store.session import Session
 
 _GIB = 1 << 30
+# What a user may change. All else is as it is by now, and not as it was when he asked.
+_CHANGED: Final = (
+    "name", "description", "provisioned_size_bytes", "shareable", "wipe_after_delete", "propagate_errors",
+    "disk_profile_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class UpdateDisk(Command):
     def succeeded(self, finish: Finish) -> None:
         session = finish.session
         before = session.disks.get(self.disk.id)
-        after = replace(self.disk, status=DiskStatus.OK)
+        after = replace(before, status=DiskStatus.OK, **{name: getattr(self.disk, name) for name in _CHANGED})
         if isinstance(finish.result, dict):
             actual = int(str(finish.result.get("actual") or 0))
             after = replace(after, actual_size_bytes=actual, total_size_bytes=actual)

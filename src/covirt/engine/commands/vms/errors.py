@@ -33,14 +33,6 @@ class DeleteProtected(Conflict):
     template = "Cannot remove VM. Delete protection is enabled. In order to delete, disable Delete protection first."
 
 
-class DisksOfRemoved(Conflict):
-    """Fields: disks."""
-
-    template = (
-        "Cannot remove VM. Its disks {disks} would be lost: remove them first, or keep them by detach_only=true."
-    )
-
-
 class BadSize(InvalidRequest):
     """Fields: action, reason."""
 

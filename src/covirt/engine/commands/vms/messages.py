@@ -10,6 +10,12 @@ from covirt.engine.model.event import Severity
 ADDED: Final = AuditMessage(code=34, text="VM {vm} was created by {user}.")
 UPDATED: Final = AuditMessage(code=35, text="VM {vm} configuration was updated by {user}.")
 REMOVED: Final = AuditMessage(code=113, text="VM {vm} was successfully removed by {user}.")
+DISKS_LEFT: Final = AuditMessage(
+    code=15060,
+    text="VM {vm} was removed by {user}, but its disks {disks} could not be: they belong to no machine now. "
+    "Remove them again.",
+    severity=Severity.WARNING,
+)
 STARTED: Final = AuditMessage(code=153, text="VM {vm} was started by {user} (Host: {host}).")
 STARTS: Final = AuditMessage(code=150, text="Starting VM {vm} was initiated by {user}.")
 START_FAILED: Final = AuditMessage(

@@ -7,6 +7,7 @@ from typing import Final
 from covirt.engine.commands.vms.discs import ChangeDisc
 from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface
 from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
+from covirt.engine.commands.vms.remove import RemoveVm
 from covirt.engine.commands.vms.run import RunVm
 
 VM_COMMANDS: Final = (
@@ -14,6 +15,7 @@ VM_COMMANDS: Final = (
     AddVmInterface,
     ChangeDisc,
     RebootVm,
+    RemoveVm,
     ResetVm,
     ResumeVm,
     RunVm,

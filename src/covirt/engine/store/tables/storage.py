@@ -14,6 +14,7 @@ from covirt.engine.model.disk import (
     TransferPhase,
     TransferTimeoutPolicy,
 )
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.storage_domain import (
     StorageDomainFacts,
     StorageDomainStatus,
@@ -92,6 +93,7 @@ disks = Table(
     Column("qcow_version", String(16), nullable=False),
     ref("disk_profile_id", "disk_profiles", required=False, on_delete="SET NULL"),
     Column("created_at", Time),
+    Column("kind", Word(VmKind)),
 )
 
 disk_attachments = Table(
