@@ -14,6 +14,7 @@ from typing import Final
 from covirt.common.process import run
 from tools.checks import links, sources
 from tools.checks.files import REPOSITORY, python_files, repository_files, shell_files
+from tools.cli_page.page import PAGE as COMMANDS
 from tools.configuration.page import ENGINE_PAGE as ENGINE_CONFIGURATION
 from tools.configuration.page import HOST_PAGE as HOST_CONFIGURATION
 from tools.configuration.page import PAGE as CONFIGURATION
@@ -49,6 +50,7 @@ def main() -> int:
         **{
             f"docs/{page.name}": page.stale
             for page in (
+                COMMANDS,
                 CONFIGURATION,
                 CONFORMANCE,
                 ENGINE_CONFIGURATION,

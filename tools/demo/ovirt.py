@@ -12,7 +12,7 @@ from typing import Any, Final
 import ovirtsdk4
 from ovirtsdk4 import types
 
-from covirt.cli.up.engine import EngineApi
+from covirt.client.engine import EngineApi
 from tools.demo.errors import NotRefused, WrongAnswer
 from tools.demo.waiting import wait_for
 

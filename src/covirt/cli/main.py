@@ -18,7 +18,21 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "down": ("covirt.cli.up.commands:down", "End what covirt up has started."),
         "status": ("covirt.cli.up.commands:status", "Tell what covirt up has started."),
         "engine": ("covirt.cli.up.init:engine", "The engine of an installation with PostgreSQL."),
-        "host": ("covirt.cli.up.host:host", "Machines that the engine manages."),
+        "login": ("covirt.cli.login:login", "Log in to an engine."),
+        "logout": ("covirt.cli.login:logout", "End the login."),
+        "container": ("covirt.cli.nouns.container:container", "Containers."),
+        "vm": ("covirt.cli.nouns.vm:vm", "Virtual machines."),
+        "image": ("covirt.cli.nouns.image:image", "Container images."),
+        "disk": ("covirt.cli.nouns.disk:disk", "Disks of machines, and volumes of containers."),
+        "storage": ("covirt.cli.nouns.storage:storage", "Storage domains."),
+        "network": ("covirt.cli.nouns.network:network", "Networks."),
+        "host": ("covirt.cli.nouns.host:host", "Machines that the engine manages."),
+        "cluster": ("covirt.cli.nouns.cluster:cluster", "Clusters of hosts."),
+        "template": ("covirt.cli.nouns.template:template", "What machines are made from."),
+        "user": ("covirt.cli.nouns.user:user", "Who may log in."),
+        "event": ("covirt.cli.nouns.event:event", "What has happened."),
+        "job": ("covirt.cli.nouns.job:job", "Operations, and how far they are."),
+        "completion": ("covirt.cli.completion:completion", "Completion for a shell."),
     }
 )
 
@@ -33,6 +47,14 @@ class _Lazy(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            from covirt.cli.exits import told
+
+            raise told(error) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx

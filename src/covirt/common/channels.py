@@ -184,6 +184,12 @@ class ExecChannelExit:
             error=fields.optional("error", fields.text),
         )
 
+    def shell_status(self, *, otherwise: int) -> int:
+        """As shells tell it: 128 and the signal's number for one that a signal has ended."""
+        if self.signal is not None and self.error is None:
+            return 128 + self.signal
+        return otherwise if self.exit_code is None else self.exit_code
+
     def encode(self) -> bytes:
         words = {"exit_code": self.exit_code, "signal": self.signal, "error": self.error}
         return json.dumps({name: value for name, value in words.items() if value is not None}).encode()

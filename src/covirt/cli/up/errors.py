@@ -46,14 +46,6 @@ class UnitNotStarted(Unavailable):
     template = "systemd cannot start {unit}; journalctl -u {unit} says why"
 
 
-class EngineRefused(Conflict):
-    template = "the engine has refused to {what}: {reason}"
-
-
-class EngineSilent(Unavailable):
-    template = "the engine does not answer at {url}: {reason}; covirt status tells how it is"
-
-
 class PasswordChanged(Conflict):
     template = (
         "the set-up is not complete, and {user} has another password than the one in {path}; write the present one "

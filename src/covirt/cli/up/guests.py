@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from covirt.cli.up.engine import EngineApi
-from covirt.cli.up.errors import EngineRefused
+from covirt.client.engine import EngineApi
+from covirt.client.errors import EngineRefused
 
 _GRACE_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""``covirt host``: machines that an engine manages."""
+"""``covirt host add``: a machine that an engine shall manage."""
 
 import sys
 
@@ -9,12 +9,7 @@ import click
 from covirt.cli.up.commands import ROOT
 
 
-@click.group()
-def host() -> None:
-    """Machines that the engine manages."""
-
-
-@host.command()
+@click.command()
 @click.argument("name")
 @click.option("--address", help="How the engine reaches it, a name or an IP address.  [default: NAME]")
 @click.option("--cluster", default="Default", show_default=True, help="Where it belongs.")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from covirt.cli.up.database import SOCKETS, make_database, user_exists
-from covirt.cli.up.engine import API
 from covirt.cli.up.errors import HasDatabase, NeedsRoot
 from covirt.cli.up.installation import USER, Choices, Installation
+from covirt.client.engine import API
 from covirt.common.exit_status import exit_status
 from covirt.common.files import make_directory, write_atomic
 from covirt.common.process import Argument, run

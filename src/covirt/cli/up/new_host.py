@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from covirt.cli.up.engine import EngineApi
 from covirt.cli.up.errors import NoEngineHere, NoPassword, NotReady
 from covirt.cli.up.installation import Choices, Installation
 from covirt.cli.up.set_up import FEATURE
+from covirt.client.engine import EngineApi
 from covirt.common.exit_status import exit_status
 from covirt.common.process import Secret
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from covirt.cli.up.daemons import ENGINE, HOST, SUPERVISOR, Daemon, daemons
-from covirt.cli.up.engine import API, BadLogin, EngineApi
 from covirt.cli.up.errors import (
     ClosedDirectory,
     EngineKnowsPort,
@@ -28,6 +27,8 @@ from covirt.cli.up.network import close_way_out, free_subnet, open_way_out
 from covirt.cli.up.set_up import SetUp, host_name
 from covirt.cli.up.systemd import Systemd
 from covirt.cli.up.units import Units
+from covirt.client.engine import API, EngineApi
+from covirt.client.errors import BadLogin
 from covirt.common.exit_status import exit_status
 from covirt.common.files import make_directory, write_atomic
 from covirt.common.process import spawn

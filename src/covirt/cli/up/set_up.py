@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from covirt.cli.up.engine import EngineApi
-from covirt.cli.up.errors import AnotherEnginesHost, EngineRefused, NotReady
+from covirt.cli.up.errors import AnotherEnginesHost, NotReady
 from covirt.cli.up.installation import NETWORK, Choices, Installation
 from covirt.cli.up.network import machine_address
+from covirt.client.engine import EngineApi
+from covirt.client.errors import EngineRefused
 from covirt.common.files import make_directory
 from covirt.common.process import run
 

@@ -7,8 +7,6 @@ import os
 import select
 import signal
 import sys
-import termios
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -24,9 +22,10 @@ from covirt.common.channels import (
     FrameKind,
 )
 from covirt.common.errors import Error
+from covirt.common.output import OutputGone, discard_output, write_all
+from covirt.common.terminal import raw_terminal
 from covirt.virtocid.client import ClientStream
 from covirt.virtocid.commands.connect import OWN_FAILURE, DaemonGone, complain, connect, open_channel
-from covirt.virtocid.commands.output import OutputGone, discard_output, write_all
 
 _STDIN: Final = 0
 _OUTPUTS: Final = {FrameKind.STDOUT: 1, FrameKind.STDERR: 2}
@@ -45,7 +44,7 @@ def run_session(program: str, root: Path, domain: str, request: ExecChannelReque
         with _signals_as_exceptions(), connect(root) as client:
             stream = open_channel(client, domain, EXEC_CHANNEL)
             raw = request.terminal and interactive
-            with _raw_terminal() if raw else contextlib.nullcontext():
+            with raw_terminal(_STDIN) if raw else contextlib.nullcontext():
                 end = _Session(stream, request, interactive=interactive).run()
     except OutputGone:
         discard_output()
@@ -55,10 +54,7 @@ def run_session(program: str, root: Path, domain: str, request: ExecChannelReque
         return OWN_FAILURE
     if end.error is not None:
         complain(program, end.error)
-        return OWN_FAILURE if end.exit_code is None else end.exit_code
-    if end.signal is not None:
-        return 128 + end.signal
-    return OWN_FAILURE if end.exit_code is None else end.exit_code
+    return end.shell_status(otherwise=OWN_FAILURE)
 
 
 class _Session:
@@ -132,16 +128,6 @@ class _Session:
                 write_all(_OUTPUTS[frame.kind], frame.data)
             elif frame.kind is FrameKind.EXIT:
                 self._end = ExecChannelExit.parse(frame.data)
-
-
-@contextlib.contextmanager
-def _raw_terminal() -> Iterator[None]:
-    before = termios.tcgetattr(_STDIN)
-    try:
-        tty.setraw(_STDIN, termios.TCSANOW)
-        yield
-    finally:
-        termios.tcsetattr(_STDIN, termios.TCSADRAIN, before)
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ from typing import Final
 
 from covirt.common.channels import LOG_CHANNEL, LogChannelRequest
 from covirt.common.errors import Error
+from covirt.common.output import OutputGone, discard_output, write_all
 from covirt.virtocid.client import ClientStream
 from covirt.virtocid.commands.connect import OWN_FAILURE, DaemonGone, complain, connect, open_channel
-from covirt.virtocid.commands.output import OutputGone, discard_output, write_all
 
 _STDOUT: Final = 1
 

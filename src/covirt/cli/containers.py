@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A container from what people type: its image, its volumes, its properties."""
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from covirt.cli import machines
+from covirt.cli.errors import BadOption
+from covirt.cli.images import Wanted as WantedImage
+from covirt.cli.images import find_image, import_image
+from covirt.client.errors import NoSuchName, RefusedNow
+from covirt.client.record import Record
+from covirt.client.resources import VMS, Resources
+from covirt.common.units import parse_size
+
+_ROOT: Final = "root"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What was typed."""
+
+    image: str
+    command: Sequence[str] = ()
+    name: str | None = None
+    networks: Sequence[str] = ()
+    volumes: Sequence[str] = ()
+    environment: Sequence[str] = ()
+    secrets: Sequence[str] = ()
+    restart: str = "never"
+    root_disk: str | None = None
+    memory: str = "256MiB"
+    cpus: int = 1
+    runtime: str = "docker"
+    cluster: str | None = None
+    storage: str | None = None
+    tls_verify: bool = True
+    credentials: str | None = None
+
+
+def create_container(resources: Resources, recipe: Recipe) -> Record:
+    """The container, down. Its image is imported where it is not there. Raises BadOption, JobFailed and what the
+    engine refuses with; then nothing of it is left but the image."""
+    volumes = [machines.parse_volume(each) for each in recipe.volumes]
+    environment = machines.environment_of(recipe.environment)
+    memory = parse_size(recipe.memory)
+    cluster = machines.default_cluster(resources, recipe.cluster)
+    image = _image(resources, recipe)
+    name = recipe.name or machines.random_name(_stem(image.name))
+    _require_mapped(image, volumes)
+    properties = {
+        "containerType": recipe.runtime,
+        "containerImage": image.id,
+        "volumeMap": machines.volume_map(name, volumes),
+        "containerCommand": machines.words_of(recipe.command),
+        "containerEnvironment": environment,
+        "containerRestart": recipe.restart,
+        "containerSecrets": ",".join(recipe.secrets),
+    }
+    if recipe.root_disk:
+        root = machines.Volume(disk=f"{name}-{_ROOT}", size_bytes=parse_size(recipe.root_disk))
+        volumes.append(root)
+        properties["containerRootDisk"] = root.disk
+    body = machines.machine_body(name, cluster, memory, recipe.cpus) | machines.properties_body(properties)
+    wanted = machines.Wanted(
+        name=name, body=body, volumes=volumes, networks=recipe.networks, storage=recipe.storage or ""
+    )
+    machines.create(resources, wanted)
+    return resources.find(VMS, name)
+
+
+def follow_to_its_end(resources: Resources, vm: Record, *, removed: bool) -> int:
+    """Show what it writes; the status that it ended with."""
+    from covirt.cli.terminal import show_log
+    from covirt.cli.waiting import STARTED, wait_for_vm
+
+    wait_for_vm(resources, vm.id, (*STARTED, "down"))
+    with contextlib.suppress(RefusedNow):  # it has ended already
+        show_log(resources, vm, {"follow": True})
+    ended = wait_for_vm(resources, vm.id, ("down",))
+    if removed:
+        resources.api.delete(f"vms/{vm.id}")  # with its volumes
+    return exit_code_of(ended)
+
+
+def exit_code_of(vm: Record) -> int:
+    """What stop_reason says of it; 1 where it has ended badly without one."""
+    reason = vm.text("stop_reason")
+    found = re.search(r"\bcode (\d{1,3})\b", reason)
+    return int(found[1]) if found else 0 if not reason else 1
+
+
+def _image(resources: Resources, recipe: Recipe) -> Record:
+    try:
+        return find_image(resources, recipe.image)
+    except NoSuchName:
+        wanted = WantedImage(
+            reference=recipe.image,
+            storage=recipe.storage or "",
+            tls_verify=recipe.tls_verify,
+            credentials=recipe.credentials or "",
+        )
+        return import_image(resources, wanted)
+
+
+def _require_mapped(image: Record, volumes: Sequence[machines.Volume]) -> None:
+    """Each volume that the image declares has a disk, or is said to be none. Raises BadOption."""
+    places = {each.path.rstrip("/") for each in volumes}
+    for path in image.texts("volumes"):
+        if path.rstrip("/") not in places:
+            reason = f"the image keeps data there; add --volume {path}:1GiB for a disk, or --volume {path}:discard"
+            raise BadOption(option="--volume", text=path, reason=reason)
+
+
+def _stem(name: str) -> str:
+    return (
+        "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name.partition(":")[0]) or "box"
+    )

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line says no to by itself."""
+
+from covirt.common.errors import Conflict, InvalidRequest, NotFound, Unavailable
+
+
+class BadFilter(InvalidRequest):
+    template = "--filter {text!r} is not NAME=VALUE; names here are: {names}"
+
+
+class BadOption(InvalidRequest):
+    """Fields: option, text, reason."""
+
+    template = "{option} {text!r}: {reason}"
+
+
+class NoPasswordGiven(InvalidRequest):
+    template = (
+        "there is no terminal to ask for the password; give it with --password-file FILE, or - for standard input"
+    )
+
+
+class WrongKind(NotFound):
+    """Fields: name, kind, other, noun."""
+
+    template = "{name} is a {kind}; use covirt {noun}"
+
+
+class TookTooLong(Unavailable):
+    """Fields: what, seconds, hint."""
+
+    template = "{what} takes longer than {seconds:.0f} s and goes on; {hint}"
+
+
+class StreamOver(Unavailable):
+    """Fields: what, reason."""
+
+    template = "{what} has ended: {reason}"
+
+
+class NoTerminal(InvalidRequest):
+    template = "{what} needs a terminal, and standard input is none"
+
+
+class NotCopied(Conflict):
+    """Fields: what, reason."""
+
+    template = "{what} is not copied: {reason}"
+
+
+class JobFailed(Conflict):
+    """Fields: what, reason."""
+
+    template = "{what} has failed: {reason}"
+
+
+class VmEnded(Conflict):
+    """Fields: name, reason."""
+
+    template = "{name} has ended: {reason}"

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What most nouns have: list, show, remove."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from covirt.cli.output import Column, filter_option, output_option, tell_list, tell_one
+
+if TYPE_CHECKING:
+    from covirt.client.record import Record
+    from covirt.client.resources import Collection, Resources
+
+Load = Callable[[], "Collection"]  # imported when it is needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """How a noun is told. ``follow``: what its columns look at beside the object; ``prepare`` may replace objects by
+    what columns need, once for all of them. ``check`` raises for one that is none of these."""
+
+    load: Load
+    columns: Sequence[Column]
+    follow: str = ""
+    search: str = ""
+    maximum: int = 0
+    prepare: "Callable[[Resources, list[Record]], list[Record]]" = lambda _resources, found: found
+    check: "Callable[[str, Record], object]" = lambda _name, _found: None
+
+    def listed(self, resources: "Resources", search: str = "") -> "list[Record]":
+        wanted = " and ".join(filter(None, (self.search, search)))
+        found = resources.list(self.load(), search=wanted, follow=self.follow, maximum=self.maximum)
+        return self.prepare(resources, found)
+
+    def found(self, resources: "Resources", name: str) -> "Record":
+        found = resources.find(self.load(), name, follow=self.follow)
+        self.check(name, found)
+        return self.prepare(resources, [found])[0]
+
+
+def wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--wait/--no-wait",
+        default=True,
+        show_default=True,
+        help="Return when it is done, or as soon as it has begun.",
+    )(function)
+
+
+def add_list(group: click.Group, face: Face, what: str) -> None:
+    @group.command("list", help=f"List {what}.")
+    @filter_option
+    @click.option("--search", default="", metavar="QUERY", help="In oVirt's search language, as in 'status = up'.")
+    @click.option("--quiet", "-q", is_flag=True, help="Ids only.")
+    @output_option
+    def listing(filters: tuple[str, ...], search: str, output: str, *, quiet: bool) -> None:
+        from covirt.cli.output import filtered
+        from covirt.cli.session import engine
+
+        with engine() as resources:
+            found = face.listed(resources, search)
+        if quiet:
+            for each in filtered(found, face.columns, filters):
+                click.echo(each.id)
+        else:
+            tell_list(found, face.columns, output, filters)
+
+
+def add_show(group: click.Group, face: Face, what: str) -> None:
+    @group.command("show", help=f"Show {what}, by name or id.")
+    @click.argument("name")
+    @output_option
+    def show(name: str, output: str) -> None:
+        from covirt.cli.session import engine
+
+        with engine() as resources:
+            tell_one(face.found(resources, name), face.columns, output)
+
+
+def add_remove(group: click.Group, face: Face, what: str) -> None:
+    @group.command("remove", help=f"Remove {what}, by name or id.")
+    @click.argument("names", nargs=-1, required=True)
+    def remove(names: tuple[str, ...]) -> None:
+        from covirt.cli.session import engine
+
+        with engine() as resources:
+            for name in names:
+                found = resources.find(face.load(), name)
+                resources.api.delete(f"{face.load().path}/{found.id}")
+                click.echo(name)
+
+
+def named(title: str, path: str, *, wide: bool = False) -> Column:
+    """A column of what stands in the object."""
+    return Column(title=title, value=lambda each: each.text(path), wide=wide)
+
+
+def sized(title: str, path: str, *, wide: bool = False) -> Column:
+    """In bytes there."""
+
+    def value(each: "Record") -> str:
+        from covirt.common.units import readable_size
+
+        return readable_size(each.whole(path)) if each.text(path) else ""
+
+    return Column(title=title, value=value, wide=wide)
+
+
+ID = named("ID", "id", wide=True)
+NAME = named("NAME", "name")
+
+
+def lazily(name: str) -> Load:
+    """A collection of covirt.client.resources."""
+
+    def load() -> Any:
+        from covirt.client import resources
+
+        return getattr(resources, name)
+
+    return load

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``covirt disk``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named, sized
+from covirt.cli.output import Column
+
+if TYPE_CHECKING:
+    from covirt.client.record import Record
+    from covirt.client.resources import Resources
+
+
+@click.group()
+def disk() -> None:
+    """Disks of machines, and volumes of containers."""
+
+
+def _with_users(resources: "Resources", found: "list[Record]") -> "list[Record]":
+    """Of each the machines that have it."""
+    from covirt.client.record import Record
+    from covirt.client.resources import VMS
+
+    users: dict[str, list[str]] = {}
+    for vm in resources.list(VMS, follow="diskattachments"):
+        for attachment in vm.records("disk_attachments.disk_attachment"):
+            users.setdefault(attachment.id, []).append(vm.name)
+    return [Record({**each.values, "used_by": users.get(each.id, [])}) for each in found]
+
+
+FACE = Face(
+    load=lazily("DISKS"),
+    columns=(
+        NAME,
+        named("STATUS", "status"),
+        sized("SIZE", "provisioned_size"),
+        sized("ON DISK", "actual_size"),
+        named("FORMAT", "format"),
+        Column(title="USED BY", value=lambda each: ", ".join(each.texts("used_by"))),
+        Column(title="STORAGE", value=lambda each: ", ".join(
+            one.name or one.id for one in each.records("storage_domains.storage_domain")), wide=True),
+        named("CONTENT", "content_type", wide=True),
+        ID,
+    ),
+    follow="storage_domains",
+    prepare=_with_users,
+)  # fmt: skip
+add_list(disk, FACE, "disks")
+add_show(disk, FACE, "a disk")
+add_remove(disk, FACE, "disks that no machine runs with")
+
+
+@disk.command()
+@click.argument("name")
+@click.argument("size")
+@click.option("--storage", metavar="NAME", help="The storage domain for it.  [default: the one that is active]")
+@click.option("--format", "disk_format", type=click.Choice(("raw", "cow")), default="raw", show_default=True)
+@click.option("--preallocated", is_flag=True, help="Take all of its size now.")
+@click.option("--shareable", is_flag=True, help="Several machines may have it.")
+def create(
+    name: str, size: str, storage: str | None, disk_format: str, *, preallocated: bool, shareable: bool
+) -> None:
+    """Make a disk, as in: covirt disk create data 10GiB."""
+    from covirt.cli.machines import new_disk
+    from covirt.cli.session import engine
+    from covirt.common.units import parse_size
+
+    body = new_disk(name, parse_size(size), storage=storage or "", disk_format=disk_format)
+    body |= {"sparse": str(not preallocated).lower(), "shareable": str(shareable).lower()}
+    with engine() as resources:
+        click.echo(resources.add("disks", body).id)
+
+
+@disk.command()
+@click.argument("name")
+@click.argument("size")
+def resize(name: str, size: str) -> None:
+    """Make a disk larger."""
+    from covirt.cli.session import engine
+    from covirt.common.units import parse_size
+
+    with engine() as resources:
+        found = resources.find(FACE.load(), name)
+        resources.api.put(f"disks/{found.id}", {"provisioned_size": parse_size(size)})
+        click.echo(name)

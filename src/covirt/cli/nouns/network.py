@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``covirt network``."""
+
+import click
+
+from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named
+
+
+@click.group()
+def network() -> None:
+    """Networks."""
+
+
+FACE = Face(
+    load=lazily("NETWORKS"),
+    columns=(
+        NAME,
+        named("VLAN", "vlan.id"),
+        named("MTU", "mtu"),
+        named("DATA CENTER", "data_center.name"),
+        named("DESCRIPTION", "description", wide=True),
+        ID,
+    ),
+    follow="data_center",
+)
+add_list(network, FACE, "networks")
+add_show(network, FACE, "a network")
+add_remove(network, FACE, "networks")
+
+
+@network.command()
+@click.argument("name")
+@click.option("--data-center", default="Default", show_default=True, help="That it belongs to.")
+@click.option("--vlan", type=click.IntRange(1, 4094), help="Its tag.")
+@click.option("--mtu", type=click.IntRange(68, 65535), help="Its largest frames.")
+@click.option("--cluster", "clusters", multiple=True, help="That has it; may be repeated.  [default: all]")
+def create(name: str, data_center: str, vlan: int | None, mtu: int | None, clusters: tuple[str, ...]) -> None:
+    """Make a network. Hosts have it once a NIC or nothing was given to it there (docs/covirt-engine.md)."""
+    from covirt.cli.session import engine
+    from covirt.client.resources import CLUSTERS
+
+    body: dict[str, object] = {"name": name, "data_center": {"name": data_center}}
+    if vlan is not None:
+        body["vlan"] = {"id": vlan}
+    if mtu is not None:
+        body["mtu"] = mtu
+    with engine() as resources:
+        made = resources.add("networks", body)
+        chosen = clusters or [each.name for each in resources.list(CLUSTERS)]
+        for cluster_name in chosen:
+            found = resources.find(CLUSTERS, cluster_name)
+            resources.add(f"clusters/{found.id}/networks", {"id": made.id, "required": "false"})
+        click.echo(name)

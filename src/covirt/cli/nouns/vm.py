@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``covirt vm``."""
+
+import click
+
+from covirt.cli.nouns.common import wait_option
+from covirt.cli.nouns.machines import VM, add_common, find_machine
+
+
+@click.group()
+def vm() -> None:
+    """Virtual machines."""
+
+
+add_common(vm, VM)
+
+
+@vm.command()
+@click.argument("name")
+@click.option("--memory", default="1GiB", show_default=True, metavar="SIZE")
+@click.option("--cpus", type=click.IntRange(1, 710), default=1, show_default=True, metavar="NUMBER")
+@click.option(
+    "--disk", "disks", multiple=True, metavar="[NAME:]SIZE|NAME", help="New, or there; the first one boots."
+)
+@click.option("--format", "disk_format", type=click.Choice(("cow", "raw")), default="cow", show_default=True,
+              help="Of new disks.")  # fmt: skip
+@click.option("--net", "networks", multiple=True, metavar="NETWORK", help="An interface in it; may be repeated.")
+@click.option("--cdrom", metavar="DISK", help="The disc in its drive: a disk of content type iso.")
+@click.option("--template", default="Blank", show_default=True)
+@click.option("--cluster", help="[default: Default, or the only one]")
+@click.option("--storage", metavar="NAME", help="For new disks.  [default: the only one]")
+@click.option("--start", is_flag=True, help="Start it, too.")
+@wait_option
+def create(
+    name: str, memory: str, cpus: int, disks: tuple[str, ...], disk_format: str, networks: tuple[str, ...],
+    cdrom: str | None, template: str, cluster: str | None, storage: str | None, *, start: bool, wait: bool,
+) -> None:  # fmt: skip
+    """Make a virtual machine, as in: covirt vm create db --memory 4GiB --disk 20GiB --net ovirtmgmt."""
+    from covirt.cli import machines
+    from covirt.cli.nouns.machines import start_machine
+    from covirt.cli.session import engine
+    from covirt.client.resources import DISKS, Collection
+    from covirt.common.units import parse_size
+
+    with engine() as resources:
+        where = machines.default_cluster(resources, cluster)
+        disc = resources.find(DISKS, cdrom) if cdrom else None
+        body = machines.machine_body(name, where, parse_size(memory), cpus, template)
+        order = ["hd", "cdrom"] if disks else ["cdrom"] if disc else ["network"]
+        body["os"] = {"boot": {"devices": {"device": order}}}
+        made = machines.create(
+            resources,
+            machines.Wanted(
+                name=name,
+                body=body,
+                volumes=[machines.parse_disk(each) for each in disks],
+                networks=networks,
+                storage=storage or "",
+                disk_format=disk_format,
+            ),
+        )
+        if disc is not None:
+            drives = Collection(path=f"vms/{made.id}/cdroms", element="cdrom", noun="cdrom")
+            (drive,) = resources.list(drives)
+            resources.api.put(f"{drives.path}/{drive.id}", {"file": {"id": disc.id}})
+        if start:
+            start_machine(resources, made, host_name=None, wait=wait)
+        click.echo(made.id)
+
+
+@vm.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Take it over from somebody else.")
+def console(name: str, *, force: bool) -> None:
+    """Open its serial console; Ctrl-] leaves it."""
+    from covirt.cli.session import engine
+    from covirt.cli.terminal import open_console
+
+    with engine() as resources:
+        open_console(resources, find_machine(resources, name, VM), force=force)

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine that a command talks to: by the environment, by a login, or the one of this machine."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from covirt.client.engine import EngineApi
+from covirt.client.errors import BadLogin, NotLoggedIn
+from covirt.client.logins import Login, read_login, write_login
+from covirt.client.resources import Resources
+
+URL_VARIABLE: Final = "COVIRT_URL"
+TOKEN_VARIABLE: Final = "COVIRT_TOKEN"  # noqa: S105 - the variable's name
+CA_VARIABLE: Final = "COVIRT_CA_FILE"
+ROOT_VARIABLE: Final = "COVIRT_ROOT"
+
+
+@contextmanager
+def engine() -> Iterator[Resources]:
+    """Raises NotLoggedIn, EngineSilent, EngineRefused."""
+    login = _of_environment() or read_login() or local_login()
+    if login is None:
+        raise NotLoggedIn
+    ca_file = Path(login.ca_file) if login.ca_file else None
+    api = EngineApi(login.url, ca_file, token=login.token, correlation_id=f"covirt-{secrets.token_hex(6)}")
+    with api:
+        if login.root:
+            _keep_logged_in(api, login)
+        yield Resources(api)
+
+
+def local_login() -> Login | None:
+    """The first user of ``covirt up`` below COVIRT_ROOT (/), for who may read his password."""
+    from covirt.cli.up.installation import USER, Choices, Installation
+
+    root = os.environ.get(ROOT_VARIABLE, "/")
+    if not os.path.isdir(root):
+        return None
+    installation = Installation.at(root)
+    try:
+        password = installation.password_file.read_text().strip()
+    except OSError:
+        return None
+    url = installation.engine_url(installation.choices() or Choices())
+    api = EngineApi(url, installation.ca_file).log_in(USER, password)
+    login = Login(url=url, ca_file=str(installation.ca_file), user=USER, token=str.__str__(api.token), root=root)
+    write_login(login)
+    return login
+
+
+def _of_environment() -> Login | None:
+    url = os.environ.get(URL_VARIABLE, "")
+    if not url:
+        return None
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        raise NotLoggedIn
+    return Login(url=bare(url), ca_file=os.environ.get(CA_VARIABLE, ""), user="", token=token)
+
+
+def _keep_logged_in(api: EngineApi, login: Login) -> None:
+    """Logins expire; this one is made anew by who has the password."""
+    try:
+        api.get("")
+    except BadLogin:
+        again = local_login()
+        if again is None or again.url != login.url:
+            raise
+        api.token = type(api.token)(again.token)
+
+
+def bare(url: str) -> str:
+    """Without a path, and https where nothing is said."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    return urlunsplit((parts.scheme, parts.netloc, "", "", ""))

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""A container's life by the command line, from an image that is not there yet to its end, and a virtual machine's."""
+
+from pathlib import Path
+
+import pytest
+
+from covirt.common.process import run
+from tests.system.cli.conftest import PROGRAM, Terminal
+
+pytestmark = [pytest.mark.qemu, pytest.mark.runc]
+
+_HELLO = "echo hello; echo $WORD; exec sleep 1000"
+
+
+def test_a_container(terminal: Terminal, open_dir: Path) -> None:
+    """One test, since its parts need each other and an installation is dear."""
+    reference = terminal.reference
+    refused = terminal.refused("container", "run", reference, "--no-tls-verify", "--name", "web", status=2)
+    assert "the image keeps data there; add --volume /data:1GiB" in refused
+    assert terminal.data("container", "list") == []
+
+    words = ["--name", "web", "--net", "ovirtmgmt", "--volume", "kept:/data:16MiB", "--env", "WORD=a;b"]
+    assert terminal.say("container", "run", reference, *words, "--", "sh", "-c", _HELLO) == "web\n"
+    (told,) = terminal.data("container", "list")
+    assert (told["name"], told["status"]) == ("web", "up")
+    assert reference in terminal.say("container", "list")
+    assert terminal.say("container", "logs", "web").split() == ["hello", "a;b"]
+    assert terminal.say("container", "exec", "-i", "web", "cat", stdin=b"through\n") == "through\n"
+    terminal.type("container", "exec", "web", "sh", "-c", "echo kept >/data/file; exit 7", status=7)
+    assert "has no program 'nonsense'" in terminal.refused("container", "exec", "web", "nonsense", status=127)
+    assert "web" in terminal.say("container", "stats")
+    assert "web is a container; use covirt container" in terminal.refused("vm", "stop", "web", status=3)
+
+    (open_dir / "in").mkdir()
+    (open_dir / "in/page").write_text("a page")
+    terminal.say("container", "cp", str(open_dir / "in"), "web:/data/site")
+    assert terminal.say("container", "exec", "web", "cat", "/data/site/page") == "a page"
+    terminal.say("container", "cp", "web:/data/site", str(open_dir / "out"))
+    assert (open_dir / "out/page").read_text() == "a page"
+    assert "is not copied" in terminal.refused("container", "cp", "web:/nothing", str(open_dir), status=5)
+
+    assert "VM is running" in terminal.refused("container", "remove", "web", status=5)
+    second = ["container", "create", reference, "--name", "web", "--volume", "/data:discard"]
+    assert "name is already in use" in terminal.refused(*second, status=5)
+    terminal.say("container", "remove", "--force", "web")
+    (disk,) = [each for each in terminal.data("disk", "list") if each["name"] == "kept"]
+    assert disk["used_by"] == []
+
+    again = ["--volume", "kept:/data:16MiB", "--attach", "--rm", "--", "cat", "/data/file"]
+    assert terminal.say("container", "run", reference, *again).split() == ["kept"]
+    assert "kept" not in terminal.say("disk", "list"), "--rm takes the disks along"
+    assert terminal.data("container", "list") == []
+    discarding = ["--volume", "/data:discard", "--attach", "--rm", "--", "sh", "-c", "exit 3"]
+    terminal.type("container", "run", reference, *discarding, status=3)
+    assert "busy:1" in terminal.say("image", "prune", "--yes")
+    assert terminal.data("image", "list") == []
+
+
+def test_what_fails_leaves_nothing(terminal: Terminal) -> None:
+    """The second of its disks has a name that cannot be; the first one and the machine are gone again."""
+    broken = ["--disk", "8MiB", "--disk", f"{'x' * 300}:8MiB"]
+    terminal.refused("vm", "create", "half", *broken, status=2)
+    assert terminal.data("vm", "list") == []
+    assert "half" not in terminal.say("disk", "list")
+
+
+def test_a_virtual_machine(terminal: Terminal) -> None:
+    made = terminal.say("vm", "create", "db", "--memory", "64MiB", "--disk", "16MiB", "--net", "ovirtmgmt", "--start")
+    (told,) = terminal.data("vm", "list")
+    assert (told["id"], told["name"]) == (made.strip(), "db")
+    assert told["status"] in ("up", "powering_up")
+    assert "db is a virtual machine; use covirt vm" in terminal.refused("container", "show", "db", status=3)
+    terminal.say("disk", "create", "more", "8MiB")
+    terminal.say("disk", "resize", "more", "9MiB")
+    assert terminal.data("disk", "show", "more")["provisioned_size"] == 9 << 20
+    terminal.say("vm", "stop", "--force", "db")
+    terminal.say("vm", "remove", "db")
+    assert [each["name"] for each in terminal.data("disk", "list")] == ["more"]
+    terminal.say("disk", "remove", "more")
+
+
+def test_nouns_are_told(terminal: Terminal) -> None:
+    for noun in ("host", "cluster", "storage", "network", "template", "user", "event", "job", "disk", "image"):
+        lines = terminal.say(noun, "list", "--output", "wide").splitlines()
+        assert lines[0].isupper(), noun
+        terminal.data(noun, "list")
+    assert terminal.data("host", "show", "testhost")["status"] == "up"
+    assert "free:" in terminal.say("storage", "show", "local")
+    terminal.say("host", "maintenance", "testhost")
+    assert "maintenance" in terminal.say("host", "list", "--filter", "status=main*")
+    terminal.say("host", "activate", "testhost")
+    assert "names here are: name," in terminal.refused("vm", "list", "--filter", "colour=red", status=2)
+    assert "there is no vm nothing" in terminal.refused("vm", "show", "nothing", status=3)
+    job = terminal.data("job", "list")[0]["id"]
+    assert "STEP" in terminal.say("job", "show", job)
+
+
+def test_logins(terminal: Terminal, open_dir: Path) -> None:
+    """By a user who is not root on that machine: no file of it is his."""
+    engine = terminal.machine.status
+    url = engine["url"].removesuffix("/ovirt-engine/api")
+    home = {**terminal.environment, "HOME": str(open_dir), "COVIRT_ROOT": str(open_dir)}
+
+    def type_(*words: str, stdin: bytes = b"", **more: str) -> tuple[int, str]:
+        done = run([PROGRAM, *words], stdin_data=stdin, environment=home | more, timeout_seconds=60, check=False)
+        return done.status, (done.stdout + done.stderr).decode()
+
+    assert type_("vm", "list") == (4, "covirt: you are not logged in: covirt login URL\n")
+    login = ("login", url, "--ca-file", engine["ca_file"], "--password-file", "-")
+    status, told = type_(*login, stdin=b"wrong\n")
+    assert status == 4, told
+    password = Path(engine["password_file"]).read_text().strip()
+    status, told = type_(*login, stdin=f"{password}\n".encode())
+    assert (status, told) == (0, f"logged in to {url} as admin@internal\n")
+    kept = open_dir / ".config/covirt/login.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert password not in kept.read_text()
+    assert type_("vm", "list")[0] == 0
+    assert type_("logout") == (0, f"logged out of {url}\n")
+    assert type_("vm", "list")[0] == 4
+    status, told = type_("vm", "list", COVIRT_URL="https://127.0.0.1:1", COVIRT_TOKEN="x")  # noqa: S106 - it is none
+    assert status == 6
+    assert "does not answer at https://127.0.0.1:1" in told
