@@ -22,7 +22,16 @@ from tests.support.waiting import wait_until
 SECONDS: Final = 60.0
 ADMIN: Final = "admin@internal"
 _PROGRAM: Final = Path(sys.executable).parent / "covirt-engine"
-_SETTINGS: Final = '{extra}\n[server]\nlisten = "127.0.0.1"\nport = {port}\n[database]\nurl = "{database}"\n'
+_SETTINGS: Final = """\
+{extra}
+[server]
+listen = "127.0.0.1"
+port = {port}
+[database]
+url = "{database}"
+[transfers]
+proxy_port = 0
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

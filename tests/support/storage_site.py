@@ -26,7 +26,7 @@ from tests.support.engine_changing import SUPER_USER, Asker, give
 from tests.support.engine_samples import ADMIN_ID
 from tests.support.one_host import OneHost
 from tests.support.roots import new_root
-from tests.support.waiting import free_port
+from tests.support.waiting import free_port, wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,16 @@ class Site:
     hosts: OneHost
     covirt_host: CovirtHost
     center_id: str
+    commands: Commands
+
+    def settle(self) -> None:
+        """Until no operation goes on."""
+
+        def idle() -> bool:
+            with self.store.read() as session:
+                return not session.commands.running()
+
+        wait_until(idle, timeout_seconds=60, what="operations to end")
 
     def directory(self, name: str) -> Path:
         path = self.covirt_host.root.path / name
@@ -92,6 +102,7 @@ def new_site(configuration: str = "") -> Iterator[Site]:
                 hosts=hosts,
                 covirt_host=covirt_host,
                 center_id=center_id,
+                commands=commands,
             )
             commands.stop()
         covirt_host.stop()

@@ -76,6 +76,14 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransfersConfig:
+    """Uploads and downloads of disks by clients who do not reach hosts."""
+
+    # What oVirt's clients expect. 0 takes any free one: clients are told which. Without it there is no proxy.
+    proxy_port: int = setting(54323, check=Between(0, 65535))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """All of it."""
 
@@ -86,6 +94,7 @@ class EngineConfig:
     auth: AuthConfig = field(default_factory=AuthConfig)
     hosts: HostsConfig = field(default_factory=HostsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    transfers: TransfersConfig = field(default_factory=TransfersConfig)
 
 
 def load_engine_config(root: Root) -> EngineConfig:

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import anyio.to_thread
 import uvicorn
+from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -92,7 +93,10 @@ class _WebSocket(WebSocketsSansIOProtocol):
 class EngineServer:
     """Serves from start() to stop(). Plain HTTP is not spoken at all."""
 
-    def __init__(self, app: ASGIApp, config: ServerConfig, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, app: ASGIApp, config: ServerConfig, tls: ssl.SSLContext, *, name: str = "engine-https"
+    ) -> None:
+        """An application that has something to begin with and to close says so by the ASGI protocol's lifespan."""
         self._config = config
         self._listener: socket.socket | None = None
         self._server = _Uvicorn(
@@ -104,7 +108,7 @@ class EngineServer:
                 access_log=False,  # web.request_log does it, with the user
                 server_header=False,
                 proxy_headers=False,  # an address that a client claims is not its address
-                lifespan="off",
+                lifespan="auto" if isinstance(app, Starlette) else "off",
                 ws=_WebSocket,
                 ws_max_size=_WS_MESSAGE_BYTES,
                 # Who dies without a word is found by the pings that TCP cannot deliver. Nobody has to answer them in
@@ -118,7 +122,11 @@ class EngineServer:
             ),
             threads=config.threads,
         )
-        self._thread = threading.Thread(target=self._run, name="engine-https", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def is_listening(self) -> bool:
+        return self._listener is not None
 
     @property
     def port(self) -> int:

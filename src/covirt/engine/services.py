@@ -5,6 +5,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -37,20 +38,23 @@ from covirt.engine.hosts.manager import HostManager
 from covirt.engine.metrics import EngineMetrics
 from covirt.engine.pki.names import own_names
 from covirt.engine.pki.pki import Pki
-from covirt.engine.server import EngineServer
+from covirt.engine.server import CannotListen, EngineServer
 from covirt.engine.storage.monitor import StorageMonitor
 from covirt.engine.storage.preparation import StoragePreparation, StorageRelease
+from covirt.engine.storage.transfer_watch import TransferWatch
 from covirt.engine.store.figures import Figures
 from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
 from covirt.engine.web.request_log import RequestLog
 from covirt.engine.web.routes import web_routes
+from covirt.engine.web.transfer_proxy import TransferProxy
 
 log = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS: Final = 600.0
 _STORAGE_SECONDS: Final = 30.0
 _STREAMS_SECONDS: Final = 3.0
+_TRANSFERS_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 30.0
 _KEPT_TOKENS: Final = timedelta(days=1)  # after their time: until then hosts are told why they are refused
 
@@ -66,7 +70,9 @@ class Engine:
         state = root.state_dir / "engine"
         make_directory(state.parent)
         make_directory(state, mode=0o700)
-        self._pki = Pki(state / "pki", names=own_names(config.server.names))
+        names = own_names(config.server.names)
+        self._name = names[0]
+        self._pki = Pki(state / "pki", names=names)
         self._store = Store.open(database_url(root, config.database))
         try:
             with self._store.write() as session:
@@ -99,12 +105,16 @@ class Engine:
                 consoles=consoles,
                 version=ProductVersion(full=__version__),
                 passwords=passwords,
+                transfer_proxy=self._proxy_base,
             )
             own = [*container_image_routes(api), *stream_routes(api), self._streams.route()]
             web = web_routes(
                 login=login, store=self._store, pki=self._pki, authenticator=authenticator, hosts=self._hosts
             )
             app = create_app(api, routes=[*web, *own])
+            proxy = TransferProxy(self._store, tls=shown)
+            proxy_config = replace(config.server, port=config.transfers.proxy_port)
+            self._proxy = EngineServer(proxy.app, proxy_config, self._pki.server_context(), name="engine-transfers")
             self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
             self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
             self._housekeeping = Housekeeping(
@@ -112,6 +122,10 @@ class Engine:
             )
             storage = StorageMonitor(self._store, self._hosts)
             self._storage = Housekeeping((storage.look,), name="engine-storage", every_seconds=_STORAGE_SECONDS)
+            transfers = TransferWatch(self._store, self._hosts, self._commands)
+            self._transfers = Housekeeping(
+                (transfers.look,), name="engine-transfers", every_seconds=_TRANSFERS_SECONDS
+            )
             self._watchers = Housekeeping(
                 (self._streams.check,), name="engine-streams", every_seconds=_STREAMS_SECONDS
             )
@@ -131,20 +145,34 @@ class Engine:
         self._commands.start()
         self._housekeeping.start()
         self._storage.start()
+        self._transfers.start()
         self._watchers.start()
         self._server.start()
+        self._start_proxy()
 
     def stop(self) -> None:
         """Also after a start() that has failed."""
         self._streams.stop()
+        self._proxy.stop()
         self._server.stop()
         self._housekeeping.stop()
         self._storage.stop()
+        self._transfers.stop()
         self._watchers.stop()
         self._commands.stop()
         self._hosts.stop()
         self._metrics.stop()
         self._store.close()
+
+    def _start_proxy(self) -> None:
+        """Without it clients send disks to hosts themselves, as most do."""
+        try:
+            self._proxy.start()
+        except CannotListen as error:
+            log.warning("There is no proxy for image transfers ([transfers] proxy_port) reason=%s", error)
+
+    def _proxy_base(self) -> str:
+        return f"https://{self._name}:{self._proxy.port}" if self._proxy.is_listening else ""
 
     def _read_figures(self) -> Figures:
         with self._store.read() as session:

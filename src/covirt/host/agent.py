@@ -53,7 +53,9 @@ class Agent:
             describe=described,
             tls=tls,
         )
-        self.storage = Storage(root=root, config=config.storage, describe=described)
+        self.storage = Storage(
+            root=root, config=config.storage, describe=described, transfer_port=config.images.imageio_port
+        )
         self.storage.add_work(self.images.tasks, self.images.jobs)
         self.storage.add_health_listener(self.images.on_storage_health)
         self.networks = Networks(root, config.network)

@@ -17,6 +17,7 @@ from covirt.common.root import Root
 
 USER: Final = "admin@internal"
 NETWORK: Final = "ovirtmgmt"
+HTTPS_PORT: Final = 443
 _VERSION: Final = 1
 _SECONDS: Final = 30.0
 _LONGEST_LOG_BYTES: Final = 20 * 1024 * 1024
@@ -27,7 +28,7 @@ _WRITTEN_BY_UP: Final = "# Written by covirt up, and written anew by it: put you
 class Choices:
     """Kept in the state directory. ``complete``: the engine knows everything of this machine."""
 
-    engine_port: int = 443
+    engine_port: int = HTTPS_PORT
     host_port: int = 54321
     # The network of guests, as in 10.77.0.0/24; the machine has its first address. Empty: not chosen yet.
     subnet: str = ""
@@ -100,7 +101,9 @@ class Installation:
 
     def engine_url(self, choices: Choices) -> str:
         """Without a path."""
-        return "https://localhost" if choices.engine_port == 443 else f"https://localhost:{choices.engine_port}"
+        return (
+            "https://localhost" if choices.engine_port == HTTPS_PORT else f"https://localhost:{choices.engine_port}"
+        )
 
     # What was chosen.
 
@@ -128,7 +131,9 @@ class Installation:
         """What the daemons need to be told, beside what an administrator says."""
         virt = "" if self.root.path == Path("/") else '\n[virt]\nqemu_uri = "qemu:///system"\n'
         host = f"[rpc]\nport = {choices.host_port}\n\n[containers]\nenabled = true\n{virt}"
-        self._write("engine.d", f"[server]\nport = {choices.engine_port}\n")
+        # Beside another engine on this machine the usual port is that one's.
+        proxy = "" if choices.engine_port == HTTPS_PORT else "\n[transfers]\nproxy_port = 0\n"
+        self._write("engine.d", f"[server]\nport = {choices.engine_port}\n{proxy}")
         self._write("host.d", host)
 
     def _write(self, directory: str, text: str) -> None:

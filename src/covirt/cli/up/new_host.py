@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from covirt.cli.up.errors import NoEngineHere, NoPassword, NotReady
-from covirt.cli.up.installation import Choices, Installation
+from covirt.cli.up.installation import HTTPS_PORT, Choices, Installation
 from covirt.cli.up.set_up import FEATURE
 from covirt.client.engine import EngineApi
 from covirt.common.exit_status import exit_status
@@ -77,7 +77,7 @@ def _logged_in(engine: Engine) -> tuple[EngineApi, str]:
     if not password:
         password = installation.password_file.read_text().strip()
     api = EngineApi(installation.engine_url(choices), installation.engine_ca_file)
-    port = "" if choices.engine_port == 443 else f":{choices.engine_port}"
+    port = "" if choices.engine_port == HTTPS_PORT else f":{choices.engine_port}"
     return api.log_in(engine.user, Secret(password)), f"https://{socket.getfqdn()}{port}"
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the API needs of the rest of the engine."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -86,3 +86,5 @@ class ApiServices:
     hosts: Hosts
     consoles: Consoles
     version: ProductVersion
+    # Of the proxy for image transfers, as in https://engine.example.com:54323; empty: there is none.
+    transfer_proxy: Callable[[], str] = str

@@ -12,6 +12,7 @@ from covirt.engine.commands.images.import_image import ImportContainerImage
 from covirt.engine.commands.images.remove_image import RemoveContainerImage
 from covirt.engine.commands.networking.host_networks import HOST_NETWORK_COMMANDS
 from covirt.engine.commands.storage import STORAGE_COMMANDS
+from covirt.engine.commands.transfers import TRANSFER_COMMANDS
 from covirt.engine.commands.vms.table import VM_COMMANDS
 
 COMMANDS: Final[Mapping[str, type[Command]]] = by_action(
@@ -20,6 +21,7 @@ COMMANDS: Final[Mapping[str, type[Command]]] = by_action(
         *HOST_NETWORK_COMMANDS,
         *STORAGE_COMMANDS,
         *DISK_COMMANDS,
+        *TRANSFER_COMMANDS,
         *VM_COMMANDS,
         ImportContainerImage,
         RemoveContainerImage,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks, how machines have them attached, and uploads and downloads of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,6 +19,13 @@ class DiskStatus(StrEnum):
 class DiskFormat(StrEnum):
     COW = "cow"
     RAW = "raw"
+
+
+class DiskBackup(StrEnum):
+    """Whether bitmaps of what has changed may be kept in it, which qcow2 can."""
+
+    NONE = "none"
+    INCREMENTAL = "incremental"
 
 
 class DiskContentType(StrEnum):
@@ -69,6 +76,7 @@ class Disk(Entity):
     disk_profile_id: str | None = None
     created_at: datetime | None = None
     kind: VmKind | None = None
+    backup: DiskBackup = DiskBackup.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +134,15 @@ class ImageTransfer(Entity):
     timeout_policy: TransferTimeoutPolicy = TransferTimeoutPolicy.LEGACY
     inactivity_timeout_seconds: int = 60
     transfer_url: str = ""
-    proxy_url: str = ""
     transferred_bytes: int = 0
     active: bool = False
     shallow: bool = False
+    # Whoever knows it may read or write the disk, at the host's daemon; it is told in URLs only.
+    ticket_id: str = field(default="", repr=False)
+    illegal_before: bool = False  # of the disk, which is what it was when nothing came of the transfer
+    # What the daemon reads or writes, by its host; empty until the volume is prepared.
+    source_url: str = ""
+    size_bytes: int = 0
+    # When the client did something last, or the transfer began, or went on.
+    last_activity: datetime | None = None
+    ended_at: datetime | None = None

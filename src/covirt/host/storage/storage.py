@@ -32,9 +32,10 @@ Describe = Callable[[BaseException], tuple[int, str]]
 
 
 class Storage:
-    """``describe`` gives the code of an error in Vdsm's numbers."""
+    """``describe`` gives the code of an error in Vdsm's numbers. ``transfer_port``: of the imageio daemon."""
 
-    def __init__(self, *, root: Root, config: StorageConfig, describe: Describe) -> None:
+    def __init__(self, *, root: Root, config: StorageConfig, describe: Describe, transfer_port: int = 0) -> None:
+        self._transfer_port = transfer_port
         self.paths = StoragePaths(root)
         self._describe = describe
         self._books: list[Book] = []
@@ -121,7 +122,11 @@ class Storage:
     # what the host tells of itself
 
     def capabilities(self) -> Mapping[str, JsonValue]:
-        return {"domain_versions": [5], "supported_block_size": {"LOCALFS": [0, 512, 4096], "NFS": [512]}}
+        return {
+            "domain_versions": [5],
+            "supported_block_size": {"LOCALFS": [0, 512, 4096], "NFS": [512]},
+            "imageTransferPort": self._transfer_port,
+        }
 
     def statistics(self) -> Mapping[str, JsonValue]:
         return {"storageDomains": self.repository_statistics()}

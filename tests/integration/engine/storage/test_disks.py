@@ -127,7 +127,7 @@ def test_what_is_refused(place: Place) -> None:
     for name in ("id", "image_id"):
         chosen = {name: "00000000-0000-4000-8000-000000000077"}
         assert f"chooses the {name} of a new disk" in str(place.add("x", 400, **chosen))
-    assert "no bitmaps" in str(place.add("x", 400, backup="incremental"))
+    assert "needs the format cow" in str(place.add("x", 400, backup="incremental"))
     assert "There is no Storage Domain" in str(
         place.add("x", 404, storage_domains={"storage_domain": [{"name": "nowhere"}]})
     )

@@ -34,7 +34,7 @@ _ABSENT: Final = {
     "quota": "quotas",
     "sgio": "SCSI pass-through",
 }
-_FACTS: Final = ("format", "sparse", "content_type")
+_FACTS: Final = ("format", "sparse", "content_type", "backup")
 
 
 class NoStorageDomain(InvalidRequest):
@@ -124,8 +124,6 @@ def _by_name(given: Body) -> Body:
 
 def _new_disk(session: Session, body: Body, domain_id: str | None, vm_id: str | None = None) -> Disk:
     refuse_set(body, **_ABSENT)
-    if told(body, "backup", "none") != "none":
-        raise BadDisk(action="add", reason="covirt keeps no bitmaps for incremental backups; leave out backup.")
     require_fields("Disk", body, "add", "provisioned_size", "format")
     domain = _domain(session, body, domain_id, vm_id)
     image_format = told_word(body, "format", DiskFormat.RAW)
@@ -147,7 +145,11 @@ def _new_disk(session: Session, body: Body, domain_id: str | None, vm_id: str | 
         disk_profile_id=_profile(session, body, domain),
         created_at=datetime.now(UTC),
     )
-    disk = replace(disk, content_type=told_word(body, "content_type", disk.content_type))
+    disk = replace(
+        disk,
+        content_type=told_word(body, "content_type", disk.content_type),
+        backup=told_word(body, "backup", disk.backup),
+    )
     return _described(disk, body)
 
 

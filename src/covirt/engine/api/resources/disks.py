@@ -14,7 +14,7 @@ from covirt.engine.api.resources.loading import by_id, by_parent, each, found, g
 from covirt.engine.api.resources.statistics import DISK_STATISTICS
 from covirt.engine.api.resources.values import named, reference
 from covirt.engine.model.access import ObjectType
-from covirt.engine.model.disk import Disk, DiskAttachment, ImageTransfer
+from covirt.engine.model.disk import Disk, DiskAttachment
 from covirt.engine.store.query import ListQuery
 
 
@@ -43,7 +43,7 @@ def _disk_node(disk: Disk, vm_ids: Sequence[str]) -> Node:
         "shareable": disk.shareable,
         "wipe_after_delete": disk.wipe_after_delete,
         "propagate_errors": disk.propagate_errors,
-        "backup": "none",
+        "backup": str(disk.backup),
         "qcow_version": disk.qcow_version or None,
         "disk_profile": reference("DiskProfile", disk.disk_profile_id),
         "storage_domains": [reference("StorageDomain", disk.storage_domain_id)],
@@ -105,33 +105,4 @@ DISKS_OF_STORAGE_DOMAIN = Collection(
     below=by_parent(lambda session: session.disks, "storage_domain_id"),
     add=changes.add_disk,
     children=DISK_CHILDREN,
-)
-
-
-def transfer_node(transfer: ImageTransfer) -> Node:
-    values: dict[str, Value] = {
-        **named(transfer),
-        "phase": str(transfer.phase),
-        "direction": str(transfer.direction),
-        "format": str(transfer.format),
-        "timeout_policy": str(transfer.timeout_policy),
-        "inactivity_timeout": transfer.inactivity_timeout_seconds,
-        "transfer_url": transfer.transfer_url or None,
-        "proxy_url": transfer.proxy_url or None,
-        "transferred": transfer.transferred_bytes,
-        "active": transfer.active,
-        "shallow": transfer.shallow,
-        "disk": reference("Disk", transfer.disk_id),
-        "image": Node(type="Image", id=transfer.disk_id),
-        "host": reference("Host", transfer.host_id),
-    }
-    return Node(type="ImageTransfer", id=transfer.id, values=values)
-
-
-IMAGE_TRANSFERS = Collection(
-    path="imagetransfers",
-    type="ImageTransfer",
-    show=each(transfer_node),
-    list=found(lambda session: session.image_transfers),
-    get=by_id(lambda session: session.image_transfers),
 )

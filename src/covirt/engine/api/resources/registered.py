@@ -10,12 +10,13 @@ from covirt.engine.api.resources.access import PERMISSIONS, ROLES, groups, users
 from covirt.engine.api.resources.affinity import AFFINITY_LABELS, TAGS, tags_of
 from covirt.engine.api.resources.catalogue import ICONS, OPERATING_SYSTEMS, OPTIONS, SCHEDULING_POLICIES
 from covirt.engine.api.resources.clusters import CLUSTER_LEVELS, CLUSTERS, CPU_PROFILES, DATA_CENTERS
-from covirt.engine.api.resources.disks import DISKS, IMAGE_TRANSFERS
+from covirt.engine.api.resources.disks import DISKS
 from covirt.engine.api.resources.events import EVENTS, JOBS
 from covirt.engine.api.resources.hosts import HOSTS
 from covirt.engine.api.resources.networks import MAC_POOLS, NETWORK_FILTERS, NETWORKS, VNIC_PROFILES
 from covirt.engine.api.resources.storage_domains import DISK_PROFILES, STORAGE_CONNECTIONS, STORAGE_DOMAINS
 from covirt.engine.api.resources.templates import INSTANCE_TYPES, TEMPLATES
+from covirt.engine.api.resources.transfers import IMAGE_TRANSFERS
 from covirt.engine.api.resources.vms import VMS
 from covirt.engine.model.affinity import TaggedType
 

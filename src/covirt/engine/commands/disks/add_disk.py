@@ -15,7 +15,7 @@ from covirt.engine.commands.disks.facts import about, manager_of, of_disk, requi
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.names import check_title
 from covirt.engine.commands.storage.facts import of_domain
-from covirt.engine.model.disk import Disk, DiskAttachment, DiskContentType, DiskFormat, DiskStatus
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskBackup, DiskContentType, DiskFormat, DiskStatus
 
 OPERATOR_ID: Final = "def0000a-0000-0000-0000-def00000000b"  # oVirt's id of the role DiskOperator
 _SMALLEST_BYTES: Final = 1
@@ -110,6 +110,10 @@ def _check(disk: Disk) -> None:
     if disk.format is DiskFormat.COW and not disk.sparse:
         reason = "Disk configuration (COW Preallocated) is incompatible with the storage domain type."
         raise BadDisk(action="add", reason=reason)
+    if disk.backup is DiskBackup.INCREMENTAL and disk.format is not DiskFormat.COW:
+        raise BadDisk(
+            action="add", reason="Incremental backup needs the format cow: only that keeps what has changed."
+        )
     if disk.shareable and disk.format is not DiskFormat.RAW:
         raise BadDisk(action="add", reason="Only raw disks can be shared by machines.")
     if disk.content_type not in _ADDABLE:

@@ -67,3 +67,12 @@ class TokenRefused(Denied):
     """Of an enrolment. Fields: reason."""
 
     template = "{reason}"
+
+
+class HostTransfersDisks(Conflict):
+    """Fields: host, disks."""
+
+    template = (
+        "Cannot switch Host {host} to Maintenance mode. Clients upload or download disks there: {disks}; finalize or "
+        "cancel those image transfers first."
+    )

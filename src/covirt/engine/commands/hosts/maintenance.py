@@ -10,9 +10,11 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.hosts import errors, messages
 from covirt.engine.commands.hosts.host import about, held, set_status
+from covirt.engine.commands.transfers.facts import OPEN
 from covirt.engine.hosts.guests import guests_of, names
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.host import Host, HostStatus
+from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
 _ALLOWED: Final = frozenset(
@@ -88,5 +90,9 @@ def _require_idle(session: Session, host: Host) -> None:
         raise errors.SilentHostRunsVms(host=host.name, vms=names(found))
     if found:
         raise errors.HostRunsVms(action="deactivate", host=host.name, vms=names(found))
+    moving = session.image_transfers.list(ListQuery(where={"host_id": (host.id,), "phase": OPEN}))
+    if moving:
+        disks = session.disks.by_ids({each.disk_id for each in moving}).values()
+        raise errors.HostTransfersDisks(host=host.name, disks=", ".join(sorted(disk.name for disk in disks)))
     if host.facts.status is HostStatus.NON_RESPONSIVE and session.data_centers.keys_where(spm_host_id=host.id):
         raise errors.SilentHostIsSpm(host=host.name)

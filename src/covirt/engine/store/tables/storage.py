@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Integer,
 
 from covirt.engine.model.data_center import StorageFormat
 from covirt.engine.model.disk import (
+    DiskBackup,
     DiskContentType,
     DiskFormat,
     DiskInterface,
@@ -94,6 +95,7 @@ disks = Table(
     ref("disk_profile_id", "disk_profiles", required=False, on_delete="SET NULL"),
     Column("created_at", Time),
     Column("kind", Word(VmKind)),
+    Column("backup", Word(DiskBackup), nullable=False, server_default="none"),
 )
 
 disk_attachments = Table(
@@ -120,7 +122,7 @@ image_transfers = Table(
     metadata,
     identity(),
     *called(),
-    ref("disk_id", "disks", on_delete="CASCADE"),
+    Column("disk_id", String(36), nullable=False, index=True),  # which may be gone, as after a cancelled upload
     Column("direction", Word(TransferDirection), nullable=False),
     Column("phase", Word(TransferPhase), nullable=False),
     Column("format", Word(DiskFormat), nullable=False),
@@ -128,10 +130,15 @@ image_transfers = Table(
     Column("timeout_policy", Word(TransferTimeoutPolicy), nullable=False),
     Column("inactivity_timeout_seconds", Integer, nullable=False),
     text("transfer_url"),
-    text("proxy_url"),
     Column("transferred_bytes", BigInteger, nullable=False),
     flag("active"),
     flag("shallow"),
+    Column("ticket_id", String(36), nullable=False, unique=True),
+    flag("illegal_before"),
+    text("source_url"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("last_activity", Time),
+    Column("ended_at", Time),
 )
 
 container_images = Table(
