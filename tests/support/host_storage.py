@@ -125,13 +125,16 @@ class Disk:
         return ids if volume_id is None else {**ids, "volumeID": volume_id}
 
     def create(self, **changes: Any) -> str:
-        volume_id = str(uuid4())
-        params = {
-            "size": str(MIB), "volFormat": 5, "preallocate": 2, "diskType": "DATA", "desc": '{"DiskAlias":"one"}',
-            "srcImgUUID": BLANK, "srcVolUUID": BLANK, **self.ids(volume_id), **changes,
-        }  # fmt: skip
+        params = self.new_volume(**changes)
         self.agent.done("Volume.create", **params)
-        return volume_id
+        return str(params["volumeID"])
+
+    def new_volume(self, **changes: Any) -> dict[str, Any]:
+        """What Volume.create is told."""
+        return {
+            "size": str(MIB), "volFormat": 5, "preallocate": 2, "diskType": "DATA", "desc": '{"DiskAlias":"one"}',
+            "srcImgUUID": BLANK, "srcVolUUID": BLANK, **self.ids(str(uuid4())), **changes,
+        }  # fmt: skip
 
     def ref(self, volume_id: str) -> VolumeRef:
         return VolumeRef(pool_id=self.pool_id, domain_id=self.domain_id, image_id=self.image_id, volume_id=volume_id)

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disk images, and what is in volumes."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from covirt.host.storage import qemu_img
-from covirt.host.storage.disk_images import DELETE_IMAGE, DiskImages, delete_params
+from covirt.host.storage.disk_images import DELETE_IMAGE, DiskImages, ImageInUse, delete_params
 from covirt.host.storage.image_volumes import ENGINE, ImageVolumes, UnknownVolumeFormat, VolumeIsIllegal
+from covirt.host.storage.operation import Record
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_paths import checked_uuid
 from covirt.host.storage.tasks import Tasks
+from covirt.host.storage.volume_work import CREATE, NewVolume
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.verbs.volume_ids import volume_ref
 from covirt.hostapi.image import (
@@ -26,6 +29,9 @@ from covirt.hostapi.json import JsonValue
 _FORMATS: Final[Mapping[str, ImageFormat]] = {
     "4": ImageFormat.QCOW2, "COW": ImageFormat.QCOW2, "5": ImageFormat.RAW, "RAW": ImageFormat.RAW,
 }  # fmt: skip
+
+_GIVE_UP_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 0.05
 
 
 class ImageVerbs:
@@ -70,9 +76,21 @@ class ImageVerbs:
     def delete(self, params: DeleteImageParams, _context: CallContext) -> JsonValue:
         domain_id, image_id = _image_ids(params)
         self._require_managed(params.pool_id, domain_id)
+        self._give_up_making(domain_id, image_id)
         self._images.check_removable(domain_id, image_id)
         zero = str(params.post_zero).lower() == "true"
         return self._tasks.submit(DELETE_IMAGE, delete_params(domain_id=domain_id, image_id=image_id, zero=zero))
+
+    def _give_up_making(self, domain_id: str, image_id: str) -> None:
+        """Who removes an image does not want what is still on its way into it. A volume appears when it is whole: an
+        engine that was told "there is none" would never look again. Raises ImageInUse where it does not end."""
+        deadline = time.monotonic() + _GIVE_UP_SECONDS
+        while making := [each for each in self._tasks.list() if _makes(each, domain_id, image_id)]:
+            for record in making:
+                self._tasks.abort(record.id)
+            if time.monotonic() > deadline:
+                raise ImageInUse(image_id=image_id, users="a task that makes a volume in it, and does not end")
+            time.sleep(_LOOK_SECONDS)
 
     def get_volumes(self, params: DiskImageParams, _context: CallContext) -> JsonValue:
         found = self._images.volumes_of(*_image_ids(params))
@@ -101,6 +119,13 @@ class ImageVerbs:
     def verify_untrusted(self, params: VolumeContentParams, _context: CallContext) -> JsonValue:
         self._images.verify(volume_ref(params))
         return None
+
+
+def _makes(record: Record, domain_id: str, image_id: str) -> bool:
+    if record.kind != CREATE or record.state.is_final:
+        return False
+    ref = NewVolume.from_params(record.params).ref
+    return (ref.domain_id, ref.image_id) == (domain_id, image_id)
 
 
 def _image_ids(params: DiskImageParams) -> tuple[str, str]:

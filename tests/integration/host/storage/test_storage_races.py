@@ -4,6 +4,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from covirt.host.storage.file_domain import FileDomain
 from covirt.host.storage.operation import Control
 from covirt.host.storage.storage_errors import NoSuchVolume, VolumeTaken, WrongGeneration
 from covirt.host.storage.volume_format import VolumeMetadata
+from covirt.host.storage.volume_work import VolumeWork
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.errors import CallRefused
 from tests.support.host_storage import BLANK, MIB, Disk, StorageAgent
@@ -223,3 +225,27 @@ def test_a_task_copies_nothing_that_a_guest_writes_to(agent: StorageAgent) -> No
     assert agent.task("Volume.copy", **copy)["code"] == 203
     agent.storage.volumes.release("vm-1")
     agent.done("Volume.copy", **copy)
+
+
+def test_who_removes_an_image_gives_up_what_is_on_its_way_into_it(
+    agent: StorageAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when an engine undoes a creation whose end it was not told: it must not appear afterwards."""
+    disk, going_on = Disk(agent), threading.Event()
+    real = VolumeWork._build
+
+    def slow(self: VolumeWork, new: Any, stage: str, control: Control, **more: Any) -> None:
+        going_on.set()
+        while True:
+            control.check()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(VolumeWork, "_build", slow)
+    task_id = agent.call("Volume.create", **disk.new_volume())
+    assert going_on.wait(30)
+    with pytest.raises(CallRefused, match="there is no image"):
+        agent.call("Image.delete", **disk.ids(), postZero=False, force=False)
+    monkeypatch.setattr(VolumeWork, "_build", real)
+    status = agent.call("Task.getStatus", taskID=task_id)
+    assert (status["taskState"], status["taskResult"]) == ("finished", "cleanSuccess")
+    assert list((disk.directory / "images").iterdir()) == []

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why nothing is done to a disk now. The wording is oVirt's where it has one."""
 
-from covirt.common.errors import Conflict, InvalidRequest
+from covirt.common.errors import Conflict, InvalidRequest, Unavailable
 
 
 class BadDisk(InvalidRequest):
@@ -66,3 +66,9 @@ class BootDiskThere(Conflict):
     """Fields: vm, disk."""
 
     template = "Cannot attach Virtual Disk. {vm} boots from {disk} already; take bootable away from one of them."
+
+
+class StillBeingMade(Unavailable):
+    """Fields: disk, reason."""
+
+    template = "the host is not done with making disk {disk}: {reason}"
