@@ -363,6 +363,25 @@ def test_numbers_of_a_disk(virtocid: Virtocid, disk: Path) -> None:
     assert f"Capacity:       {32 * _MIB}" in virtocid.tell("domblkinfo", "web", "vda")
 
 
+def test_numbers_begin_with_the_mount(virtocid: Virtocid, disk: Path) -> None:
+    """Loop devices are used again: what the container before has written is not this one's; over a restart, too."""
+    script = "test -e /data/file || dd if=/dev/zero of=/data/file bs=1M count=9; sync; echo written; sleep 1000"
+    virtocid.run("web", _script(script), settings=_volume(), devices=_disk(disk) + _CONSOLE)
+    virtocid.wait_for_output("web", "written")
+    with virtocid.connect() as connection:
+        assert connection.lookupByName("web").blockStats("vda")[3] >= 9 * _MIB
+    virtocid.tell("destroy", "web")
+    virtocid.tell("start", "web")
+    wait_until(lambda: virtocid.console_log("web").count("written") == 2, what="the second run to have written")
+    for _ in range(2):
+        with virtocid.connect() as connection:
+            domain = connection.lookupByName("web")
+            assert 0 <= domain.blockStats("vda")[3] < 4 * _MIB
+            stats = connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_BLOCK)[0][1]
+            assert stats["block.0.wr.bytes"] < 4 * _MIB
+        virtocid.restart()
+
+
 def test_a_root_layers_disk_has_numbers_too(virtocid: Virtocid, disk: Path) -> None:
     script = "dd if=/dev/zero of=/file bs=1M count=3 && sync && echo written; sleep 1000"
     virtocid.run("web", _script(script), settings="<covirt:root disk='vda'/>", devices=_disk(disk) + _CONSOLE)

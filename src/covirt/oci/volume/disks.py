@@ -24,6 +24,7 @@ from covirt.common.mountinfo import MountEntry, mounts
 from covirt.oci import mount, syscalls
 from covirt.oci.isolation_errors import MountFailed
 from covirt.oci.loop import loop_device_over, loops_over
+from covirt.oci.volume.counted import write_down
 from covirt.oci.volume.errors import (
     BlankReadOnlyVolume,
     ForeignDisk,
@@ -92,6 +93,7 @@ class Disks:
     """
 
     def __init__(self, run_dir: Path, state_dir: Path) -> None:
+        self._run_dir = run_dir
         self._directory = run_dir / "volumes"
         key = VolumeKey(state_dir / "volume-key")
         self._key = key
@@ -181,6 +183,7 @@ class Disks:
         except BaseException:
             _unmount(place)
             raise
+        write_down(self._run_dir, os.stat(place).st_dev)
         return place
 
     def _mount(self, opened: _Open, place: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from covirt.oci.bundle import layer_view, volume_view
+from covirt.oci.volume.counted import counted
 from covirt.virtocid.driver.domain_xml.model import Disk
 from covirt.virtocid.driver.mounts import view_name
 from covirt.virtocid.driver.run import Run
@@ -81,13 +82,13 @@ def throttled_device(run: Run, disk: Disk) -> tuple[int, int] | None:
 
 
 def disk_counters(run: Run, disk: Disk) -> DiskCounters | None:
-    """None for what is not mounted as a volume in this run, and where the kernel counts nothing."""
+    """Since the volume was mounted. None for what is not mounted as one in this run, and where the kernel counts
+    nothing."""
     device = disk_device(run, disk)
     if device is None:
         return None
     with contextlib.suppress(OSError, ValueError, IndexError):
-        words = Path(_device(device), "stat").read_text().split()
-        numbers = [int(word) for word in words]
+        numbers = counted(run.root_run_dir, device)
         return DiskCounters(
             read_requests=numbers[_READS],
             read_bytes=numbers[_READ_SECTORS] * _SECTOR_BYTES,

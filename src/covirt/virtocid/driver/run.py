@@ -67,6 +67,11 @@ class Run:
         return self.directory / BUNDLE
 
     @property
+    def root_run_dir(self) -> Path:
+        """Of the root, in which all runs have their directories."""
+        return self.directory.parents[2]
+
+    @property
     def network_namespace(self) -> Path:
         return namespaces_directory(self.bundle) / "network"
 
