@@ -40,8 +40,16 @@ def container(disks: str = "", **custom: str) -> ET.Element:
     return root
 
 
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_type_starts_no_machine(text: str) -> None:
+    with pytest.raises(BadProperty, match="containerType: it is empty"):
+        read({"containerType": text}, DRIVES)
+    custom = f"<vm xmlns='{dialect.VM_NAMESPACE}'><custom><containerType>{text}</containerType></custom></vm>"
+    assert dialect.is_container(dialect.read(f"<domain type='kvm'><metadata>{custom}</metadata></domain>"))
+
+
 def test_without_a_type_nothing_is_a_container() -> None:
-    assert read({"containerImage": "web", "containerType": " "}, DRIVES) is None
+    assert read({"containerImage": "web"}, DRIVES) is None
 
 
 @pytest.mark.parametrize("text", ["data:vda, logs:vdb", "vda:data,vdb:logs", "vda:data,logs:vdb"])

@@ -52,9 +52,10 @@ def container_in(text: str) -> Optional[ET.Element]:
 
 
 def is_container(root: ET.Element) -> bool:
-    """Whether a <domain> says so by its type, in oVirt's element, or in Vdsm's copy of the custom properties."""
+    """Whether a <domain> says so by its type, in oVirt's element, or in Vdsm's copy of the custom properties, an
+    empty one too: who wrote that did not want a virtual machine."""
     return (
         root.get("type") == DOMAIN_TYPE
         or root.find(f"metadata/{CONTAINER}") is not None
-        or bool((root.findtext(_CUSTOM_TYPE) or "").strip())
+        or root.find(_CUSTOM_TYPE) is not None
     )

@@ -46,7 +46,7 @@ def run(hook: Callable[[], None]) -> NoReturn:
 
 def _may_be_container() -> bool:
     """Asked when nothing is certain any more."""
-    if os.environ.get(dialect.TYPE_PROPERTY, "").strip():
+    if dialect.TYPE_PROPERTY in os.environ:
         return True
     try:
         return dialect.CONTAINER_NAMESPACE.encode() in Path(os.environ[_XML_FILE]).read_bytes()
@@ -58,7 +58,7 @@ def before_vm_start() -> None:
     """Machines pass as they are. Raises Refused, BadProperty."""
     path = Path(os.environ[_XML_FILE])
     text = path.read_text(encoding="utf-8")
-    asked = os.environ.get(dialect.TYPE_PROPERTY, "").strip()
+    asked = dialect.TYPE_PROPERTY in os.environ
     root = _container(text) if not asked else _read(text)
     if root is None:
         return

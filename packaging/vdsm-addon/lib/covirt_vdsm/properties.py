@@ -50,9 +50,11 @@ def read(custom: Mapping[str, str], drives: frozenset[str]) -> Optional[Properti
     def value(name: str) -> str:
         return _text(custom.get(name, ""), name).strip()
 
+    if TYPE_PROPERTY not in custom:
+        return None
     runtime = value(TYPE_PROPERTY)
     if not runtime:
-        return None
+        raise BadProperty(f"containerType: it is empty; give it a runtime's name, or {DEFAULT_RUNTIME}")
     if not _WORD.fullmatch(runtime):
         raise BadProperty(f"containerType: {runtime!r} is not the name of a runtime, such as docker, runc or crun")
     return Properties(
