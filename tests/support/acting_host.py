@@ -24,6 +24,7 @@ class ActingHost:
     fails: str = ""
     declared: list[str] = field(default_factory=list)
     macs: dict[str, set[str]] = field(default_factory=dict)
+    secrets: dict[str, Json] = field(default_factory=dict)  # as each guest was given them
 
     def __post_init__(self) -> None:
         self.hosts.answers |= {
@@ -51,6 +52,7 @@ class ActingHost:
             )
         assert isinstance(settings, dict)
         self.guests[vm_id] = str(settings["xml"])
+        self.secrets[vm_id] = settings.get("secrets")
         found = etree.fromstring(self.guests[vm_id]).findall("devices/interface/mac")
         self.macs[vm_id] = {each.get("address", "") for each in found}
         return {"vmId": vm_id, "status": "WaitForLaunch"}

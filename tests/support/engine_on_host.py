@@ -29,6 +29,7 @@ from tests.support.engine_changing import SUPER_USER, give
 from tests.support.engine_samples import ADMIN_ID
 from tests.support.libvirtd import Libvirtd
 from tests.support.roots import new_root
+from tests.support.vaults import new_vault
 from tests.support.virtocid import Virtocid
 from tests.support.waiting import free_port, wait_until
 
@@ -87,7 +88,7 @@ def serve_engine_on_host(directory: Path, libvirtd: Libvirtd, virtocid: Virtocid
         stack.callback(_clean_up, host)
         _install(store, host_id, host.port)
         hosts = HostManager(store, HostsConfig(poll_seconds=1), tls=client_context(TlsFiles.in_directory(host.pki)))
-        commands = Commands(CommandServices(store=store, hosts=hosts), COMMANDS, database_url=url)
+        commands = Commands(CommandServices(store=store, hosts=hosts, vault=new_vault()), COMMANDS, database_url=url)
         stack.callback(hosts.stop)
         hosts.start()
         stack.callback(commands.stop)

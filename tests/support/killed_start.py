@@ -24,6 +24,7 @@ from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.store.store import Store
 from covirt.rpc.jsonrpc import Json
 from tests.support.acting_host import ActingHost
+from tests.support.vaults import new_vault
 
 
 class MortalHosts(FakeHosts):
@@ -65,7 +66,7 @@ def main(url: str, directory: str, host_id: str, vm_id: str = "") -> None:
     store = Store.open(url)
     hosts = MortalHosts(Path(directory), host_id, os.environ.get("COVIRT_KILL", ""))
     hosts.acting.fails = os.environ.get("COVIRT_FAILS", "")
-    commands = Commands(CommandServices(store=store, hosts=hosts), COMMANDS, database_url=url)
+    commands = Commands(CommandServices(store=store, hosts=hosts, vault=new_vault()), COMMANDS, database_url=url)
     commands.start()
     try:
         if vm_id:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from covirt.engine.api.app import create_app
 from covirt.engine.api.container_images import container_image_routes
+from covirt.engine.api.secrets import secret_routes
 from covirt.engine.auth.seed import seed_access
 from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
@@ -26,6 +27,7 @@ from tests.support.engine_changing import SUPER_USER, Asker, give
 from tests.support.engine_samples import ADMIN_ID
 from tests.support.one_host import OneHost
 from tests.support.roots import new_root
+from tests.support.vaults import new_vault
 from tests.support.waiting import free_port, wait_until
 
 
@@ -91,11 +93,13 @@ def new_site(configuration: str = "") -> Iterator[Site]:
         covirt_host = CovirtHost(root, configuration=configuration, port=free_port())
         covirt_host.start()
         with OneHost(str(uuid4()), covirt_host).connected() as hosts:
-            commands = Commands(CommandServices(store=store, hosts=hosts), COMMANDS, database_url=url)
+            vault = new_vault()
+            services = CommandServices(store=store, hosts=hosts, vault=vault)
+            commands = Commands(services, COMMANDS, database_url=url)
             commands.start()
             center_id = _installed(store, hosts.host_id)
             api = replace(api_services(store), commands=commands, hosts=hosts)
-            app = create_app(api, routes=container_image_routes(api))
+            app = create_app(api, routes=[*container_image_routes(api), *secret_routes(api, vault)])
             yield Site(
                 api=Asker(client=api_client(app)),
                 store=store,

@@ -24,6 +24,7 @@ from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.store.store import Store
+from tests.support.vaults import new_vault
 
 PLACE: Final = "7d3c2a10-0000-4000-8000-000000000001"
 
@@ -111,7 +112,7 @@ class Killed(Commands):
 
 def main(url: str, directory: str, *order: str) -> None:
     store = Store.open(url)
-    services = CommandServices(store=store, hosts=FakeHosts())
+    services = CommandServices(store=store, hosts=FakeHosts(), vault=new_vault())
     flow._FIRST_PAUSE_SECONDS = flow._LONGEST_PAUSE_SECONDS = 0.01  # type: ignore[misc]
     commands = Killed(services, by_action([BuildTower]), database_url=url)
     commands.start()

@@ -18,6 +18,7 @@ from covirt.common.metrics_server import MetricsServer
 from covirt.common.root import Root
 from covirt.engine.api.app import create_app
 from covirt.engine.api.container_images import container_image_routes
+from covirt.engine.api.secrets import secret_routes
 from covirt.engine.api.services import ApiServices, ProductVersion
 from covirt.engine.api.streams import stream_routes
 from covirt.engine.auth.access import Access
@@ -45,6 +46,7 @@ from covirt.engine.storage.transfer_watch import TransferWatch
 from covirt.engine.store.figures import Figures
 from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
+from covirt.engine.vault.vault import Vault
 from covirt.engine.web.request_log import RequestLog
 from covirt.engine.web.routes import web_routes
 from covirt.engine.web.transfer_proxy import TransferProxy
@@ -73,6 +75,7 @@ class Engine:
         names = own_names(config.server.names)
         self._name = names[0]
         self._pki = Pki(state / "pki", names=names)
+        vault = Vault.open(state / "secret-keys.json")
         self._store = Store.open(database_url(root, config.database))
         try:
             with self._store.write() as session:
@@ -88,7 +91,7 @@ class Engine:
             self._hosts.add_preparation(StoragePreparation(store=self._store, hosts=self._hosts))
             self._hosts.add_release(StorageRelease(store=self._store, hosts=self._hosts))
             self._commands = Commands(
-                CommandServices(store=self._store, hosts=self._hosts),
+                CommandServices(store=self._store, hosts=self._hosts, vault=vault),
                 COMMANDS,
                 database_url=database_url(root, config.database),
             )
@@ -107,7 +110,12 @@ class Engine:
                 passwords=passwords,
                 transfer_proxy=self._proxy_base,
             )
-            own = [*container_image_routes(api), *stream_routes(api), self._streams.route()]
+            own = [
+                *container_image_routes(api),
+                *secret_routes(api, vault),
+                *stream_routes(api),
+                self._streams.route(),
+            ]
             web = web_routes(
                 login=login, store=self._store, pki=self._pki, authenticator=authenticator, hosts=self._hosts
             )

@@ -53,7 +53,8 @@ def _get(asking: Asking) -> tuple[int, object]:
 
 def _import(asking: Asking) -> tuple[int, object]:
     """``reference`` and ``storage_domain`` ({id} or {name}) are required; ``name`` is by default the
-    repository's last part with the tag; ``wait_seconds``: how long the answer may take.
+    repository's last part with the tag; ``credentials``: the name of a secret with the registry's user name and
+    password; ``wait_seconds``: how long the answer may take.
 
     202 with the job's id while it goes on; 200 for one that was there already.
     """
@@ -70,6 +71,7 @@ def _import(asking: Asking) -> tuple[int, object]:
         name=(_text(body, "name") or _name(reference))[:_LONGEST_NAME],
         created_at=datetime.now(UTC),
         tls_verify=_flag(body, "tls_verify", default=True),
+        credentials=_text(body, "credentials"),
     )
     outcome = call.run(command, wait_seconds=_wait_seconds(body))
     if outcome.pending:

@@ -126,6 +126,10 @@ class Right(StrEnum):
     UPDATE_CPU_PROFILE = "update_cpu_profile", 1666, _ADMIN
     CREATE_CPU_PROFILE = "create_cpu_profile", 1667, _ADMIN
     ASSIGN_CPU_PROFILE = "assign_cpu_profile", 1668, _ADMIN
+    # covirt's own, far from oVirt's numbers.
+    CREATE_SECRET = "create_secret", 20001, _ALONE
+    USE_SECRET = "use_secret", 20002
+    EDIT_SECRET = "edit_secret", 20003
 
 
 PERMITS: Final = tuple(

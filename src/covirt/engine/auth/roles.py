@@ -387,4 +387,24 @@ ROLES: Final = (
         _CPU_PROFILE,
         alone=True,
     ),
+    # covirt's own
+    _role(
+        "c0417000-0000-0000-0000-000000000001",
+        "SecretCreator",
+        "User Role, permission to create Secrets",
+        "create_secret login",
+        alone=True,
+    ),
+    _role(
+        "c0417000-0000-0000-0000-000000000002",
+        "SecretUser",
+        "User Role, permission to give a specific Secret to containers and to registries",
+        "use_secret",
+    ),
+    _role(
+        "c0417000-0000-0000-0000-000000000003",
+        "SecretOwner",
+        "User Role, permissions for all operations on a specific Secret",
+        "use_secret edit_secret manipulate_permissions",
+    ),
 )

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.store.store import Store
+from covirt.engine.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandServices:
     store: Store
     hosts: Hosts
+    vault: Vault

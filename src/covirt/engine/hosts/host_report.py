@@ -53,6 +53,7 @@ def with_capabilities(facts: HostFacts, capabilities: Document, hardware: Docume
         containers=containers,
         container_runtimes=tuple(_runtimes(capabilities)) if containers else (),
         containers_reason=text(capabilities, "containersReason"),
+        extensions=texts(capabilities, "covirtExtensions"),
         architecture=_architecture(machines, text(capabilities, "cpuFlags")),
         cluster_levels=texts(capabilities, "clusterLevels"),
         features=texts(capabilities, "additionalFeatures"),

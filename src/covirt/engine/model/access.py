@@ -28,6 +28,7 @@ class ObjectType(StrEnum):
     DISK = "disk"
     CPU_PROFILE = "cpu_profile"
     DISK_PROFILE = "disk_profile"
+    SECRET = "secret"  # noqa: S105 - a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,7 @@ class HostFacts:
     containers: bool = False
     container_runtimes: tuple[str, ...] = ()
     containers_reason: str = ""
+    extensions: tuple[str, ...] = ()
     architecture: Architecture = Architecture.UNDEFINED
     cluster_levels: tuple[str, ...] = ()
     features: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ class HostView:
     containers: bool = False
     containers_reason: str = ""
     runtimes: frozenset[str] = frozenset()
+    secrets: bool = False
     vm_ids: frozenset[str] = frozenset()
 
 
@@ -44,6 +45,7 @@ class VmView:
     networks: tuple[tuple[str, str], ...] = ()
     domains: tuple[tuple[str, str], ...] = ()
     runtime: str | None = None
+    secrets: bool = False
     host_ids: tuple[str, ...] = ()
     preferred_host_ids: tuple[str, ...] = ()
 

@@ -64,6 +64,8 @@ def _containers(host: HostView, vm: VmView, situation: Situation) -> str:
         return f"it runs no containers{f': {host.containers_reason}' if host.containers_reason else ''}"
     if vm.runtime is not None and vm.runtime not in host.runtimes:
         return f"it does not have the container runtime {vm.runtime}"
+    if vm.secrets and not host.secrets:
+        return "it cannot give secrets to containers; a newer covirt-host can"
     return ""
 
 

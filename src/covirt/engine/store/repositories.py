@@ -16,12 +16,23 @@ from covirt.engine.model.disk import Disk, DiskAttachment, ImageTransfer
 from covirt.engine.model.event import Event, Job, Step
 from covirt.engine.model.host import Host, HostNic
 from covirt.engine.model.network import ClusterNetwork, MacPool, Network, NetworkFilter, VnicProfile
+from covirt.engine.model.secret import Secret
 from covirt.engine.model.storage_domain import DiskProfile, StorageConnection, StorageDomain
 from covirt.engine.model.template import InstanceType, Template
 from covirt.engine.model.vm import Cdrom, Nic, Snapshot, Vm
 from covirt.engine.store.errors import NoSuchObject
 from covirt.engine.store.repository import Facts, Members, Repository
-from covirt.engine.store.tables import access, catalogue, events, groups, infrastructure, machines, networks, storage
+from covirt.engine.store.tables import (
+    access,
+    catalogue,
+    events,
+    groups,
+    infrastructure,
+    machines,
+    networks,
+    secrets,
+    storage,
+)
 from covirt.engine.store.visibility import has_permit
 
 
@@ -261,3 +272,7 @@ class SchedulingPolicies(Repository[cm.SchedulingPolicy]):
 
 class SystemOptions(Repository[cm.SystemOption]):
     entity, table, noun, key = cm.SystemOption, catalogue.system_options, "System Option", "name"
+
+
+class Secrets(Repository[Secret]):
+    entity, table, noun = Secret, secrets.secrets, "Secret"

@@ -201,7 +201,8 @@ _PREDEFINED: Final = (
     r"containerCommand=^.{1,4096}$;"
     r"containerEnvironment=^.{1,4096}$;"
     r"containerRestart=^(never|on-failure|always)$;"
-    r"containerRootDisk=^.{1,255}$"
+    r"containerRootDisk=^.{1,255}$;"
+    r"containerSecrets=^.{1,4096}$"
 )
 
 

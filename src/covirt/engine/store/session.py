@@ -194,6 +194,10 @@ class Session:
         return CommandRows(self.connection)
 
     @cached_property
+    def secrets(self) -> of.Secrets:
+        return of.Secrets(self.connection)
+
+    @cached_property
     def container_images(self) -> ContainerImages:
         return ContainerImages(self.connection)
 

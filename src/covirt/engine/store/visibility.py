@@ -13,7 +13,17 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, f
 from covirt.engine.model.access import SYSTEM_ID, ObjectType, Subject
 from covirt.engine.store.links import Link, to, via
 from covirt.engine.store.query import Viewer
-from covirt.engine.store.tables import access, catalogue, events, groups, infrastructure, machines, networks, storage
+from covirt.engine.store.tables import (
+    access,
+    catalogue,
+    events,
+    groups,
+    infrastructure,
+    machines,
+    networks,
+    secrets,
+    storage,
+)
 
 _permission, _role = access.permissions.c, access.roles.c
 _attached = storage.disk_attachments.c
@@ -31,6 +41,7 @@ TABLES: Final[Mapping[ObjectType, Table]] = {
     ObjectType.DISK: storage.disks,
     ObjectType.CPU_PROFILE: infrastructure.cpu_profiles,
     ObjectType.DISK_PROFILE: storage.disk_profiles,
+    ObjectType.SECRET: secrets.secrets,
 }
 _TYPES: Final = {table: kind for kind, table in TABLES.items()}
 

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from covirt.engine.model.hardware import CustomProperty
+from covirt.engine.vms.container_secrets import GivenSecret, given_secrets
 from covirt.engine.vms.errors import BadContainer
 
 Value = TypeVar("Value")
@@ -39,6 +40,7 @@ class Property(StrEnum):
     ENVIRONMENT = "containerEnvironment"
     RESTART = "containerRestart"
     ROOT = "containerRootDisk"
+    SECRETS = "containerSecrets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class ContainerSettings:
     environment: str = ""
     restart: str = ""
     root_disk: str | None = None
+    secrets: tuple[GivenSecret, ...] = ()
 
 
 def is_container(properties: tuple[CustomProperty, ...]) -> bool:
@@ -86,6 +89,7 @@ def container_settings(properties: tuple[CustomProperty, ...], *, action: str) -
             raise BadContainer(action=action, property=name, reason=error) from error
 
     nothing: tuple[tuple[str, str], ...] = ()
+    no_secrets: tuple[GivenSecret, ...] = ()
     pairs = read(Property.VOLUMES, _pairs, nothing)
     return ContainerSettings(
         runtime=read(Property.TYPE, _runtime, None),
@@ -96,6 +100,7 @@ def container_settings(properties: tuple[CustomProperty, ...], *, action: str) -
         environment=read(Property.ENVIRONMENT, _environment, ""),
         restart=read(Property.RESTART, _restart, ""),
         root_disk=read(Property.ROOT, _root, None),
+        secrets=read(Property.SECRETS, given_secrets, no_secrets),
     )
 
 

@@ -29,6 +29,7 @@ from tests.support.engine_samples import ADMIN_ID
 from tests.support.far_side import FarSide, addresses, ip_json, new_far_side
 from tests.support.one_host import OneHost
 from tests.support.roots import new_root
+from tests.support.vaults import new_vault
 
 pytestmark = pytest.mark.root
 
@@ -85,7 +86,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
         with watched.connected() as hosts:
             cluster_id = _installed(store, hosts.host_id)
             hosts.refresh(hosts.host_id)
-            commands = Commands(CommandServices(store=store, hosts=hosts), COMMANDS, database_url=url)
+            commands = Commands(
+                CommandServices(store=store, hosts=hosts, vault=new_vault()), COMMANDS, database_url=url
+            )
             commands.start()
             app = create_app(replace(api_services(store), commands=commands, hosts=hosts))
             with serve_api(app) as api_url:

@@ -25,6 +25,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.root
 
 _IMAGES = "../../covirt/containerimages"
+_SECRETS = "../../covirt/secrets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,3 +163,27 @@ def _use(place: Place, image: str) -> None:
             session.vms.add(vm)
         named = (CustomProperty(name="containerImage", value=image),)
         session.vms.update(replace(vm, hardware=replace(vm.hardware, custom_properties=named)))
+
+
+def test_a_registry_that_asks_for_a_password(place: Place, secure_registry: Registry, busybox_layout: Path) -> None:
+    """The password is a secret: it comes to the registry, and is in no file of engine or host in clear."""
+    api, password = place.site.api, secure_registry.password
+    assert password is not None
+    reference = secure_registry.push(busybox_layout, "busybox", "team/private:1")
+    place.post(409, reference=reference, name="refused")
+    api.post(_SECRETS, {"name": "registry", "username": secure_registry.user, "value": "wrong"})
+    place.post(409, reference=reference, name="refused", credentials="registry")
+    secret = api.put(f"{_SECRETS}/registry", {"value": password})
+    assert "value" not in secret
+    image = place.post(reference=reference, name="private", credentials="registry")
+    assert (image["name"], image["status"]) == ("private", "ok")
+    assert not [path for path in _files(place.site.covirt_host.root.path) if password.encode() in path.read_bytes()]
+    place.post(409, reference=reference, credentials="nobody")
+    api.put(f"{_SECRETS}/registry", {"username": ""})
+    place.post(409, reference=reference, credentials="registry")
+    api.delete(f"{_IMAGES}/{image['id']}")
+    api.delete(f"{_SECRETS}/registry")
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]

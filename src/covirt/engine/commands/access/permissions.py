@@ -41,6 +41,7 @@ _KINDS: Final[Mapping[ObjectType, tuple[str, str]]] = {
     ObjectType.DISK: ("Disk", "disks"),
     ObjectType.CPU_PROFILE: ("CPU Profile", "cpu_profiles"),
     ObjectType.DISK_PROFILE: ("Disk Profile", "disk_profiles"),
+    ObjectType.SECRET: ("Secret", "secrets"),
 }
 _ABOUT: Final = frozenset(
     {

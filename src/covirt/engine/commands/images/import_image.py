@@ -18,6 +18,7 @@ from covirt.engine.commands.audit import About, AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.images.facts import jobs_of, manager_of, volume_ids
+from covirt.engine.commands.secrets.using import credentials_of, require_credentials
 from covirt.engine.commands.storage.facts import of_domain
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.container_image import ContainerImage
@@ -31,6 +32,7 @@ _REFERENCE: Final = re.compile(
     r"docker://[0-9A-Za-z.\-\[\]:_]+(/[0-9a-z._\-]+)+(:[0-9A-Za-z_.\-]{1,128})?(@sha256:[0-9a-f]{64})?"
 )
 _LONGEST: Final = 200
+_ACTION: Final = "import the container image"
 _GONE: Final = "The one that was there already was removed meanwhile; import it again."
 _IMPORTED: Final = AuditMessage(
     code=15000, text="Container image {reference} was imported to Storage Domain {domain} as {name} by {user}."
@@ -64,6 +66,7 @@ class ImportContainerImage(Command):
     name: str
     created_at: datetime
     tls_verify: bool = True
+    credentials: str = ""  # a secret's name
 
     def begin(self, start: Start) -> None:
         session = start.session
@@ -71,6 +74,8 @@ class ImportContainerImage(Command):
         start.require(Right.CREATE_DISK, of_domain(domain.id))
         if len(self.reference) > _LONGEST or not _REFERENCE.fullmatch(self.reference):
             raise BadReference(text=self.reference[:80])
+        if self.credentials:
+            require_credentials(start, self.credentials, action=_ACTION)
         manager_of(session, start.services.hosts, domain, "import")
         session.disks.add(
             Disk(
@@ -149,7 +154,7 @@ class ImportContainerImage(Command):
     def _import(self, doing: Doing, host_id: str) -> JsonValue:
         params: dict[str, Json] = {
             **self._ids(doing),
-            "source": {"url": self.reference, "tlsVerify": self.tls_verify},
+            "source": {"url": self.reference, "tlsVerify": self.tls_verify, **self._credentials(doing)},
             "description": self.name,
         }
         try:
@@ -161,6 +166,12 @@ class ImportContainerImage(Command):
             ):  # it had ended, and the host has forgotten the job
                 raise
         return None
+
+    def _credentials(self, doing: Doing) -> dict[str, Json]:
+        if not self.credentials:
+            return {}
+        with doing.services.store.read() as session:
+            return credentials_of(session, doing.services.vault, self.credentials, action=_ACTION)
 
     def _take_back(self, doing: Doing, host_id: str) -> JsonValue:
         jobs = jobs_of(doing, host_id)

@@ -12,6 +12,8 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.access.permissions import give_creator
 from covirt.engine.commands.change import Change
 from covirt.engine.commands.names import check_name
+from covirt.engine.commands.secrets.secrets import names_in
+from covirt.engine.commands.secrets.using import require_secrets
 from covirt.engine.commands.vms.checks import check_hardware, kind_of
 from covirt.engine.commands.vms.common import about, subject_of
 from covirt.engine.commands.vms.errors import TemplateHasDisks, VmNameInUse
@@ -43,6 +45,7 @@ def add_vm(change: Change, wanted: Vm) -> str:
     _check_template(change.session, template, vm)
     check_hardware(change.session, vm.hardware, cluster, vm.kind, action="add")
     require_image(change, vm)
+    require_secrets(change, names_in(vm.hardware), action="add VM")
     change.session.vms.add(vm)
     _add_parts(change.session, vm, cluster)
     give_creator(change, VM_MANAGER_ID, subject_of(vm.id))

@@ -20,6 +20,7 @@ from covirt.engine.vms.container_settings import container_settings
 from covirt.engine.vms.cpu_models import libvirt_model
 from covirt.engine.vms.domain import Domain, DomainDisk, DomainNic, VolumePlace, volume_of
 
+SECRETS_EXTENSION: Final = "vm-secrets"  # covirt's addition to the host API that takes them
 _CLOSED: Final = 8  # characters that VNC has of a password
 
 
@@ -119,6 +120,7 @@ def vm_view(session: Session, vm: Vm, domain: Domain) -> VmView:
         networks=tuple(sorted({(nic.bridge, nic.bridge) for nic in nics})),
         domains=tuple(sorted((each.id, each.name) for each in domains.values())),
         runtime=settings.runtime if settings else None,
+        secrets=bool(settings and settings.secrets),
         host_ids=vm.hardware.placement_host_ids,
     )
 
@@ -171,5 +173,6 @@ def _host_view(
         containers=facts.containers,
         containers_reason=facts.containers_reason,
         runtimes=frozenset(facts.container_runtimes),
+        secrets=SECRETS_EXTENSION in facts.extensions,
         vm_ids=frozenset(vm.id for vm in guests),
     )

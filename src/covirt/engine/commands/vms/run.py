@@ -12,6 +12,8 @@ from typing import ClassVar, Final
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.secrets.secrets import names_in
+from covirt.engine.commands.secrets.using import require_secrets, secrets_of
 from covirt.engine.commands.vms.checks import check_hardware, require_containers
 from covirt.engine.commands.vms.common import about, held, host_name, require_down, subject_of, write_down
 from covirt.engine.commands.vms.errors import NoCloudInit, NothingToBootFrom, StartFailed, StartUncertain
@@ -24,6 +26,7 @@ from covirt.engine.model.hardware import BootDevice, VmKind
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.scheduler.choice import choose_host
 from covirt.engine.store.session import Session
+from covirt.engine.vault.vault import Vault
 from covirt.engine.vms.container_settings import container_settings
 from covirt.engine.vms.domain import Domain, VolumePlace
 from covirt.engine.vms.domain_xml import domain_xml
@@ -55,6 +58,7 @@ class RunVm(Command):
         vm = start.session.vms.get(self.vm_id)
         start.lock(vm.id, f"VM {vm.name} is being started")
         require_down(vm, "run")
+        require_secrets(start, names_in(vm.hardware), action="run VM")
         if self.host_id is not None:
             start.require(Right.EDIT_ADMIN_VM_PROPERTIES, subject_of(vm.id))
             start.session.hosts.get(self.host_id)
@@ -136,6 +140,7 @@ class RunVm(Command):
         with doing.services.store.read() as session:
             vm = session.vms.get(self.vm_id)
             domain = self._checked(session, vm)
+            given = _secrets(session, doing.services.vault, vm)
             known = domain.disc is None or session.container_images.find(domain.disc.image_id) is not None
         if domain.disc is not None and vm.kind is VmKind.CONTAINER and not known:
             inspected = hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id)
@@ -143,7 +148,8 @@ class RunVm(Command):
         with doing.services.store.write() as session:
             facts = held(session, self.vm_id).facts
             session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED))
-        params: Mapping[str, Json] = {"vmID": vm.id, "vmParams": {"xml": domain_xml(domain)}}
+        # Their values are in this call and nowhere else.
+        params: Mapping[str, Json] = {"vmID": vm.id, "vmParams": {"xml": domain_xml(domain), **given}}
         try:
             hosts.call(host_id, "VM.create", params, flow_id=flow_id)
         except HostRefused as error:
@@ -237,6 +243,14 @@ def _require_bootable(domain: Domain) -> None:
     }
     if not hardware.kernel and not any(ways[device] for device in domain.boot_devices):
         raise NothingToBootFrom
+
+
+def _secrets(session: Session, vault: Vault, vm: Vm) -> dict[str, Json]:
+    """Of a container that is given some. Raises NoSuchSecret, NotForThis, NoSuchKey, BrokenSeal."""
+    if vm.kind is not VmKind.CONTAINER:
+        return {}
+    wanted = container_settings(vm.hardware.custom_properties, action="run").secrets
+    return {"secrets": secrets_of(session, vault, wanted, action="run VM")} if wanted else {}
 
 
 def _volume(disc: VolumePlace) -> Mapping[str, Json]:

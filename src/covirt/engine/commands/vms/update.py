@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.change import Change
+from covirt.engine.commands.secrets.secrets import names_in
+from covirt.engine.commands.secrets.using import require_secrets
 from covirt.engine.commands.vms.add import check_vm_name, require_image
 from covirt.engine.commands.vms.checks import check_hardware, kind_of
 from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
@@ -34,6 +36,7 @@ def update_vm(change: Change, vm: Vm) -> None:
         check_hardware(change.session, vm.hardware, cluster, vm.kind, action="edit")
     if vm.hardware.custom_properties != before.hardware.custom_properties:
         require_image(change, vm)
+        require_secrets(change, names_in(vm.hardware), action="edit VM")
     waits = is_running(before) and _at_start(vm.hardware) != _at_start(before.hardware)
     if waits and not before.next_run:
         keep_running_hardware(change.session, before)

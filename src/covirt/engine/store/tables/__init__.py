@@ -14,6 +14,7 @@ from covirt.engine.store.tables import (
     infrastructure,
     machines,
     networks,
+    secrets,
     storage,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "machines",
     "metadata",
     "networks",
+    "secrets",
     "storage",
 ]

@@ -26,6 +26,7 @@ from tests.support.acting_host import ActingHost
 from tests.support.direct_commands import DirectCommands
 from tests.support.engine_api import api_app_of, api_client
 from tests.support.engine_changing import Asker, events, give
+from tests.support.vaults import new_vault
 from tools.vm_actions.page import PAGE
 
 GIB = 1 << 30
@@ -116,7 +117,7 @@ def quick(store: Store) -> Kitchen:
 
 def _kitchen(store: Store, *, again: bool) -> Kitchen:
     hosts = FakeHosts(up={s.HOST_ID})
-    commands = DirectCommands(CommandServices(store=store, hosts=hosts), again=again)
+    commands = DirectCommands(CommandServices(store=store, hosts=hosts, vault=new_vault()), again=again)
     app = api_app_of(store, commands=commands, hosts=hosts)
     made = Kitchen(
         store=store,
