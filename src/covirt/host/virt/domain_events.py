@@ -16,6 +16,7 @@ from covirt.host.virt.kinds import Kind
 from covirt.host.virt.records import Exit, Phase
 from covirt.host.virt.stop_causes import (
     ContainerStop,
+    container_exit,
     container_stop,
     exit_asked_for,
     exit_for,
@@ -167,7 +168,10 @@ def _follow_pause(vm: Vm, domain: Any) -> None:
 
 def _container_exit(vm: Vm, stop: ContainerStop) -> Exit:
     """virtocid knows who ended it, and only the agent that it did so for a reason of its own."""
-    return exit_asked_for(vm.record.stopping) if vm.record.stopping in _OWN_REASONS else stop.exit
+    if vm.record.stopping in _OWN_REASONS:
+        return exit_asked_for(vm.record.stopping)
+    asked_for = vm.record.stopping is not None or vm.list_status is VmStatus.POWERING_DOWN
+    return container_exit(stop, asked_for=asked_for)
 
 
 def _exit(vm: Vm, detail: int) -> Exit:

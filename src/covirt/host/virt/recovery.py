@@ -18,7 +18,7 @@ from covirt.host.virt.libvirt_errors import is_gone, is_missing
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Exit, Phase
 from covirt.host.virt.starting import give_back
-from covirt.host.virt.stop_causes import container_stop, exit_asked_for, exit_for, exit_of_state
+from covirt.host.virt.stop_causes import container_exit, container_stop, exit_asked_for, exit_for, exit_of_state
 from covirt.host.virt.vm import Vm
 from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
 
@@ -63,7 +63,7 @@ def _follow(vm: Vm, domain: Any) -> None:
         vm.set_running(paused=False, first=False)
         vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
     elif stop is not None:
-        vm.set_down(stop.exit)
+        vm.set_down(container_exit(stop, asked_for=vm.record.stopping is not None))
     else:
         vm.set_down(_remembered(vm) or exit_of_state(reason))
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why a guest has ended, in Vdsm's words: what a container's virtocid wrote down, or what libvirt's events tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import libvirt
@@ -32,6 +32,8 @@ _STATE_REASONS: Final = {
     libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: ExitReason.GENERIC_ERROR,
 }
 
+# By virsh, or whoever else has a way to libvirt: for libvirt that is a stop like the engine's.
+_OUTSIDE: Final = "it was stopped on the host, not by the engine"
 _UNFINISHED: Final = "its start was interrupted and is undone: start it again"
 
 
@@ -53,13 +55,24 @@ def shutdown_reason(detail: int) -> ExitReason | None:
 
 
 def exit_of_event(detail: int) -> Exit:
-    """From a STOPPED event alone."""
-    return exit_for(_EVENT_REASONS.get(detail, ExitReason.LOST_QEMU_CONNECTION))
+    """From a STOPPED event alone: the agent has asked for nothing."""
+    return _told(_EVENT_REASONS.get(detail, ExitReason.LOST_QEMU_CONNECTION))
 
 
 def exit_of_state(reason: int) -> Exit:
     """From what libvirt says of a domain that is off, when nobody saw it end."""
-    return exit_for(_STATE_REASONS.get(reason, ExitReason.LOST_QEMU_CONNECTION))
+    return _told(_STATE_REASONS.get(reason, ExitReason.LOST_QEMU_CONNECTION))
+
+
+def _told(reason: ExitReason) -> Exit:
+    return exit_for(reason, _OUTSIDE if reason is ExitReason.ADMIN_SHUTDOWN else "")
+
+
+def container_exit(stop: "ContainerStop", *, asked_for: bool) -> Exit:
+    """virtocid knows who ended it, but not whether that was the agent (``asked_for``)."""
+    if stop.exit.reason is ExitReason.ADMIN_SHUTDOWN and not asked_for:
+        return replace(stop.exit, message=_OUTSIDE)
+    return stop.exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Phase, Records, VmRecord
 from covirt.host.virt.sampling import Sample, Samples
 from covirt.host.virt.stats import vm_stats
-from covirt.host.virt.stop_causes import container_stop, exit_for, exit_of_event
+from covirt.host.virt.stop_causes import container_exit, container_stop, exit_for, exit_of_event, exit_of_state
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
@@ -202,6 +202,20 @@ def test_the_cause_of_a_containers_end(attributes: str, code: int, reason: int, 
     assert stop is not None
     assert (stop.exit.code, stop.exit.reason, stop.restarts) == (code, reason, restarts)
     assert stop.exit.message
+
+
+def test_who_stops_a_guest_outside_is_not_taken_for_the_engine() -> None:
+    """In the same words for both kinds, whether the agent saw it or found it."""
+    outside = "it was stopped on the host, not by the engine"
+    stop = container_stop(Ended("kind='destroy'"))
+    assert stop is not None
+    assert container_exit(stop, asked_for=False).message == outside
+    assert container_exit(stop, asked_for=True) == stop.exit
+    assert exit_of_event(libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED).message == outside
+    assert exit_of_state(libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED).message == outside
+    ended = container_stop(Ended("kind='exited' exitCode='3'"))
+    assert ended is not None
+    assert container_exit(ended, asked_for=False) == ended.exit
 
 
 def test_what_is_no_cause() -> None:
