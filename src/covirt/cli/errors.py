@@ -21,6 +21,10 @@ class NoPasswordGiven(InvalidRequest):
     )
 
 
+class NoValueGiven(InvalidRequest):
+    template = "there is no terminal to ask for the value; give it as FILE, or - for standard input"
+
+
 class WrongKind(NotFound):
     """Fields: name, kind, other, noun."""
 

@@ -30,6 +30,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "cluster": ("covirt.cli.nouns.cluster:cluster", "Clusters of hosts."),
         "template": ("covirt.cli.nouns.template:template", "What machines are made from."),
         "user": ("covirt.cli.nouns.user:user", "Who may log in."),
+        "secret": ("covirt.cli.nouns.secret:secret", "Passwords and keys for containers and registries."),
         "event": ("covirt.cli.nouns.event:event", "What has happened."),
         "job": ("covirt.cli.nouns.job:job", "Operations, and how far they are."),
         "completion": ("covirt.cli.completion:completion", "Completion for a shell."),

@@ -36,6 +36,7 @@ CLUSTERS: Final = Collection(path="clusters", element="cluster", noun="cluster")
 DATA_CENTERS: Final = Collection(path="datacenters", element="data_center", noun="data center")
 TEMPLATES: Final = Collection(path="templates", element="template", noun="template")
 USERS: Final = Collection(path="users", element="user", noun="user", searched=False, name_field="user_name")
+SECRETS: Final = Collection(path="/covirt/secrets", element="secret", noun="secret", searched=False)
 EVENTS: Final = Collection(path="events", element="event", noun="event")
 JOBS: Final = Collection(path="jobs", element="job", noun="job", searched=False)
 

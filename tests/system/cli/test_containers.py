@@ -123,3 +123,20 @@ def test_logins(terminal: Terminal, open_dir: Path) -> None:
     status, told = type_("vm", "list", COVIRT_URL="https://127.0.0.1:1", COVIRT_TOKEN="x")  # noqa: S106 - it is none
     assert status == 6
     assert "does not answer at https://127.0.0.1:1" in told
+
+
+def test_secrets(terminal: Terminal) -> None:
+    """Their values are neither arguments nor in what any command prints."""
+    made = terminal.say("secret", "create", "door", "-", "--user", "tom", stdin=b"open sesame")
+    (told,) = terminal.data("secret", "list")
+    assert (told["id"], told["name"], told["username"]) == (made.strip(), "door", "tom")
+    assert terminal.say("secret", "set", "door", "-", stdin=b"\0\xff") == "door\n"
+    assert "tom" in terminal.say("secret", "show", "door")
+    assert (
+        "called door already" in terminal.type("secret", "create", "door", "-", stdin=b"x", status=5).stderr.decode()
+    )
+    assert "no terminal" in terminal.refused("secret", "create", "gate", status=2)
+    assert "sesame" not in terminal.say("secret", "list", "--output", "json")
+    terminal.say("secret", "share", "door", "admin@internal")
+    terminal.say("secret", "remove", "door")
+    assert terminal.data("secret", "list") == []

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``covirt secret``."""
+
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named
+from covirt.cli.output import Column
+
+if TYPE_CHECKING:
+    from covirt.client.record import Record
+
+
+@click.group()
+def secret() -> None:
+    """Passwords and keys for containers and registries; no command tells their values."""
+
+
+def _users(each: "Record") -> str:
+    return ", ".join(map(str, each.values.get("used_by") or ()))
+
+
+FACE = Face(
+    load=lazily("SECRETS"),
+    columns=(
+        NAME,
+        named("USER", "username"),
+        Column(title="USED BY", value=_users),
+        named("CHANGED", "changed"),
+        named("DESCRIPTION", "description", wide=True),
+        ID,
+    ),
+)
+add_list(secret, FACE, "secrets")
+add_show(secret, FACE, "a secret")
+
+
+@secret.command("create")
+@click.argument("name")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--user", "-u", default="", help="The user name that goes with it, for a registry's password.")
+@click.option("--description", default="")
+def create(name: str, file: IO[bytes] | None, user: str, description: str) -> None:
+    """Keep a value under a name: all of FILE (- is standard input), or what is typed."""
+    from covirt.cli.session import engine
+
+    body = {"name": name, "username": user, "description": description, "value_base64": _value(name, file)}
+    with engine() as resources:
+        click.echo(resources.add(FACE.load().path, body).text("id"))
+
+
+@secret.command("set")
+@click.argument("name")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--user", "-u", help="The user name that goes with it.")
+def change(name: str, file: IO[bytes] | None, user: str | None) -> None:
+    """Give it another value; containers have it from their next start."""
+    from covirt.cli.session import engine
+
+    body: dict[str, Any] = {"value_base64": _value(name, file)}
+    if user is not None:
+        body["username"] = user
+    with engine() as resources:
+        found = FACE.found(resources, name)
+        resources.api.put(f"{FACE.load().path}/{found.id}", body)
+    click.echo(name)
+
+
+@secret.command("share")
+@click.argument("name")
+@click.argument("user")
+def share(name: str, user: str) -> None:
+    """Let USER (as ann@internal) give it to containers."""
+    from covirt.cli.session import engine
+
+    with engine() as resources:
+        found = FACE.found(resources, name)
+        body = {"role": {"name": "SecretUser"}, "user": {"user_name": user}}
+        resources.add(f"{FACE.load().path}/{found.id}/permissions", body)
+    click.echo(name)
+
+
+add_remove(secret, FACE, "secrets")
+
+
+def _value(name: str, file: IO[bytes] | None) -> str:
+    """As base64. Raises NoValueGiven."""
+    import base64
+    import sys
+
+    from covirt.cli.errors import NoValueGiven
+
+    if file is not None:
+        return base64.b64encode(file.read()).decode()
+    if not sys.stdin.isatty():
+        raise NoValueGiven
+    typed = click.prompt(f"Value of {name}", hide_input=True, confirmation_prompt=True)
+    return base64.b64encode(str(typed).encode()).decode()
