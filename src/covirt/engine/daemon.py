@@ -34,6 +34,20 @@ def prepare(root_path: str, log_level: str | None) -> int:
     return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_engine_config, serve=_prepare)
 
 
+def renew_secret_key(root_path: str, log_level: str | None) -> int:
+    """Seal all secrets with a new key; the exit status."""
+    os.umask(0o077)
+    return daemon.run_daemon(_PROGRAM, root_path, log_level, load=load_engine_config, serve=_renew_secret_key)
+
+
+def _renew_secret_key(root: Root, config: EngineConfig, stop: StopSignals) -> None:
+    _prepare(root, config, stop)
+    from covirt.engine.vault.vault import KEYS_FILE, Vault
+
+    Vault.renew(root.state_dir / KEYS_FILE)
+    _prepare(root, config, stop)  # as every start: what an older key has sealed is sealed anew
+
+
 def _prepare(root: Root, config: EngineConfig, stop: StopSignals) -> None:
     del stop
     _quieten()

@@ -29,6 +29,7 @@ from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.seed import seed_access
 from covirt.engine.auth.tokens import Tokens
 from covirt.engine.commands.runner import Commands
+from covirt.engine.commands.secrets.secrets import reseal
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.commands.table import COMMANDS
 from covirt.engine.config import AuthConfig, DatabaseConfig, EngineConfig
@@ -46,7 +47,7 @@ from covirt.engine.storage.transfer_watch import TransferWatch
 from covirt.engine.store.figures import Figures
 from covirt.engine.store.seed import seed
 from covirt.engine.store.store import Store
-from covirt.engine.vault.vault import Vault
+from covirt.engine.vault.vault import KEYS_FILE, Vault
 from covirt.engine.web.request_log import RequestLog
 from covirt.engine.web.routes import web_routes
 from covirt.engine.web.transfer_proxy import TransferProxy
@@ -75,12 +76,13 @@ class Engine:
         names = own_names(config.server.names)
         self._name = names[0]
         self._pki = Pki(state / "pki", names=names)
-        vault = Vault.open(state / "secret-keys.json")
+        vault = Vault.open(root.state_dir / KEYS_FILE)
         self._store = Store.open(database_url(root, config.database))
         try:
             with self._store.write() as session:
                 seed(session)
                 seed_access(session)
+                reseal(session, vault)
             passwords = Passwords()
             ensure_administrator(self._store, passwords, root.config_dir / "admin-password")
             self._tokens = _tokens(self._store, config.auth)

@@ -20,6 +20,7 @@ from covirt.common.files import BrokenFile, read_json, write_json
 from covirt.engine.model.secret import Secret
 from covirt.engine.vault.errors import BrokenSeal, LooseKeys, NoSuchKey
 
+KEYS_FILE: Final = "engine/secret-keys.json"  # below the state directory
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
 _KEY_BITS: Final = 256
@@ -37,8 +38,8 @@ class Vault:
     def open(cls, path: Path) -> Self:
         """The keys in this file, which is made with a new one where there is none. Raises BrokenFile, LooseKeys."""
         if not path.exists():
-            key_id, key = str(uuid.uuid4()), AESGCM.generate_key(_KEY_BITS)
-            write_json(path, {"current": key_id, "keys": {key_id: base64.b64encode(key).decode()}}, version=_VERSION)
+            key_id, key = _new_key()
+            write_json(path, {"current": key_id, "keys": {key_id: key}}, version=_VERSION)
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise LooseKeys(path=path)
         read = read_json(path, versions=range(_VERSION, _VERSION + 1))
@@ -50,6 +51,14 @@ class Vault:
         if vault.current not in keys:
             raise BrokenFile(path=path, reason="its current key is none of its keys")
         return vault
+
+    @classmethod
+    def renew(cls, path: Path) -> None:
+        """A new current key; the others stay, for what was sealed with them. Raises BrokenFile, LooseKeys."""
+        cls.open(path)
+        keys = read_json(path, versions=range(_VERSION, _VERSION + 1))["keys"]
+        key_id, key = _new_key()
+        write_json(path, {"current": key_id, "keys": {**keys, key_id: key}}, version=_VERSION)
 
     def seal(self, secret_id: str, value: bytes) -> bytes:
         """With the current key, as what only open_secret() reads."""
@@ -66,3 +75,8 @@ class Vault:
             return key.decrypt(nonce, sealed, secret.id.encode())
         except (InvalidTag, ValueError) as error:
             raise BrokenSeal(name=secret.name) from error
+
+
+def _new_key() -> tuple[str, str]:
+    """Its id, and itself as base64."""
+    return str(uuid.uuid4()), base64.b64encode(AESGCM.generate_key(_KEY_BITS)).decode()

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Adding, changing and removing secrets."""
 
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from covirt.common.errors import Unavailable
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.access.permissions import give_creator
 from covirt.engine.commands.audit import AuditMessage
@@ -22,6 +24,8 @@ from covirt.engine.store.session import Session
 from covirt.engine.vault.vault import Vault
 from covirt.engine.vms.container_secrets import SECRET_NAME, given_secrets
 from covirt.engine.vms.container_settings import Property
+
+log = logging.getLogger(__name__)
 
 OWNER_ID: Final = "c0417000-0000-0000-0000-000000000003"  # of the role SecretOwner
 LARGEST_BYTES: Final = 64 * 1024  # libvirt's limit
@@ -95,6 +99,19 @@ def remove_secret(change: Change, secret_id: str) -> None:
     change.session.secrets.remove(secret_id)
     forget(change.session, secret_id)
     change.tell(_REMOVED, name=secret.name)
+
+
+def reseal(session: Session, vault: Vault) -> None:
+    """With the current key, what is sealed with another one; what cannot be opened stays as it is."""
+    for secret in session.secrets.list():
+        if secret.key_id == vault.current:
+            continue
+        try:
+            sealed = vault.seal(secret.id, vault.open_secret(secret))
+        except Unavailable as error:
+            log.warning("%s", error)
+        else:
+            session.secrets.update(replace(secret, key_id=vault.current, sealed=sealed))
 
 
 def users_by_secret(session: Session, query: ListQuery = ALL) -> Mapping[str, list[str]]:
