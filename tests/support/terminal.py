@@ -8,7 +8,7 @@ import select
 import signal
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -59,11 +59,11 @@ class Terminal:
 
 
 @contextmanager
-def at_terminal(argv: Sequence[Argument]) -> Iterator[Terminal]:
+def at_terminal(argv: Sequence[Argument], *, environment: Mapping[str, str] | None = None) -> Iterator[Terminal]:
     """Run a program on a new terminal; ends it afterwards."""
     controller, line = pty.openpty()
     try:
-        with spawn(argv, stdin=line, stdout=line, stderr=line, own_session=True) as child:
+        with spawn(argv, environment=environment, stdin=line, stdout=line, stderr=line, own_session=True) as child:
             try:
                 yield Terminal(controller, line, child)
             finally:
