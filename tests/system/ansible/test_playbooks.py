@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """oVirt's collection of Ansible, unmodified, against an installation of ``covirt up``; the host is looked at, too."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ class Place:
     machine: Machine
     directory: Path
 
-    def play(self, name: str) -> list[str]:
+    def play(self, name: str, **more: str) -> list[str]:
         """The tasks that have changed something; all of them have to end well."""
         status = self.machine.status
         words = {
@@ -46,6 +47,8 @@ class Place:
             "ca_file": status["ca_file"],
             "image": IMAGE,
             "image_file": str(self.directory / "image"),
+            "directory": str(self.directory),
+            **more,
         }
         options = [option for key, value in words.items() for option in ("-e", f"{key}={value}")]
         done = run(
@@ -98,3 +101,20 @@ def test_a_site_comes_stays_and_goes(place: Place) -> None:
         assert system.vms_service().list() == []
         assert [disk.name for disk in system.disks_service().list()] == []
         assert [network.name for network in system.networks_service().list()] == ["ovirtmgmt"]
+
+
+@pytest.mark.timeout(600)  # each of some hundred tasks starts a program
+def test_each_kind_of_object_comes_stays_and_goes(place: Place) -> None:
+    second = place.directory / "second"
+    second.mkdir()
+    os.chown(second, 36, 36)  # vdsm:kvm, as the engine demands of local storage
+    with place.machine.connection() as connection:
+        (host,) = connection.system_service().hosts_service().list()
+    assert place.play("present.yml", host=host.name)
+    assert place.play("present.yml", host=host.name) == []
+    (images,) = second.glob("*/images")
+    assert len(list(images.iterdir())) == 1
+    place.play("life.yml", host=host.name)
+    assert place.play("absent.yml", host=host.name, machines="yes")
+    assert place.play("absent.yml", host=host.name, machines="no") == []
+    assert list(second.glob("*/images")) == []
