@@ -23,7 +23,7 @@ ROOT_VARIABLE: Final = "COVIRT_ROOT"
 @contextmanager
 def engine() -> Iterator[Resources]:
     """Raises NotLoggedIn, EngineSilent, EngineRefused."""
-    login = _of_environment() or read_login() or local_login()
+    login = _of_environment() or _kept() or local_login()
     if login is None:
         raise NotLoggedIn
     ca_file = Path(login.ca_file) if login.ca_file else None
@@ -34,9 +34,27 @@ def engine() -> Iterator[Resources]:
         yield Resources(api)
 
 
+def _kept() -> Login | None:
+    """One that a root's password has made is for that root's engine alone, where that is now."""
+    found, root = read_login(), os.environ.get(ROOT_VARIABLE, "")
+    if found is None or not found.root:
+        return found
+    return None if (root and found.root != root) or found.url != _local_url(found.root) else found
+
+
+def _local_url(root: str) -> str:
+    """Of the engine of ``covirt up`` there."""
+    from covirt.cli.up.installation import Choices, Installation
+
+    if not os.path.isdir(root):
+        return ""
+    installation = Installation.at(root)
+    return installation.engine_url(installation.choices() or Choices())
+
+
 def local_login() -> Login | None:
     """The first user of ``covirt up`` below COVIRT_ROOT (/), for who may read his password."""
-    from covirt.cli.up.installation import USER, Choices, Installation
+    from covirt.cli.up.installation import USER, Installation
 
     root = os.environ.get(ROOT_VARIABLE, "/")
     if not os.path.isdir(root):
@@ -46,7 +64,7 @@ def local_login() -> Login | None:
         password = installation.password_file.read_text().strip()
     except OSError:
         return None
-    url = installation.engine_url(installation.choices() or Choices())
+    url = _local_url(root)
     api = EngineApi(url, installation.ca_file).log_in(USER, password)
     login = Login(url=url, ca_file=str(installation.ca_file), user=USER, token=str.__str__(api.token), root=root)
     write_login(login)
