@@ -27,7 +27,7 @@ from covirt.engine.store.store import Store
 log = logging.getLogger(__name__)
 
 _METHODS: Final = ("GET", "PUT", "PATCH", "OPTIONS")
-_ASKED: Final = ("content-length", "content-range", "content-type", "range", "expect")
+_ASKED: Final = ("content-length", "content-range", "content-type", "range")
 _ANSWERED: Final = (
     "content-length",
     "content-range",

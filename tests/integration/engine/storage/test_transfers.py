@@ -19,6 +19,7 @@ from covirt.engine.hosts.errors import HostUnreachable
 from covirt.engine.model.access import ObjectType, User
 from covirt.engine.model.disk import DiskAttachment, TransferPhase
 from covirt.engine.model.hardware import VmKind
+from covirt.engine.model.host import HostStatus
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.storage.transfer_watch import TransferWatch
 from covirt.engine.web.transfer_proxy import TransferProxy
@@ -293,3 +294,28 @@ def test_who_may_not_change_the_disk_is_not_told_the_ticket(place: Place) -> Non
     assert "transfer_url" not in seen
     place.act(transfer, "cancel")
     place.site.api.delete(f"disks/{disk['id']}")
+
+
+def test_a_host_that_was_rebooted_has_no_transfers(place: Place) -> None:
+    """Somebody vouches for it, since the host itself says nothing; no disk stays locked for good."""
+    up, down = place.disk("lost-up"), place.disk("lost-down")
+    begun = [place.begin(up, "upload"), place.begin(down, "download")]
+    host_id = place.site.hosts.host_id
+    with place.site.store.write() as session:
+        host = session.hosts.get(host_id)
+        session.hosts.update_facts(host_id, replace(host.facts, status=HostStatus.NON_RESPONSIVE))
+        centers = session.data_centers.list()
+    place.site.api.post(f"hosts/{host_id}/fence", {"fence_type": "manual"}, 200)
+    assert {place.phase(each) for each in begun} == {"finished_failure"}
+    assert (place.status(up), place.status(down)) == ("illegal", "ok")
+    with place.site.store.write() as session:
+        session.hosts.update_facts(host_id, host.facts)
+        for center in centers:
+            session.data_centers.update(center)
+        transfers = [session.image_transfers.get(each["id"]) for each in begun]
+    for transfer in transfers:  # this host was not rebooted, and has them still
+        place.site.hosts.call(host_id, "Host.remove_image_ticket", {"uuid": transfer.ticket_id})
+        ids = {"storagedomainID": place.domain_id, "storagepoolID": place.site.center_id}
+        place.site.hosts.call(host_id, "Image.teardown", {**ids, "imageID": transfer.disk_id})
+    for disk in (up, down):
+        place.site.api.delete(f"disks/{disk['id']}")

@@ -15,6 +15,7 @@ from covirt.engine.commands.command import now
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.hosts import errors, messages
 from covirt.engine.commands.names import check_name
+from covirt.engine.commands.transfers.facts import give_up_transfers
 from covirt.engine.hosts.guests import guests_of, names, put_down
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.host import Host, HostFacts, HostStatus, SpmStatus
@@ -80,6 +81,7 @@ def remove_host(change: Change, host_id: str) -> None:
     if host.facts.status not in _REMOVABLE:
         raise errors.HostIsOperational
     _require_no_guests(change, host, "remove")
+    give_up_transfers(change.session, host.id)
     _take_spm(change, host)
     change.session.hosts.remove(host_id)
     forget(change.session, host_id)
@@ -112,6 +114,7 @@ def confirm_rebooted(change: Change, host_id: str) -> None:
     _require_status(host, "fence", frozenset((HostStatus.NON_RESPONSIVE,)))
     change.tell(messages.FENCED, about(host), host=host.name)
     put_down(change.session, host, change.asked, now=now())
+    give_up_transfers(change.session, host.id)
     _take_spm(change, host)
 
 

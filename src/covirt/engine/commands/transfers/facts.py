@@ -10,8 +10,9 @@ from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Doing, Finish
 from covirt.engine.commands.disks.facts import about
 from covirt.engine.commands.transfers.errors import TransferRefused
-from covirt.engine.model.disk import Disk, ImageTransfer, TransferDirection, TransferPhase
+from covirt.engine.model.disk import Disk, DiskStatus, ImageTransfer, TransferDirection, TransferPhase
 from covirt.engine.storage.host_transfers import HostTransfers
+from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
 # A client may be at it, or may go on.
@@ -55,9 +56,21 @@ def keep(session: Session, transfer_id: str, **changes: object) -> ImageTransfer
 
 def end(finish: Finish, transfer_id: str, phase: TransferPhase, message: AuditMessage, reason: str = "") -> None:
     """Its URLs are told no more, and it is kept for who asks what came of it."""
-    session = finish.session
-    transfer = keep(session, transfer_id, phase=phase, active=False, transfer_url="", source_url="", ended_at=now())
-    tell(finish, transfer, message, reason)
+    tell(finish, _closed(finish.session, transfer_id, phase), message, reason)
+
+
+def _closed(session: Session, transfer_id: str, phase: TransferPhase) -> ImageTransfer:
+    return keep(session, transfer_id, phase=phase, active=False, transfer_url="", source_url="", ended_at=now())
+
+
+def give_up_transfers(session: Session, host_id: str) -> None:
+    """Of a host whose daemon has its tickets no more, or is the engine's no longer. What was being written to is
+    illegal: nobody has looked at it."""
+    for transfer in session.image_transfers.list(ListQuery(where={"host_id": (host_id,), "phase": OPEN})):
+        disk = session.disks.get(transfer.disk_id)
+        status = DiskStatus.ILLEGAL if writes(transfer) else DiskStatus.OK
+        session.disks.update(replace(disk, status=status))
+        _closed(session, transfer.id, TransferPhase.FINISHED_FAILURE)
 
 
 def tell(finish: Finish, transfer: ImageTransfer, message: AuditMessage, reason: str = "") -> None:
