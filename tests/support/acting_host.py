@@ -39,6 +39,7 @@ class ActingHost:
             "VM.thaw": self._known,
             "VM.changeCD": self._known,
             "VM.updateDevice": self._known,
+            "Host.dumpxmls": self.xmls,
             "VM.hotplugNic": self.plug,
             "VM.hotunplugNic": self.unplug,
             "ContainerImage.inspect": lambda _params: {"volumes": list(self.declared)},
@@ -56,6 +57,15 @@ class ActingHost:
         found = etree.fromstring(self.guests[vm_id]).findall("devices/interface/mac")
         self.macs[vm_id] = {each.get("address", "") for each in found}
         return {"vmId": vm_id, "status": "WaitForLaunch"}
+
+    def xmls(self, params: Params) -> Json:
+        asked = params["vmList"]
+        assert isinstance(asked, list)
+        return {str(vm_id): self._xml(str(vm_id)) for vm_id in asked if vm_id in self.guests}
+
+    def _xml(self, vm_id: str) -> str:
+        macs = "".join(f"<interface><mac address='{mac}'/></interface>" for mac in sorted(self.macs[vm_id]))
+        return f"<domain><devices>{macs}</devices></domain>"
 
     def stats(self, params: Params) -> Json:
         vm_id = self._known(params)

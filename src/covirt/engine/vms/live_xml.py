@@ -28,6 +28,12 @@ def live_drives(xml: str) -> dict[str, str]:
     return found
 
 
+def live_macs(xml: str) -> frozenset[str]:
+    """Of its interfaces, in lower case. Raises BadDomainXml."""
+    found = _root(xml).iterfind("devices/interface/mac")
+    return frozenset(str(each.get("address", "")).lower() for each in found)
+
+
 def _root(xml: str) -> etree._Element:
     try:
         root = etree.fromstring(guarded(xml), etree.XMLParser(**PARSER_OPTIONS))

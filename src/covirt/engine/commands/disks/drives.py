@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks of machines that run, as their hosts have them: plugged, looked for, unplugged."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from covirt.engine.commands.command import Doing
 from covirt.engine.commands.disks.errors import NoPlaceInContainer
+from covirt.engine.commands.vms.common import domain_xml_on
 from covirt.engine.model.disk import Disk, DiskAttachment
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.vm import Vm
@@ -73,9 +73,8 @@ class Drives:
 
     def _names(self) -> dict[str, str]:
         """Drives to the disks that are in them now."""
-        answer = self._call("Host.dumpxmls", {"vmList": [self.vm.id]})
-        xml = answer.get(self.vm.id) if isinstance(answer, Mapping) else None
-        return live_drives(xml) if isinstance(xml, str) else {}
+        xml = domain_xml_on(self.doing, self.host_id, self.vm.id)
+        return live_drives(xml) if xml else {}
 
     def _place(self, disk: Disk) -> str:
         return container_place(self.vm, disk)

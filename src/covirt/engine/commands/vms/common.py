@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What changes of machines have in common."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from covirt.engine.commands.audit import About
+from covirt.engine.commands.command import Doing
 from covirt.engine.commands.vms.errors import VmInStatus, VmIsNotRunning, VmIsRunning
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
@@ -48,6 +50,14 @@ def require_running(vm: Vm, action: str) -> str:
 def host_name(session: Session, host_id: str | None) -> str:
     host = session.hosts.find(id=host_id) if host_id else None
     return host.name if host else "unknown"
+
+
+def domain_xml_on(doing: Doing, host_id: str, vm_id: str) -> str:
+    """As the machine is on its host at this moment; empty where the host has none. Raises what Hosts.call raises."""
+    flow_id = doing.asked.correlation_id
+    answer = doing.services.hosts.call(host_id, "Host.dumpxmls", {"vmList": [vm_id]}, flow_id=flow_id)
+    xml = answer.get(vm_id) if isinstance(answer, Mapping) else None
+    return xml if isinstance(xml, str) else ""
 
 
 def held(session: Session, vm_id: str) -> Vm:

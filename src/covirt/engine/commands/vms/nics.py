@@ -14,7 +14,7 @@ from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonVal
 from covirt.engine.commands.names import check_name
 from covirt.engine.commands.vms import messages
 from covirt.engine.commands.vms.add import new_mac
-from covirt.engine.commands.vms.common import about, is_running, subject_of
+from covirt.engine.commands.vms.common import about, domain_xml_on, is_running, subject_of
 from covirt.engine.commands.vms.errors import (
     NicIsInUse,
     NicIsPlugged,
@@ -25,7 +25,6 @@ from covirt.engine.commands.vms.errors import (
 )
 from covirt.engine.commands.vms.gathering import domain_nic
 from covirt.engine.hosts.errors import HostRefused
-from covirt.engine.hosts.words import entries, table, tables, text
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.network import MacPool
 from covirt.engine.model.vm import Nic, NicInterface, Vm, VmStatus
@@ -33,6 +32,7 @@ from covirt.engine.store.session import Session
 from covirt.engine.vms.device_xml import alias_of, hotplug_nic_xml
 from covirt.engine.vms.domain import DomainNic
 from covirt.engine.vms.errors import MacInUse, UnfitInterface
+from covirt.engine.vms.live_xml import live_macs
 from covirt.engine.vms.mac_addresses import read_mac
 from covirt.rpc.jsonrpc import Json
 
@@ -79,9 +79,8 @@ class _NicCommand(Command):
         return host_id
 
     def _is_there(self, doing: Doing, host_id: str) -> bool:
-        answer = doing.services.hosts.call(host_id, "VM.getStats", {"vmID": self.nic.vm_id})
-        stats = table({"stats": next(iter(entries({"list": answer}, "list")), {})}, "stats")
-        return any(text(each, "macAddr").lower() == self.nic.mac for each in tables(stats, "network").values())
+        xml = domain_xml_on(doing, host_id, str(self.nic.vm_id))
+        return bool(xml) and self.nic.mac in live_macs(xml)
 
     def _tell(self, finish: Finish, message: AuditMessage) -> None:
         vm = self._vm(finish.session)
