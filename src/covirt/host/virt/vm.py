@@ -31,6 +31,14 @@ from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
 _GUEST_WAIT_SECONDS: Final = 60.0
 
 
+# What ran goes on, as far as anybody knows.
+_FIRST_STATUSES: Final = {
+    Phase.STARTING: VmStatus.WAIT_FOR_LAUNCH,
+    Phase.RUNNING: VmStatus.UP,
+    Phase.DOWN: VmStatus.DOWN,
+}
+
+
 def monotonic_ms() -> int:
     return int(time.monotonic() * 1000)
 
@@ -45,12 +53,12 @@ class Vm:
         self._parts = parts
         self._lock = threading.Lock()
         self._record = record
-        self._status = VmStatus.DOWN if record.phase is Phase.DOWN else VmStatus.WAIT_FOR_LAUNCH
+        self._status = _FIRST_STATUSES[record.phase]
         self._status_time_ms = monotonic_ms()
         self._pause_code = PauseCode.NONE
         self._agent_seen = False
         self._told: VmStatus | None = None
-        self._responsive = True
+        self._responsive = record.phase is not Phase.RUNNING  # of an earlier life: its libvirt was not asked yet
         self._cancelled = False
         self._forgotten = False
         self.started = threading.Event()  # the start is over, well or badly

@@ -197,3 +197,18 @@ def test_virtocid_dies_during_a_start(root_dir: Root, libvirtd: Libvirtd, virtoc
         assert running(virtocid) == ([vm_id] if host.status(vm_id) == "Up" else [])
         host.destroy_all()
         assert virtocid.tell("list", "--all", "--uuid") == ""
+
+
+def test_what_ran_is_told_so_before_its_libvirt_is_there(root_dir: Root, virtocid: Virtocid) -> None:
+    """Up, and silent: an engine that is told "about to begin" waits for a start that nobody has asked for."""
+    with agent(root_dir, virtocid) as first:
+        vm_id = first.call("VM.create", vmParams={"xml": container_xml("runs", SLEEP)})["vmId"]
+        first.wait_for(vm_id, "Up")
+        first.kill()
+    virtocid.kill()
+    with serve_vms(root_dir, oci_uri=virtocid.uri) as host:
+        assert (host.status(vm_id), host.stats(vm_id)["monitorResponse"]) == ("Up", "-1")
+        virtocid.start()
+        wait_until(lambda: host.stats(vm_id)["monitorResponse"] == "0", what="the container to be seen")
+        assert host.status(vm_id) == "Up"
+        host.destroy_all()
