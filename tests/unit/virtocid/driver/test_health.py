@@ -52,7 +52,7 @@ def test_health_comes_and_goes_and_is_told_at_each_change_only(host: FakeHost, t
     mark = tmp_path / "well"
     domain = host.run("one", settings=checked(f"test -e {mark} &amp;&amp; printf 'in %s form' good"))
     wait_for(domain, HealthStatus.UNHEALTHY)
-    assert len(told(host)) == 1
+    wait_until(lambda: len(told(host)) == 1, timeout_seconds=SECONDS, what="the event, which follows")
     assert host.driver.messages(domain)[0].startswith("unhealthy since ")
     mark.touch()
     wait_for(domain, HealthStatus.HEALTHY)
