@@ -115,6 +115,9 @@ class Transfers:
                 if is_new:
                     self._forget(ticket_id)
                 raise
+            except ImageDaemonSilent:  # it may have the ticket all the same: until it is removed, or has expired
+                undo.keep()
+                raise
         transfer = f" transfer_id={ticket['transfer_id']}" if ticket.get("transfer_id") else ""
         log.info("Ticket added url=%s ops=%s%s", ticket["url"], ",".join(ticket["ops"]), transfer)
 

@@ -19,10 +19,10 @@ import pytest
 
 from covirt.common.process import run
 from covirt.common.root import Root
-from covirt.host.storage import qemu_img
+from covirt.host.storage import imageio, qemu_img
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.image_volumes import WrittenWhileUsed
-from covirt.host.storage.imageio import ImageDaemonRefused, ImageioDaemon, NoImageDaemon
+from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, ImageioDaemon, NoImageDaemon
 from covirt.host.storage.nbd import BadNbdSettings, NbdExport, NbdServerExists, NbdServers
 from covirt.host.storage.qemu_img import BrokenImage, ForeignReference, ImageFormat, Layer
 from covirt.host.storage.socket_program import ProgramDidNotStart
@@ -280,16 +280,23 @@ def test_tickets_of_a_killed_daemon_are_gone_and_told(fresh_host: Host) -> None:
     life.daemon.end()
 
 
-def kill_daemon(host: Host) -> None:
+@contextmanager
+def daemon_process(host: Host) -> Iterator[int]:
+    """A pidfd."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(str(host.root.run_dir / "host" / "imageio" / "sock"))
         found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         process = os.pidfd_open(int.from_bytes(found[:4], sys.byteorder))
     try:
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-        select.select([process], [], [], 30)
+        yield process
     finally:
         os.close(process)
+
+
+def kill_daemon(host: Host) -> None:
+    with daemon_process(host) as process:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        select.select([process], [], [], 30)
 
 
 def test_a_daemon_whose_tickets_expired_is_idle(fresh_host: Host) -> None:
@@ -345,6 +352,28 @@ def test_a_ticket_that_is_no_longer_good_holds_nothing(fresh_host: Host) -> None
     (ref,) = [ref for ref in fresh_host.volumes.known if ref.volume_id == path.name]
     fresh_host.volumes.prepare(ref, user="ticket-0123456789abcdef")
     fresh_host.life()
+    assert not holders(fresh_host, path)
+
+
+def test_a_ticket_of_a_daemon_that_does_not_answer_is_held(fresh_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the ticket as soon as it goes on, whatever was told of it; until it is taken back nobody else writes."""
+    life, path = fresh_host.life(), fresh_host.raw_volume()
+    assert life.daemon.control(start=True) is not None
+    ticket = ticket_for(f"file://{path}", "write")
+    with daemon_process(fresh_host) as process:
+        signal.pidfd_send_signal(process, signal.SIGSTOP)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(imageio, "_REQUEST_SECONDS", 0.2)
+                with pytest.raises(ImageDaemonSilent):
+                    life.transfers.add(ticket)
+                with pytest.raises(ImageDaemonSilent):
+                    life.transfers.remove(ticket["uuid"])
+                life.transfers.sweep()
+            assert holders(fresh_host, path)
+        finally:
+            signal.pidfd_send_signal(process, signal.SIGCONT)
+    life.transfers.remove(ticket["uuid"])
     assert not holders(fresh_host, path)
 
 
