@@ -16,19 +16,21 @@ from covirt.engine.commands.command import Command
 from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.transfers.facts import ENDED, keep, now
 from covirt.engine.commands.transfers.finish import CancelImageTransfer
-from covirt.engine.commands.transfers.pause import PauseImageTransfer
+from covirt.engine.commands.transfers.pause import PauseCause, PauseImageTransfer
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.disk import ImageTransfer, TransferDirection, TransferPhase, TransferTimeoutPolicy
 from covirt.engine.storage.host_transfers import HostTransfers, TicketFacts
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.store import Store
+from covirt.hostapi.errors import Code
 
 log = logging.getLogger(__name__)
 
 # Clients look what came of a transfer after it has ended.
 _KEPT: Final = timedelta(minutes=15)
-_LOST: Final = "its host has lost the ticket; resume it, or cancel it"
+# Of a host whose daemon has no such ticket, or does not run. One that is silent may have it still.
+_LOST: Final = frozenset((Code.IMAGE_DAEMON_REFUSED, Code.NO_IMAGE_DAEMON))
 
 
 class TransferWatch:
@@ -59,8 +61,11 @@ class TransferWatch:
             facts = host.ticket(transfer)
             if not _is_idle(transfer, facts):
                 host.extend_ticket(transfer)
-        except HostRefused:
-            self._run(PauseImageTransfer(transfer_id=transfer.id, reason=_LOST))
+        except HostRefused as error:
+            if error.code in _LOST:
+                self._run(PauseImageTransfer(transfer_id=transfer.id, cause=PauseCause.LOST))
+            else:
+                log.warning("A transfer cannot be looked at transfer=%s reason=%s", transfer.id, error)
         except Unavailable as error:
             log.debug("A transfer is not looked at transfer=%s reason=%s", transfer.id, error)
         else:
@@ -99,6 +104,5 @@ def _after_idleness(transfer: ImageTransfer) -> Command:
         transfer.timeout_policy is TransferTimeoutPolicy.LEGACY and transfer.direction is TransferDirection.UPLOAD
     )
     if pauses:
-        reason = f"no client has used it for {transfer.inactivity_timeout_seconds} s; resume it, or cancel it"
-        return PauseImageTransfer(transfer_id=transfer.id, reason=reason)
-    return CancelImageTransfer(transfer_id=transfer.id)
+        return PauseImageTransfer(transfer_id=transfer.id, cause=PauseCause.IDLE)
+    return CancelImageTransfer(transfer_id=transfer.id, idle=True)

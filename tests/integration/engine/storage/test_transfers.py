@@ -4,6 +4,7 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,17 +14,19 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from covirt.common.errors import Error
 from covirt.common.process import Argument, run
 from covirt.common.root import Root
-from covirt.engine.hosts.errors import HostUnreachable
+from covirt.engine.hosts.errors import HostRefused, HostUnreachable
 from covirt.engine.model.access import ObjectType, User
-from covirt.engine.model.disk import DiskAttachment, TransferPhase
+from covirt.engine.model.disk import DiskAttachment, ImageTransfer, TransferPhase
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.host import HostStatus
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.storage.transfer_watch import TransferWatch
 from covirt.engine.web.transfer_proxy import TransferProxy
 from covirt.host.storage.socket_program import SocketProgram
+from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 from covirt.rpc.tls import TlsFiles, client_context
 from tests.support.engine_api import api_client
@@ -75,8 +78,19 @@ class Place:
         images = self.site.covirt_host.root.path / "data" / self.domain_id / "images"
         return images / str(disk["id"]) / str(disk["image_id"])
 
+    @property
+    def told(self) -> list[str]:
+        """Codes of events, newest first."""
+        return [event["code"] for event in self.site.api.get("events")["event"]]
+
     def watch(self) -> TransferWatch:
         return TransferWatch(self.site.store, self.site.hosts, self.site.commands)
+
+    def let_go(self, transfer: ImageTransfer) -> None:
+        """At the host, whose engine has given it up."""
+        ids = {"storagedomainID": self.domain_id, "storagepoolID": self.site.center_id, "imageID": transfer.disk_id}
+        self.site.hosts.call(self.site.hosts.host_id, "Host.remove_image_ticket", {"uuid": transfer.ticket_id})
+        self.site.hosts.call(self.site.hosts.host_id, "Image.teardown", ids)
 
     def tickets_held(self) -> bool:
         return bool((self.site.covirt_host.root.run_dir / "host/storage.json").read_text().count("ticket"))
@@ -200,6 +214,7 @@ def test_pausing(place: Place) -> None:
     assert client.upload(_DATA) == 200
     place.act(transfer, "extend")
     place.act(transfer, "finalize")
+    assert place.told[:4] == ["1032", "1074", "1073", "1031"]
     assert place.path(disk).read_bytes() == _DATA
     place.site.api.delete(f"disks/{disk['id']}")
 
@@ -214,8 +229,9 @@ def test_nobody_comes(place: Place) -> None:
             session.image_transfers.update(replace(kept, last_activity=_LONG_AGO, inactivity_timeout_seconds=-1))
     place.watch().look()
     place.site.settle()
-    assert [place.phase(each) for each in begun.values()] == ["paused_system", "finished_cleanup"]
+    assert [place.phase(each) for each in begun.values()] == ["paused_system", "finished_failure"]
     assert (place.status(up), place.status(down)) == ("locked", "ok")
+    assert place.told[:2] == ["1072", "1071"]
     place.act(begun["upload"], "resume")
     with place.site.store.read() as session:
         ticket = session.image_transfers.get(begun["upload"]["id"]).ticket_id
@@ -223,6 +239,7 @@ def test_nobody_comes(place: Place) -> None:
     place.watch().look()
     place.site.settle()
     assert place.phase(begun["upload"]) == "paused_system"
+    assert place.told[:2] == ["1065", "1074"]
     place.act(begun["upload"], "cancel")
     place.site.api.delete(f"disks/{down['id']}")
     with place.site.store.write() as session:
@@ -232,19 +249,94 @@ def test_nobody_comes(place: Place) -> None:
     assert place.site.api.get("imagetransfers") == {}
 
 
-def test_a_start_that_fails_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = place.disk("unlucky", "cow")
+@contextmanager
+def failing(place: Place, verb: str, error: Error) -> Iterator[None]:
     hosts = place.site.hosts
     call = hosts.call
 
-    def flaky(host_id: str, verb: str, params: Mapping[str, Json] | None = None, **named: Any) -> Json:
-        if verb == "Host.add_image_ticket":
-            raise HostUnreachable(host="one", verb=verb, reason="the cable is out")
-        return call(host_id, verb, params, **named)
+    def flaky(host_id: str, asked: str, params: Mapping[str, Json] | None = None, **named: Any) -> Json:
+        if asked == verb:
+            raise error
+        return call(host_id, asked, params, **named)
 
-    monkeypatch.setattr(hosts, "call", flaky)
-    assert "the cable is out" in str(place.begin(disk, "upload", 503, format="raw"))
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hosts, "call", flaky)
+        yield
+
+
+def refused(verb: str, code: int, text: str) -> Error:
+    return HostRefused(host="one", verb=verb, code=code, text=text)
+
+
+@pytest.mark.parametrize("image_format", ["raw", "cow"])
+def test_a_look_that_fails_says_nothing_of_the_upload(place: Place, image_format: str) -> None:
+    """It is finalized again, and nothing was lost."""
+    disk = place.disk("busy", image_format)
+    transfer = place.begin(disk, "upload", format="raw")
+    place.client(transfer).upload(_DATA)
+    verb = "Volume.verify_untrusted"
+    with failing(place, verb, refused(verb, Code.VOLUME_BUSY, "Volume is busy")):
+        assert "Volume is busy" in str(place.act(transfer, "finalize", 409))
+    assert (place.phase(transfer), place.status(disk)) == ("paused_system", "locked")
+    place.act(transfer, "finalize")
+    assert (place.phase(transfer), place.status(disk)) == ("finished_success", "ok")
+    place.site.api.delete(f"disks/{disk['id']}")
+
+
+def test_a_silent_daemon_has_lost_no_ticket(place: Place) -> None:
+    disk = place.disk("patient")
+    transfer = place.begin(disk, "upload")
+    verb = "Host.get_image_ticket"
+    with failing(place, verb, refused(verb, Code.IMAGE_DAEMON_SILENT, "try again")):
+        place.watch().look()
+        place.site.settle()
+    assert place.phase(transfer) == "transferring"
+    assert place.client(transfer).upload(_DATA) == 200
+    place.act(transfer, "cancel")
+
+
+def test_a_volume_that_is_held_elsewhere_is_told(place: Place) -> None:
+    disk, verb = place.disk("held"), "Image.prepare"
+    with failing(place, verb, refused(verb, Code.VOLUME_BUSY, "vm-1 has it")):
+        assert "vm-1 has it (code 203)" in str(place.begin(disk, "upload", 409))
+    assert place.status(disk) == "ok"
+    place.site.api.delete(f"disks/{disk['id']}")
+
+
+def test_storage_is_not_taken_away_under_a_transfer(place: Place) -> None:
+    disk = place.disk("moving")
+    transfer = place.begin(disk, "upload")
+    deactivate = f"{place.site.attached}/{place.domain_id}/deactivate"
+    assert "the transfer of disk moving; finalize or cancel that first" in str(
+        place.site.api.post(deactivate, {}, 409)
+    )
+    place.act(transfer, "finalize")
+    place.site.api.delete(f"disks/{disk['id']}")
+
+
+def test_a_transfer_without_its_host_is_cancelled(place: Place) -> None:
+    """As when the host was removed while a finalization waited for it."""
+    disks = {"upload": place.disk("orphan-up"), "download": place.disk("orphan-down")}
+    begun = {direction: place.begin(disk, direction) for direction, disk in disks.items()}
+    with place.site.store.write() as session:
+        kept = [session.image_transfers.get(transfer["id"]) for transfer in begun.values()]
+        for transfer in kept:
+            session.image_transfers.update(replace(transfer, host_id=None, phase=TransferPhase.PAUSED_SYSTEM))
+    for each in begun.values():
+        assert "Its host was removed" in str(place.act(each, "finalize", 409))
+        place.act(each, "cancel")
+    assert {place.phase(each) for each in begun.values()} == {"finished_cleanup"}
+    assert [place.status(disk) for disk in disks.values()] == ["illegal", "ok"]
+    for transfer in kept:  # this host has them still
+        place.let_go(transfer)
+    for disk in disks.values():
+        place.site.api.delete(f"disks/{disk['id']}")
+
+
+def test_a_start_that_fails_leaves_nothing(place: Place) -> None:
+    disk, verb = place.disk("unlucky", "cow"), "Host.add_image_ticket"
+    with failing(place, verb, HostUnreachable(host="one", verb=verb, reason="the cable is out")):
+        assert "the cable is out" in str(place.begin(disk, "upload", 503, format="raw"))
     assert place.status(disk) == "ok"
     with place.site.store.read() as session:
         (failed,) = [each for each in session.image_transfers.list() if each.disk_id == disk["id"]]
@@ -307,6 +399,7 @@ def test_a_host_that_was_rebooted_has_no_transfers(place: Place) -> None:
         centers = session.data_centers.list()
     place.site.api.post(f"hosts/{host_id}/fence", {"fence_type": "manual"}, 200)
     assert {place.phase(each) for each in begun} == {"finished_failure"}
+    assert place.told.count("1034") >= 2
     assert (place.status(up), place.status(down)) == ("illegal", "ok")
     with place.site.store.write() as session:
         session.hosts.update_facts(host_id, host.facts)
@@ -314,8 +407,6 @@ def test_a_host_that_was_rebooted_has_no_transfers(place: Place) -> None:
             session.data_centers.update(center)
         transfers = [session.image_transfers.get(each["id"]) for each in begun]
     for transfer in transfers:  # this host was not rebooted, and has them still
-        place.site.hosts.call(host_id, "Host.remove_image_ticket", {"uuid": transfer.ticket_id})
-        ids = {"storagedomainID": place.domain_id, "storagepoolID": place.site.center_id}
-        place.site.hosts.call(host_id, "Image.teardown", {**ids, "imageID": transfer.disk_id})
+        place.let_go(transfer)
     for disk in (up, down):
         place.site.api.delete(f"disks/{disk['id']}")

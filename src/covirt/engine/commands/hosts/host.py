@@ -81,7 +81,7 @@ def remove_host(change: Change, host_id: str) -> None:
     if host.facts.status not in _REMOVABLE:
         raise errors.HostIsOperational
     _require_no_guests(change, host, "remove")
-    give_up_transfers(change.session, host.id)
+    give_up_transfers(change, host.id, f"host {host.name} was removed")
     _take_spm(change, host)
     change.session.hosts.remove(host_id)
     forget(change.session, host_id)
@@ -114,7 +114,7 @@ def confirm_rebooted(change: Change, host_id: str) -> None:
     _require_status(host, "fence", frozenset((HostStatus.NON_RESPONSIVE,)))
     change.tell(messages.FENCED, about(host), host=host.name)
     put_down(change.session, host, change.asked, now=now())
-    give_up_transfers(change.session, host.id)
+    give_up_transfers(change, host.id, f"host {host.name} was rebooted")
     _take_spm(change, host)
 
 

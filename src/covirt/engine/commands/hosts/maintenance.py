@@ -10,7 +10,7 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.hosts import errors, messages
 from covirt.engine.commands.hosts.host import about, held, set_status
-from covirt.engine.commands.transfers.facts import OPEN
+from covirt.engine.commands.transfers.facts import GOING
 from covirt.engine.hosts.guests import guests_of, names
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.host import Host, HostStatus
@@ -90,7 +90,7 @@ def _require_idle(session: Session, host: Host) -> None:
         raise errors.SilentHostRunsVms(host=host.name, vms=names(found))
     if found:
         raise errors.HostRunsVms(action="deactivate", host=host.name, vms=names(found))
-    moving = session.image_transfers.list(ListQuery(where={"host_id": (host.id,), "phase": OPEN}))
+    moving = session.image_transfers.list(ListQuery(where={"host_id": (host.id,), "phase": GOING}))
     if moving:
         disks = session.disks.by_ids({each.disk_id for each in moving}).values()
         raise errors.HostTransfersDisks(host=host.name, disks=", ".join(sorted(disk.name for disk in disks)))

@@ -24,6 +24,7 @@ from covirt.engine.commands.storage.facts import (
     working_host,
 )
 from covirt.engine.model.data_center import DataCenter, DataCenterStatus
+from covirt.engine.model.disk import DiskStatus
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus
 from covirt.engine.storage.host_storage import words_of
 from covirt.engine.store.session import Session
@@ -139,6 +140,9 @@ class DeactivateStorageDomain(Command):
         for disk in session.disks.where_in("storage_domain_id", [domain.id]):
             if session.commands.is_locked(disk.id):
                 raise StorageInUse(action="deactivate", what=f"an operation on disk {disk.name}")
+            if disk.status is DiskStatus.LOCKED:  # between operations that is who transfers it
+                what = f"the transfer of disk {disk.name}; finalize or cancel that first"
+                raise StorageInUse(action="deactivate", what=what)
         working_host(session, start.services.hosts, center, connection_of(session, domain), "deactivate")
         session.storage_domains.update(replace(domain, status=StorageDomainStatus.PREPARING_FOR_MAINTENANCE))
         start.describe(f"Deactivating Storage Domain {domain.name}", {domain.id, center.id})

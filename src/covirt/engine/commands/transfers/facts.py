@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from covirt.engine.commands.audit import AuditMessage
+from covirt.engine.commands.change import Change
 from covirt.engine.commands.command import Doing, Finish
 from covirt.engine.commands.disks.facts import about
+from covirt.engine.commands.transfers import messages
 from covirt.engine.commands.transfers.errors import TransferRefused
 from covirt.engine.model.disk import Disk, DiskStatus, ImageTransfer, TransferDirection, TransferPhase
 from covirt.engine.storage.host_transfers import HostTransfers
@@ -24,6 +26,9 @@ ENDED: Final = (
     TransferPhase.CANCELLED_SYSTEM,
     TransferPhase.CANCELLED_USER,
 )
+
+# Its host is asked for something, or may be.
+GOING: Final = tuple(phase for phase in TransferPhase if phase not in ENDED)
 
 
 def writes(transfer: ImageTransfer) -> bool:
@@ -63,21 +68,27 @@ def _closed(session: Session, transfer_id: str, phase: TransferPhase) -> ImageTr
     return keep(session, transfer_id, phase=phase, active=False, transfer_url="", source_url="", ended_at=now())
 
 
-def give_up_transfers(session: Session, host_id: str) -> None:
+def give_up_transfers(change: Change, host_id: str, reason: str) -> None:
     """Of a host whose daemon has its tickets no more, or is the engine's no longer. What was being written to is
     illegal: nobody has looked at it."""
+    session = change.session
     for transfer in session.image_transfers.list(ListQuery(where={"host_id": (host_id,), "phase": OPEN})):
         disk = session.disks.get(transfer.disk_id)
         status = DiskStatus.ILLEGAL if writes(transfer) else DiskStatus.OK
         session.disks.update(replace(disk, status=status))
-        _closed(session, transfer.id, TransferPhase.FINISHED_FAILURE)
+        tell(change, _closed(session, transfer.id, TransferPhase.FINISHED_FAILURE), messages.FAILED, reason)
 
 
-def tell(finish: Finish, transfer: ImageTransfer, message: AuditMessage, reason: str = "") -> None:
-    disk = finish.session.disks.find(id=transfer.disk_id)
+def tell(change: Change, transfer: ImageTransfer, message: AuditMessage, reason: str = "") -> None:
+    disk = change.session.disks.find(id=transfer.disk_id)
     if disk is not None:
-        words = {"direction": transfer.direction.capitalize(), "disk": disk.name, "reason": reason.rstrip(".")}
-        finish.tell(message, about(finish.session, disk), **words)
+        words = {
+            "direction": transfer.direction.capitalize(),
+            "disk": disk.name,
+            "reason": reason.rstrip("."),
+            "seconds": transfer.inactivity_timeout_seconds,
+        }
+        change.tell(message, about(change.session, disk), **words)
 
 
 def now() -> datetime:

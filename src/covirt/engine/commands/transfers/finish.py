@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from covirt.common.errors import Error
 from covirt.engine.auth.permits import Right
+from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks.facts import of_disk, volumes_on
 from covirt.engine.commands.forget import forget
@@ -14,7 +15,14 @@ from covirt.engine.commands.transfers import messages
 from covirt.engine.commands.transfers.errors import WrongPhase
 from covirt.engine.commands.transfers.facts import OPEN, end, keep, read_both, writes
 from covirt.engine.hosts.errors import HostRefused
-from covirt.engine.model.disk import DiskStatus, ImageTransfer, TransferPhase
+from covirt.engine.model.disk import (
+    DiskStatus,
+    ImageTransfer,
+    TransferDirection,
+    TransferPhase,
+    TransferTimeoutPolicy,
+)
+from covirt.hostapi.errors import Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +89,22 @@ class FinalizeImageTransfer(_EndOfTransfer):
             try:
                 host.verify(disk)
             except HostRefused as error:
+                if error.code != Code.IMAGE_VERIFICATION:  # it says nothing of the upload
+                    raise
                 return {"refused": error.text}
         return {"actual": volumes_on(doing, disk, str(transfer.host_id)).sizes(disk).actual}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelImageTransfer(_EndOfTransfer):
-    """The disk of an upload goes with it, as with oVirt: half of one is of no use."""
+    """The disk of an upload goes with it, as with oVirt: half of one is of no use. ``idle``: nobody asked for it, and
+    no client has come for too long."""
 
     action: ClassVar = "CancelImageTransfer"
     word: ClassVar = "cancel"
     phase: ClassVar = TransferPhase.FINALIZING_CLEANUP
+
+    idle: bool = False
 
     def run(self, flow: Flow) -> JsonValue:
         flow.step("Taking the ticket back", self._close)
@@ -101,7 +114,8 @@ class CancelImageTransfer(_EndOfTransfer):
         session = finish.session
         transfer = session.image_transfers.get(self.transfer_id)
         disk = session.disks.get(transfer.disk_id)
-        end(finish, self.transfer_id, TransferPhase.FINISHED_CLEANUP, messages.CANCELLED)
+        phase = TransferPhase.FINISHED_FAILURE if self.idle else TransferPhase.FINISHED_CLEANUP
+        end(finish, self.transfer_id, phase, _cancelled(transfer) if self.idle else messages.CANCELLED)
         if not writes(transfer):
             session.disks.update(replace(disk, status=DiskStatus.OK))
         elif finish.result:
@@ -114,8 +128,18 @@ class CancelImageTransfer(_EndOfTransfer):
         del reason
         keep(finish.session, self.transfer_id, phase=TransferPhase.PAUSED_SYSTEM)
 
+    def _close(self, doing: Doing) -> JsonValue:
+        """A host that was removed has nothing to give back to this engine."""
+        with doing.services.store.read() as session:
+            is_removed = session.image_transfers.get(self.transfer_id).host_id is None
+        return None if is_removed else _EndOfTransfer._close(self, doing)
+
     def _remove(self, doing: Doing) -> JsonValue:
-        """Whether it is gone. A disk that somebody has in a machine stays, and is illegal."""
+        """Whether it is gone. A disk that somebody has in a machine stays, and is illegal; so does one whose host was
+        removed."""
+        with doing.services.store.read() as session:
+            if session.image_transfers.get(self.transfer_id).host_id is None:
+                return False
         transfer, disk, _ = read_both(doing, self.transfer_id)
         if not writes(transfer) or self._is_attached(doing, transfer):
             return False
@@ -129,3 +153,9 @@ class CancelImageTransfer(_EndOfTransfer):
     def _is_attached(doing: Doing, transfer: ImageTransfer) -> bool:
         with doing.services.store.read() as session:
             return session.disk_attachments.find(disk_id=transfer.disk_id) is not None
+
+
+def _cancelled(transfer: ImageTransfer) -> AuditMessage:
+    by_default = transfer.timeout_policy is TransferTimeoutPolicy.LEGACY
+    is_download = transfer.direction is TransferDirection.DOWNLOAD
+    return messages.DOWNLOAD_CANCELLED if by_default and is_download else messages.CANCELLED_BY_POLICY

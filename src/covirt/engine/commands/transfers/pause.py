@@ -3,27 +3,35 @@
 """A transfer rests, and goes on: without a ticket nobody reads or writes, and the volume stays prepared."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, Final
 
 from covirt.engine.auth.permits import Right
+from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks.facts import of_disk
 from covirt.engine.commands.transfers import messages
 from covirt.engine.commands.transfers.errors import WrongPhase
 from covirt.engine.commands.transfers.facts import keep, now, read_both, tell
-from covirt.engine.model.disk import TransferPhase
+from covirt.engine.model.disk import ImageTransfer, TransferPhase, TransferTimeoutPolicy
 
-_PAUSED = (TransferPhase.PAUSED_SYSTEM, TransferPhase.PAUSED_USER)
+_PAUSED: Final = (TransferPhase.PAUSED_SYSTEM, TransferPhase.PAUSED_USER)
+
+
+class PauseCause(StrEnum):
+    USER = "user"
+    IDLE = "idle"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseImageTransfer(Command):
-    """``reason``: the system's; empty where a user wants it."""
+    """Because a user wants it, because no client has come for too long, or because the host has lost the ticket."""
 
     action: ClassVar = "PauseImageTransfer"
 
     transfer_id: str
-    reason: str = ""
+    cause: PauseCause = PauseCause.USER
 
     def begin(self, start: Start) -> None:
         transfer = start.session.image_transfers.get(self.transfer_id)
@@ -37,9 +45,15 @@ class PauseImageTransfer(Command):
         return flow.step("Taking the ticket back", self._remove)
 
     def succeeded(self, finish: Finish) -> None:
-        phase = TransferPhase.PAUSED_SYSTEM if self.reason else TransferPhase.PAUSED_USER
+        phase = TransferPhase.PAUSED_USER if self.cause is PauseCause.USER else TransferPhase.PAUSED_SYSTEM
         transfer = keep(finish.session, self.transfer_id, phase=phase, active=False)
-        tell(finish, transfer, messages.PAUSED_BY_SYSTEM if self.reason else messages.PAUSED, self.reason)
+        tell(finish, transfer, self._message(transfer))
+
+    def _message(self, transfer: ImageTransfer) -> AuditMessage:
+        if self.cause is PauseCause.IDLE:
+            by_default = transfer.timeout_policy is TransferTimeoutPolicy.LEGACY
+            return messages.UPLOAD_PAUSED if by_default else messages.PAUSED_BY_POLICY
+        return messages.LOST if self.cause is PauseCause.LOST else messages.PAUSED
 
     def _remove(self, doing: Doing) -> JsonValue:
         transfer, _, host = read_both(doing, self.transfer_id)
@@ -68,7 +82,8 @@ class ResumeImageTransfer(Command):
         return flow.step("Giving the ticket to its daemon", self._add)
 
     def succeeded(self, finish: Finish) -> None:
-        keep(finish.session, self.transfer_id, phase=TransferPhase.TRANSFERRING, last_activity=now())
+        transfer = keep(finish.session, self.transfer_id, phase=TransferPhase.TRANSFERRING, last_activity=now())
+        tell(finish, transfer, messages.RESUMED)
 
     def _prepare(self, doing: Doing) -> JsonValue:
         """The host may have been booted meanwhile."""
