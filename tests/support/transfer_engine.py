@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
-from covirt.common.root import Root
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
@@ -47,7 +48,8 @@ class Mortal(OneHost):
 
 def main(url: str, root: str, port: str, host_id: str, *order: str) -> None:
     store = Store.open(url)
-    with Mortal(host_id, CovirtHost(Root(Path(root)), port=int(port))).connected() as hosts:
+    host = cast(CovirtHost, SimpleNamespace(port=int(port), pki=Path(root) / "etc/pki/vdsm"))  # that runs already
+    with Mortal(host_id, host).connected() as hosts:
         commands = Commands(CommandServices(store=store, hosts=hosts, vault=new_vault()), COMMANDS, database_url=url)
         commands.start()
         if order:

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Uploads and downloads through the API, by a real covirt-host and oVirt's imageio daemon."""
 
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,95 +15,31 @@ from starlette.testclient import TestClient
 
 from covirt.common.errors import Error
 from covirt.common.process import Argument, run
-from covirt.common.root import Root
 from covirt.engine.hosts.errors import HostRefused, HostUnreachable
 from covirt.engine.model.access import ObjectType, User
-from covirt.engine.model.disk import DiskAttachment, ImageTransfer, TransferPhase
+from covirt.engine.model.disk import DiskAttachment, TransferPhase
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.host import HostStatus
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
-from covirt.engine.storage.transfer_watch import TransferWatch
 from covirt.engine.web.transfer_proxy import TransferProxy
-from covirt.host.storage.socket_program import SocketProgram
 from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 from covirt.rpc.tls import TlsFiles, client_context
 from tests.support.engine_api import api_client
 from tests.support.engine_changing import Asker, give
 from tests.support.engine_samples import USER_ID, sample_id
-from tests.support.storage_site import Site, new_site
-from tests.support.transfers import ImageClient
-from tests.support.waiting import free_port
+from tests.support.transfer_site import DATA, MIB, Place, new_place
 
 pytestmark = pytest.mark.root
 
-_MIB = 1 << 20
 _USER_ROLE = "00000000-0000-0000-0001-000000000001"  # oVirt's id of it
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-_DATA = bytes(range(256)) * 4096  # one MiB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    site: Site
-    domain_id: str
-
-    def disk(self, name: str, image_format: str = "raw", **more: object) -> dict[str, Any]:
-        body = {"alias": name, "format": image_format, "provisioned_size": _MIB, **more}
-        made: dict[str, Any] = self.site.api.post("disks", body)
-        return made
-
-    def begin(self, disk: Mapping[str, Any], direction: str, status: int = 201, **more: object) -> dict[str, Any]:
-        body = {"disk": {"id": disk["id"]}, "direction": direction, **more}
-        made: dict[str, Any] = self.site.api.post("imagetransfers", body, status)
-        return made
-
-    def act(self, transfer: Mapping[str, Any], action: str, status: int = 200) -> Any:
-        return self.site.api.post(f"imagetransfers/{transfer['id']}/{action}", {}, status)
-
-    def phase(self, transfer: Mapping[str, Any]) -> str:
-        return str(self.site.api.get(f"imagetransfers/{transfer['id']}")["phase"])
-
-    def status(self, disk: Mapping[str, Any]) -> str:
-        return str(self.site.api.get(f"disks/{disk['id']}")["status"])
-
-    def client(self, transfer: Mapping[str, Any]) -> ImageClient:
-        """By the URL that clients are told."""
-        place, _, ticket = str(transfer["transfer_url"]).rpartition("/images/")
-        context = ssl.create_default_context(cafile=str(self.site.covirt_host.pki / "certs/cacert.pem"))
-        return ImageClient(port=int(place.rpartition(":")[2]), context=context, ticket_id=ticket)
-
-    def path(self, disk: Mapping[str, Any]) -> Path:
-        images = self.site.covirt_host.root.path / "data" / self.domain_id / "images"
-        return images / str(disk["id"]) / str(disk["image_id"])
-
-    @property
-    def told(self) -> list[str]:
-        """Codes of events, newest first."""
-        return [event["code"] for event in self.site.api.get("events")["event"]]
-
-    def watch(self) -> TransferWatch:
-        return TransferWatch(self.site.store, self.site.hosts, self.site.commands)
-
-    def let_go(self, transfer: ImageTransfer) -> None:
-        """At the host, whose engine has given it up."""
-        ids = {"storagedomainID": self.domain_id, "storagepoolID": self.site.center_id, "imageID": transfer.disk_id}
-        self.site.hosts.call(self.site.hosts.host_id, "Host.remove_image_ticket", {"uuid": transfer.ticket_id})
-        self.site.hosts.call(self.site.hosts.host_id, "Image.teardown", ids)
-
-    def tickets_held(self) -> bool:
-        return bool((self.site.covirt_host.root.run_dir / "host/storage.json").read_text().count("ticket"))
 
 
 @pytest.fixture(scope="module", name="place")
 def place_fixture() -> Iterator[Place]:
-    with new_site(f"[images]\nimageio_port = {free_port()}\n") as site:
-        domain_id = site.new_domain("data")
-        site.api.put(f"storagedomains/{domain_id}", {"critical_space_action_blocker": "0"})
-        try:
-            yield Place(site=site, domain_id=domain_id)
-        finally:
-            SocketProgram(Root(site.covirt_host.root.path).run_dir / "host/imageio/sock").end(grace_seconds=5)
+    with new_place() as place:
+        yield place
 
 
 @pytest.mark.parametrize("image_format", ["raw", "cow"])
@@ -114,7 +49,7 @@ def test_an_upload_and_a_download(place: Place, image_format: str) -> None:
     transfer = place.begin(disk, "upload", format="raw")
     assert (transfer["phase"], place.status(disk)) == ("transferring", "locked")
     assert transfer["host"]["id"] == place.site.hosts.host_id
-    assert place.client(transfer).upload(_DATA) == 200
+    assert place.client(transfer).upload(DATA) == 200
     place.watch().look()
     assert place.phase(transfer) == "transferring"
     assert "is locked" in str(place.begin(disk, "download", 409))
@@ -127,7 +62,7 @@ def test_an_upload_and_a_download(place: Place, image_format: str) -> None:
     assert "transfer_url" not in place.site.api.get(f"imagetransfers/{transfer['id']}")
     assert "it is finished_success" in str(place.act(transfer, "finalize", 409))
     down = place.begin(disk, "download", format="raw")
-    assert place.client(down).download(_MIB) == (206, _DATA)
+    assert place.client(down).download(MIB) == (206, DATA)
     assert place.client(down).upload(b"x") == 403
     place.act(down, "finalize")
     assert place.status(disk) == "ok"
@@ -138,7 +73,7 @@ def test_a_qcow2_file_as_it_is(place: Place, tmp_path: Path) -> None:
     """And one that refers to a file of the host is refused: its disk is illegal, until a good one has come."""
     disk = place.disk("file", "cow")
     good, bad = tmp_path / "good.qcow2", tmp_path / "bad.qcow2"
-    (tmp_path / "raw").write_bytes(_DATA)
+    (tmp_path / "raw").write_bytes(DATA)
     commands: list[list[Argument]] = [
         ["qemu-img", "convert", "-O", "qcow2", tmp_path / "raw", good],
         ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/shadow", bad, "1M"],
@@ -211,11 +146,11 @@ def test_pausing(place: Place) -> None:
     assert place.phase(transfer) == "paused_user"
     assert client.upload(b"x") == 403
     place.act(transfer, "resume")
-    assert client.upload(_DATA) == 200
+    assert client.upload(DATA) == 200
     place.act(transfer, "extend")
     place.act(transfer, "finalize")
     assert place.told[:4] == ["1032", "1074", "1073", "1031"]
-    assert place.path(disk).read_bytes() == _DATA
+    assert place.path(disk).read_bytes() == DATA
     place.site.api.delete(f"disks/{disk['id']}")
 
 
@@ -231,7 +166,7 @@ def test_nobody_comes(place: Place) -> None:
     place.site.settle()
     assert [place.phase(each) for each in begun.values()] == ["paused_system", "finished_failure"]
     assert (place.status(up), place.status(down)) == ("locked", "ok")
-    assert place.told[:2] == ["1072", "1071"]
+    assert set(place.told[:2]) == {"1071", "1072"}
     place.act(begun["upload"], "resume")
     with place.site.store.read() as session:
         ticket = session.image_transfers.get(begun["upload"]["id"]).ticket_id
@@ -273,7 +208,7 @@ def test_a_look_that_fails_says_nothing_of_the_upload(place: Place, image_format
     """It is finalized again, and nothing was lost."""
     disk = place.disk("busy", image_format)
     transfer = place.begin(disk, "upload", format="raw")
-    place.client(transfer).upload(_DATA)
+    place.client(transfer).upload(DATA)
     verb = "Volume.verify_untrusted"
     with failing(place, verb, refused(verb, Code.VOLUME_BUSY, "Volume is busy")):
         assert "Volume is busy" in str(place.act(transfer, "finalize", 409))
@@ -291,7 +226,7 @@ def test_a_silent_daemon_has_lost_no_ticket(place: Place) -> None:
         place.watch().look()
         place.site.settle()
     assert place.phase(transfer) == "transferring"
-    assert place.client(transfer).upload(_DATA) == 200
+    assert place.client(transfer).upload(DATA) == 200
     place.act(transfer, "cancel")
 
 
@@ -356,19 +291,19 @@ def test_through_the_engines_proxy(place: Place) -> None:
         told = client.options(path).json()
         assert "unix_socket" not in told
         assert "zero" in told["features"]
-        half = _MIB // 2
+        half = MIB // 2
         for start in (0, half):
             part = {"Content-Range": f"bytes {start}-{start + half - 1}/*"}
-            assert client.put(path, content=_DATA[start : start + half], headers=part).status_code == 200
+            assert client.put(path, content=DATA[start : start + half], headers=part).status_code == 200
         assert client.patch(path, json={"op": "flush"}).status_code == 200
         assert client.get(f"{path}/extents").status_code == 200
         got = client.get(path, headers={"Range": "bytes=256-511"})
-        assert (got.status_code, got.content) == (206, _DATA[256:512])
+        assert (got.status_code, got.content) == (206, DATA[256:512])
         assert client.get(f"/images/{sample_id('none')}").status_code == 403
         assert client.delete(path).status_code == 405
         place.act(transfer, "finalize")
         assert client.get(path).status_code == 403
-    assert place.path(disk).read_bytes() == _DATA
+    assert place.path(disk).read_bytes() == DATA
     place.site.api.delete(f"disks/{disk['id']}")
 
 
