@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Container images through covirt's own resources: imported by a real covirt-host from a real registry."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,15 +13,18 @@ from uuid import uuid4
 
 import pytest
 
+from covirt.common.root import Root
 from covirt.engine.model.hardware import CustomProperty, VmKind
 from covirt.engine.model.vm import Vm
+from covirt.host.storage.socket_program import SocketProgram
 from covirt.rpc.jsonrpc import Json
 from tests.support.engine_samples import sample_id
 from tests.support.images import write_policy
 from tests.support.registry import Registry
 from tests.support.roots import new_directory
 from tests.support.storage_site import Site, new_site
-from tests.support.waiting import wait_until
+from tests.support.transfers import ImageClient
+from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -63,9 +67,12 @@ def place_fixture(registry: Registry, busybox_layout: Path) -> Iterator[Place]:
     reference = registry.push(busybox_layout, "busybox", "library/busybox:1")
     with new_directory() as directory:
         policy = write_policy(directory / "policy.json", {"type": "insecureAcceptAnything"})
-        settings = f'[images]\ncontainer_image_policy = "{policy}"\n'
+        settings = f'[images]\ncontainer_image_policy = "{policy}"\nimageio_port = {free_port()}\n'
         with new_site(settings) as site:
-            yield Place(site=site, domain_id=site.new_domain("data"), reference=reference)
+            try:
+                yield Place(site=site, domain_id=site.new_domain("data"), reference=reference)
+            finally:
+                SocketProgram(Root(site.covirt_host.root.path).run_dir / "host/imageio/sock").end(grace_seconds=5)
 
 
 def test_the_life_of_an_image(place: Place) -> None:
@@ -92,6 +99,24 @@ def test_the_life_of_an_image(place: Place) -> None:
     api.delete(f"{_IMAGES}/{image['id']}")
     assert place.names == []
     assert place.images == []
+
+
+def test_an_image_is_downloaded_and_never_uploaded_to(place: Place) -> None:
+    """As a read-only disk; what comes out is the file that hosts mount."""
+    api, image = place.site.api, place.post()
+    moved = {"disk": {"id": image["id"]}, "format": "raw"}
+    transfer = api.post("imagetransfers", {**moved, "direction": "download"}, 201)
+    address, _, ticket = transfer["transfer_url"].rpartition("/images/")
+    context = ssl.create_default_context(cafile=str(place.site.covirt_host.pki / "certs/cacert.pem"))
+    client = ImageClient(port=int(address.rpartition(":")[2]), context=context, ticket_id=ticket)
+    (path,) = place.images[0].glob("????????-????-????-????-????????????")
+    data = path.read_bytes()
+    assert client.download(len(data)) == (206, data)
+    assert client.upload(b"x") == 403
+    assert "is locked" in str(api.delete(f"{_IMAGES}/{image['id']}", 409))
+    api.post(f"imagetransfers/{transfer['id']}/finalize", {}, 200)
+    assert "is a container image" in str(api.post("imagetransfers", {**moved, "direction": "upload"}, 409))
+    api.delete(f"{_IMAGES}/{image['id']}")
 
 
 def test_two_imports_at_once_are_one_image(place: Place) -> None:

@@ -9,6 +9,7 @@ from covirt.common.errors import Conflict
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import About, AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.disks.facts import require_ok
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.images.facts import jobs_of, manager_of, volume_ids
 from covirt.engine.hosts.errors import HostRefused
@@ -46,6 +47,7 @@ class RemoveContainerImage(Command):
         start.lock(disk.id, f"container image {disk.name} is being removed")
         if users := users_of(session, disk, image):
             raise ImageInUse(name=disk.name, users=", ".join(users))
+        require_ok(disk, "remove")
         domain = session.storage_domains.get(disk.storage_domain_id)
         manager_of(session, start.services.hosts, domain, "remove")
         session.disks.update(replace(disk, status=DiskStatus.LOCKED))
