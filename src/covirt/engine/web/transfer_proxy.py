@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import anyio.to_thread
@@ -27,6 +28,9 @@ from covirt.engine.store.store import Store
 log = logging.getLogger(__name__)
 
 _METHODS: Final = ("GET", "PUT", "PATCH", "OPTIONS")
+# The daemon's resources of a ticket. Nothing else of the host is reached from here.
+_PATHS: Final = ("", "/extents", "/checksum", "/checksum/algorithms")
+_TALKATIVE: Final = ("httpx2", "httpcore2")  # they log URLs, which are the right to a disk
 _ASKED: Final = ("content-length", "content-range", "content-type", "range")
 _ANSWERED: Final = (
     "content-length",
@@ -43,12 +47,14 @@ class TransferProxy:
     """An application of its own, for the port that oVirt's clients know. ``tls``: as the engine calls its hosts."""
 
     def __init__(self, store: Store, *, tls: ssl.SSLContext) -> None:
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._store = store
         self._client = httpx2.AsyncClient(verify=tls, timeout=_TIMEOUT, trust_env=False)
         self.app = Starlette(
             routes=[
-                Route("/images/{ticket}", self._pass_on, methods=list(_METHODS)),
-                Route("/images/{ticket}/{what:path}", self._pass_on, methods=list(_METHODS)),
+                Route(f"/images/{{ticket}}{path}", partial(self._pass_on, path=path), methods=list(_METHODS))
+                for path in _PATHS
             ],
             lifespan=self._closed_at_the_end,
         )
@@ -58,14 +64,15 @@ class TransferProxy:
         async with self._client:
             yield
 
-    async def _pass_on(self, request: Request) -> Response:
+    async def _pass_on(self, request: Request, *, path: str) -> Response:
         url = await anyio.to_thread.run_sync(self._url, request.path_params["ticket"])
         if url is None:
             return _refused(403, "there is no transfer with this ticket that goes on")
-        what = request.path_params.get("what", "")
-        target = httpx2.URL(f"{url}/{what}" if what else url, query=request.url.query.encode())
-        headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
         has_body = request.method in ("PUT", "PATCH")
+        if has_body and "content-length" not in request.headers:
+            return _refused(400, "Content-Length header is required")  # as the daemon has it
+        target = httpx2.URL(f"{url}{path}", query=request.url.query.encode())
+        headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
         asked = self._client.build_request(
             request.method, target, headers=headers, content=request.stream() if has_body else None
         )

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Uploads and downloads through the API, by a real covirt-host and oVirt's imageio daemon."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -282,7 +283,9 @@ def test_a_start_that_fails_leaves_nothing(place: Place) -> None:
     place.site.api.delete(f"disks/{disk['id']}")
 
 
-def test_through_the_engines_proxy(place: Place) -> None:
+def test_through_the_engines_proxy(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """The ticket is in no log, and no other resource of the host is reached with it."""
+    caplog.set_level(logging.DEBUG)
     disk = place.disk("far")
     transfer = place.begin(disk, "upload")
     path = f"/images/{transfer['transfer_url'].rpartition('/')[2]}"
@@ -301,8 +304,14 @@ def test_through_the_engines_proxy(place: Place) -> None:
         assert (got.status_code, got.content) == (206, DATA[256:512])
         assert client.get(f"/images/{sample_id('none')}").status_code == 403
         assert client.delete(path).status_code == 405
+        for elsewhere in ("/../../info/", "/%2e%2e/%2e%2e/info/", f"/../{sample_id('none')}", "/other"):
+            assert client.get(f"{path}{elsewhere}").status_code in (403, 404)
+        assert client.put(path, content=iter([b"x"])).status_code == 400
         place.act(transfer, "finalize")
         assert client.get(path).status_code == 403
+    told = [each.getMessage() for each in caplog.records if not each.name.startswith("tests.")]
+    assert told
+    assert not [line for line in told if path.removeprefix("/images/") in line]
     assert place.path(disk).read_bytes() == DATA
     place.site.api.delete(f"disks/{disk['id']}")
 
