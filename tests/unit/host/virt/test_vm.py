@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a Vm tells, remembers, and shows of libvirt's figures, without any libvirt."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,13 +52,18 @@ def told() -> Told:
     return Told()
 
 
-def new_vm(told: Told, directory: Path, kind: Kind = Kind.CONTAINER) -> Vm:
+def new_vm(
+    told: Told, directory: Path, kind: Kind = Kind.CONTAINER, *, phase: Phase = Phase.STARTING, started: float = 0.0
+) -> Vm:
     records = Records(directory)
     records.load()
     parts = VmParts(
         hypervisors={}, events=told, records=records, volumes=FakeVolumes({}), preparer=None  # type: ignore[arg-type]
     )  # fmt: skip
-    return Vm(VmRecord(vm_id=VM_ID, name="web", kind=kind, xml=engine_xml(), boot="boot"), parts)
+    record = VmRecord(
+        vm_id=VM_ID, name="web", kind=kind, xml=engine_xml(), boot="boot", phase=phase, started=started
+    )
+    return Vm(record, parts)
 
 
 def test_every_change_is_told_once_and_in_order(told: Told, tmp_path: Path) -> None:
@@ -87,6 +93,17 @@ def test_why_it_is_paused_outlives_an_event_without_a_reason(told: Told, tmp_pat
     vm.set_paused()
     vm.set_paused(PauseCode.IO_ERROR)
     assert [event.get("pauseCode") for event in told.events[1:]] == ["ENOSPC", None, None, "EIO"]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_one_that_ran_before_does_not_respond_until_it_is_seen(told: Told, tmp_path: Path, kind: Kind) -> None:
+    vm = new_vm(told, tmp_path, kind, phase=Phase.RUNNING, started=time.time())
+    assert (vm.list_status, vm_stats(vm, Samples(), {})["monitorResponse"]) == (VmStatus.UP, "-1")
+    vm.set_responsive(True)
+    vm.set_running(paused=False, first=False)
+    vm.set_running(paused=False, first=False)
+    assert vm_stats(vm, Samples(), {})["monitorResponse"] == "0"
+    assert told.statuses == ["Up" if kind is Kind.CONTAINER else "Powering up"]
 
 
 def test_a_machine_comes_up_with_its_agent_or_with_time(
