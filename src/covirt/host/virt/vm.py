@@ -215,7 +215,7 @@ class Vm:
             self._keep(replace(self._record, phase=Phase.RUNNING, started=started))
             before = self._status
             self._change(VmStatus.PAUSED if paused else VmStatus.UP)
-            if first or before is not self._status:
+            if first or before is not self._status or self._told is None:
                 self._tell(self._first_words() if first else {"status": self.status.value})
         self.started.set()
 
