@@ -60,9 +60,7 @@ def new_vm(
     parts = VmParts(
         hypervisors={}, events=told, records=records, volumes=FakeVolumes({}), preparer=None  # type: ignore[arg-type]
     )  # fmt: skip
-    record = VmRecord(
-        vm_id=VM_ID, name="web", kind=kind, xml=engine_xml(), boot="boot", phase=phase, started=started
-    )
+    record = VmRecord(vm_id=VM_ID, name="web", kind=kind, xml=engine_xml(), boot="boot", phase=phase, started=started)
     return Vm(record, parts)
 
 
