@@ -5,7 +5,7 @@
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from covirt.cli import machines
@@ -42,7 +42,7 @@ class Recipe:
     credentials: str | None = None
 
 
-def create_container(resources: Resources, recipe: Recipe) -> Record:
+def create_container(resources: Resources, recipe: Recipe) -> machines.Made:
     """The container, down. Its image is imported where it is not there. Raises BadOption, JobFailed and what the
     engine refuses with; then nothing of it is left but the image."""
     volumes = [machines.parse_volume(each) for each in recipe.volumes]
@@ -69,22 +69,26 @@ def create_container(resources: Resources, recipe: Recipe) -> Record:
     wanted = machines.Wanted(
         name=name, body=body, volumes=volumes, networks=recipe.networks, storage=recipe.storage or ""
     )
-    machines.create(resources, wanted)
-    return resources.find(VMS, name)
+    made = machines.create(resources, wanted)
+    return replace(made, vm=resources.find(VMS, name))
 
 
-def follow_to_its_end(resources: Resources, vm: Record, *, removed: bool) -> int:
-    """Show what it writes; the status that it ended with."""
+def follow_to_its_end(resources: Resources, vm: Record) -> Record:
+    """Show what it writes; what is known of it when it has ended."""
     from covirt.cli.terminal import show_log
     from covirt.cli.waiting import STARTED, wait_for_vm
 
     wait_for_vm(resources, vm.id, (*STARTED, "down"))
     with contextlib.suppress(RefusedNow):  # it has ended already
         show_log(resources, vm, {"follow": True})
-    ended = wait_for_vm(resources, vm.id, ("down",))
-    if removed:
-        resources.api.delete(f"vms/{vm.id}")  # with its volumes
-    return exit_code_of(ended)
+    return wait_for_vm(resources, vm.id, ("down",))
+
+
+def remove_with_its_own(resources: Resources, made: machines.Made) -> None:
+    """The container, and the disks that were made for it alone: a volume with a name outlives who uses it."""
+    resources.api.delete(f"vms/{made.vm.id}?detach_only=true")
+    for disk in made.own_disks:
+        resources.api.delete(f"disks/{disk}")
 
 
 def exit_code_of(vm: Record) -> int:

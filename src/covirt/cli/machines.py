@@ -49,6 +49,14 @@ class Wanted:
     disk_format: str = "raw"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """``own_disks``: ids of those that nobody named, so that nobody will ask for them when the machine is gone."""
+
+    vm: Record
+    own_disks: Sequence[str] = ()
+
+
 def parse_volume(text: str) -> Volume:
     """DISK:/PATH, DISK:/PATH:SIZE, /PATH:SIZE, or /PATH:discard. Raises BadOption."""
     words = text.split(":")
@@ -135,7 +143,7 @@ def environment_of(pairs: Sequence[str]) -> str:
     return json.dumps(found).replace(";", "\\u003b") if found else ""
 
 
-def create(resources: Resources, wanted: Wanted) -> Record:
+def create(resources: Resources, wanted: Wanted) -> Made:
     """The machine with its disks and NICs; nothing of it is left when a step fails. Raises what the engine refuses
     with."""
     profiles = [_profile(resources, name) for name in wanted.networks]
@@ -146,9 +154,12 @@ def create(resources: Resources, wanted: Wanted) -> Record:
         for number, profile in enumerate(profiles, start=1):
             nic = {"name": f"nic{number}", "vnic_profile": {"id": profile}}
             resources.add(f"vms/{vm.id}/nics", nic)
+        own = []
         for number, volume in enumerate(each for each in wanted.volumes if not each.discarded):
-            _attach(resources, wanted, vm, volume, there, undo, bootable=not number and not volume.path)
-    return vm
+            disk = _attach(resources, wanted, vm, volume, there, undo, bootable=not number and not volume.path)
+            if volume.disk not in there and not (volume.disk and volume.path):
+                own.append(disk)
+    return Made(vm=vm, own_disks=tuple(own))
 
 
 def _existing(resources: Resources, volumes: Sequence[Volume]) -> dict[str, Record]:
@@ -167,7 +178,7 @@ def _existing(resources: Resources, volumes: Sequence[Volume]) -> dict[str, Reco
 def _attach(
     resources: Resources, wanted: Wanted, vm: Record, volume: Volume, there: Mapping[str, Record], undo: UndoStack,
     *, bootable: bool
-) -> None:  # fmt: skip
+) -> str:  # fmt: skip
     if volume.disk in there:
         disk: dict[str, object] = {"id": there[volume.disk].id}
     else:
@@ -178,6 +189,7 @@ def _attach(
     if volume.disk not in there:
         undo.add("remove its disk", partial(_remove, resources, f"disks/{made.id}"))
         _wait_ok(resources, made.id)
+    return made.id
 
 
 def _wait_ok(resources: Resources, disk_id: str) -> None:

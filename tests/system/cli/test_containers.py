@@ -50,7 +50,10 @@ def test_a_container(terminal: Terminal, open_dir: Path) -> None:
 
     again = ["--volume", "kept:/data:16MiB", "--attach", "--rm", "--", "cat", "/data/file"]
     assert terminal.say("container", "run", reference, *again).split() == ["kept"]
-    assert "kept" not in terminal.say("disk", "list"), "--rm takes the disks along"
+    unnamed = ["--volume", "/data:16MiB", "--root-disk", "16MiB", "--attach", "--rm", "--", "true"]
+    terminal.say("container", "run", reference, *unnamed)
+    assert [each["id"] for each in terminal.data("disk", "list") if each["content_type"] == "data"] == [disk["id"]]
+    terminal.say("disk", "remove", "kept")
     assert terminal.data("container", "list") == []
     discarding = ["--volume", "/data:discard", "--attach", "--rm", "--", "sh", "-c", "exit 3"]
     terminal.type("container", "run", reference, *discarding, status=3)

@@ -69,13 +69,15 @@ def create(**words: Any) -> None:
     from covirt.cli.session import engine
 
     with engine() as resources:
-        click.echo(create_container(resources, _of(words)).name)
+        click.echo(create_container(resources, _of(words)).vm.name)
 
 
 @container.command(short_help="Make a container and start it.")
 @_recipe
 @click.option("--attach", "-a", is_flag=True, help="Show what it writes until it ends, and end as it does.")
-@click.option("--rm", "removed", is_flag=True, help="Remove it with its disks when it has ended; with --attach.")
+@click.option(
+    "--rm", "removed", is_flag=True, help="Remove it when it has ended, with disks that have no name; with --attach."
+)
 @wait_option
 def run(*, attach: bool, removed: bool, wait: bool, **words: Any) -> None:
     """Make a container and start it. Its image is imported where it is not there yet.
@@ -85,7 +87,7 @@ def run(*, attach: bool, removed: bool, wait: bool, **words: Any) -> None:
     covirt container run postgres --volume data:/var/lib/postgresql/data:10GiB --env POSTGRES_PASSWORD
     covirt container run busybox --attach --rm -- echo hello
     """
-    from covirt.cli.containers import create_container, follow_to_its_end
+    from covirt.cli.containers import create_container, exit_code_of, follow_to_its_end, remove_with_its_own
     from covirt.cli.nouns.machines import start_machine
     from covirt.cli.session import engine
 
@@ -93,11 +95,14 @@ def run(*, attach: bool, removed: bool, wait: bool, **words: Any) -> None:
         raise click.UsageError("--rm belongs to --attach: who does not wait cannot remove it")
     with engine() as resources:
         made = create_container(resources, _of(words))
-        start_machine(resources, made, host_name=None, wait=wait and not attach)
+        start_machine(resources, made.vm, host_name=None, wait=wait and not attach)
         if not attach:
-            click.echo(made.name)
+            click.echo(made.vm.name)
             return
-        sys.exit(follow_to_its_end(resources, made, removed=removed))
+        ended = follow_to_its_end(resources, made.vm)
+        if removed:
+            remove_with_its_own(resources, made)
+        sys.exit(exit_code_of(ended))
 
 
 @container.command()

@@ -59,7 +59,7 @@ def create(
                 storage=storage or "",
                 disk_format=disk_format,
             ),
-        )
+        ).vm
         if disc is not None:
             drives = Collection(path=f"vms/{made.id}/cdroms", element="cdrom", noun="cdrom")
             (drive,) = resources.list(drives)
