@@ -11,6 +11,7 @@ import ovirtsdk4 as sdk
 import pytest
 from ovirtsdk4 import types
 
+from covirt.common.process import run
 from covirt.engine.api.app import create_app
 from covirt.engine.auth.seed import seed_access
 from covirt.engine.commands.runner import Commands
@@ -151,7 +152,31 @@ def test_networks_come_to_a_host_and_leave_it(site: Site) -> None:
     assert not site.far.reaches(site.far.host_address())
     assert site.system.events_service().list(max=1)[0].code == 10903
     assert {job.status for job in site.system.jobs_service().list()} == {types.JobStatus.FINISHED}
+    _one_by_one(site, shop, nics[site.far.nic])
     _refused_by_the_host(site, shop)
+
+
+def _one_by_one(site: Site, network: types.Network, nic: types.HostNic) -> None:
+    """Added below the NIC, with an address; what another tool changes on the host is set up as it is wanted."""
+    ip = types.Ip(address=site.far.host_address(), netmask="255.255.255.0", version=types.IpVersion.V4)
+    static = types.IpAddressAssignment(assignment_method=types.BootProtocol.STATIC, ip=ip)
+    of_nic = site.host.nics_service().nic_service(nic.id).network_attachments_service()
+    wanted = types.NetworkAttachment(network=types.Network(id=network.id), ip_address_assignments=[static])
+    made = of_nic.add(wanted)
+    assert (made.network.id, made.host_nic.id, made.in_sync) == (network.id, nic.id, True)
+    assert site.far.reaches(site.far.host_address())
+    with pytest.raises(sdk.Error, match="is on the host one already") as refused:
+        site.host.network_attachments_service().add(wanted)
+    assert refused.value.code == 409
+    run(["ip", "link", "set", "dev", site.far.nic, "mtu", "1300"], timeout_seconds=10)
+    site.host.refresh()
+    attachment = site.host.network_attachments_service().attachment_service(made.id)
+    assert attachment.get().in_sync is False
+    site.host.sync_all_networks()
+    assert attachment.get().in_sync is True
+    assert addresses("shopnet") == {f"{site.far.host_address()}/24"}
+    attachment.remove()
+    assert site.host.network_attachments_service().list() == []
 
 
 def _refused_by_the_host(site: Site, network: types.Network) -> None:

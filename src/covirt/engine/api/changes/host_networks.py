@@ -5,7 +5,7 @@
 import uuid
 from typing import Any, Final
 
-from covirt.common.errors import InvalidRequest
+from covirt.common.errors import Conflict, InvalidRequest, Unavailable
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import refuse_set, told
 from covirt.engine.api.node import Body
@@ -17,7 +17,7 @@ from covirt.engine.commands.networking.host_networks import (
     NetworkOnHost,
     SetUpHostNetworks,
 )
-from covirt.engine.model.host import Host
+from covirt.engine.model.host import Host, HostNic
 from covirt.engine.model.network import Network, NetworkUsage
 from covirt.engine.store.errors import NoSuchObject
 from covirt.engine.store.query import ListQuery
@@ -43,6 +43,24 @@ class OnlyIpv4(InvalidRequest):
     template = "Cannot setup Networks. covirt-engine assigns IPv4 addresses: none, by DHCP or static ones."
 
 
+class NetworkOnHostAlready(Conflict):
+    """Fields: network, host, attachment."""
+
+    template = (
+        "Cannot add Network Attachment. The network {network} is on the host {host} already; change its attachment "
+        "{attachment}, or remove it first."
+    )
+
+
+class NotToldYet(Unavailable):
+    """Fields: network, host."""
+
+    template = (
+        "The host {host} has set up the network {network}, and has not told how it lies there; look at its network "
+        "attachments in a minute."
+    )
+
+
 def attachment_id(host_id: str, network_id: str) -> str:
     """The same as long as the network is on the host."""
     return str(uuid.uuid5(_ATTACHMENTS, f"{host_id}/{network_id}"))
@@ -55,7 +73,6 @@ def set_up_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         body,
         modified_labels="network labels of hosts",
         removed_labels="network labels of hosts",
-        synchronized_network_attachments="synchronization of networks; send them as modified",
     )
     reading = _Reading(call, ids[-1])
     removed = items(body, "removed_network_attachments") or ()
@@ -65,6 +82,8 @@ def set_up_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     names = frozenset(bond.name for bond in bonds)
     networks = [reading.removed(str(each.get("id", ""))) for each in removed]
     networks += [reading.attachment(each, names) for each in modified]
+    for each in items(body, "synchronized_network_attachments") or ():
+        networks.append(reading.attachment(reading.present(str(each.get("id", ""))), names))
     outcome = call.run(
         SetUpHostNetworks(
             host_id=reading.host.id,
@@ -82,16 +101,55 @@ def _between(seconds: int) -> int:
     return max(1, min(seconds, _LONGEST_SECONDS))
 
 
+def in_sync(carrier: HostNic | None, network: Network) -> bool:
+    """Whether a host has the network as it is wanted. ``carrier``: its interface with the network on it, if any."""
+    if carrier is None:
+        return NetworkUsage.VM in network.usages
+    return (
+        carrier.vlan_id == network.vlan_id
+        and carrier.bridged == (NetworkUsage.VM in network.usages)
+        and (not network.mtu or carrier.mtu == network.mtu)
+    )
+
+
+def synchronize_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """Each network that lies on the host otherwise than it is wanted is set up again, with the address it has."""
+    del body
+    reading = _Reading(call, ids[-1])
+    networks = tuple(reading.attachment(each, frozenset()) for each in reading.out_of_sync())
+    if not networks:
+        return Done()
+    outcome = call.run(SetUpHostNetworks(host_id=reading.host.id, networks=networks))
+    return Done(pending=outcome.pending, job_id=outcome.job_id)
+
+
+def add_attachment(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """Below a host, or below a NIC of it. Raises NetworkOnHostAlready, NotToldYet, and what is wrong in the body."""
+    reading = _Reading(call, ids[0])
+    below: Body = {**body, "host_nic": {"id": ids[1]}} if len(ids) > 1 else body
+    network = reading.attachment(below, frozenset())
+    made, name = reading.free(below)
+    _set_up(call, ids[0], network)
+    if not _Reading(call, ids[0]).has(network.name):
+        raise NotToldYet(network=name, host=reading.host.name)
+    return Done(id=made)
+
+
+def _set_up(call: Call, host_id: str, network: NetworkOnHost) -> None:
+    """Until it is over: these answers have no job to ask for."""
+    call.run(SetUpHostNetworks(host_id=host_id, networks=(network,)), wait_seconds=_LONGEST_SECONDS)
+
+
 def update_attachment(call: Call, ids: tuple[str, ...], body: Body) -> None:
     """What the body does not say stays as it is. Below a host, or below a NIC of it."""
     reading = _Reading(call, ids[0])
     merged = {**reading.present(ids[-1]), **body}
-    call.run(SetUpHostNetworks(host_id=ids[0], networks=(reading.attachment(merged, frozenset()),)))
+    _set_up(call, ids[0], reading.attachment(merged, frozenset()))
 
 
 def remove_attachment(call: Call, ids: tuple[str, ...]) -> None:
     reading = _Reading(call, ids[0])
-    call.run(SetUpHostNetworks(host_id=ids[0], networks=(reading.removed(ids[-1]),)))
+    _set_up(call, ids[0], reading.removed(ids[-1]))
 
 
 def commit_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
@@ -155,6 +213,27 @@ class _Reading:
     def removed(self, identifier: str) -> NetworkOnHost:
         """By the attachment's id. Raises NoSuchObject."""
         return NetworkOnHost(name=self._network(identifier).vdsm_name, remove=True)
+
+    def has(self, vdsm_name: str) -> bool:
+        return vdsm_name in self.host.facts.networks
+
+    def free(self, told_now: Body) -> tuple[str, str]:
+        """The id of an attachment that is not there yet, and its network's name. Raises NetworkOnHostAlready."""
+        network: Network = referred_object(self._session.networks, told_now["network"], "network", **self._center())
+        made = attachment_id(self.host.id, network.id)
+        if self.has(network.vdsm_name):
+            raise NetworkOnHostAlready(network=network.name, host=self.host.name, attachment=made)
+        return made, network.name
+
+    def out_of_sync(self) -> list[Body]:
+        """As bodies would say how they are now."""
+        carriers = [nic for nic in self._nics.values() if nic.network_id is not None]
+        networks = self._session.networks.by_ids({nic.network_id for nic in carriers if nic.network_id})
+        return [
+            self.present(attachment_id(self.host.id, network.id))
+            for nic in carriers
+            if (network := networks.get(nic.network_id or "")) is not None and not in_sync(nic, network)
+        ]
 
     def present(self, identifier: str) -> Body:
         """The attachment as a body would say it. Raises NoSuchObject."""

@@ -12,7 +12,7 @@ from covirt.engine.api.registry import Below, Collection
 from covirt.engine.api.resources.loading import each, grouped
 from covirt.engine.api.resources.values import reference
 from covirt.engine.model.host import HostNic
-from covirt.engine.model.network import Network, NetworkUsage
+from covirt.engine.model.network import Network
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
@@ -83,22 +83,10 @@ def attachment_node(item: Attachment) -> Node:
         "network": reference("Network", item.network.id),
         "host": reference("Host", item.host_id),
         "host_nic": below,
-        "in_sync": _in_sync(item),
+        "in_sync": changes.in_sync(item.carrier, item.network),
         "ip_address_assignments": [_assignment(item.carrier)] if item.carrier else None,
     }
     return Node(type="NetworkAttachment", id=item.id, values=values)
-
-
-def _in_sync(item: Attachment) -> bool:
-    """Whether the host has the network as it is wanted."""
-    carrier, network = item.carrier, item.network
-    if carrier is None:
-        return NetworkUsage.VM in network.usages
-    return (
-        carrier.vlan_id == network.vlan_id
-        and carrier.bridged == (NetworkUsage.VM in network.usages)
-        and (not network.mtu or carrier.mtu == network.mtu)
-    )
 
 
 def _assignment(nic: HostNic) -> dict[str, Value]:
@@ -117,6 +105,7 @@ def _collection(below: Below) -> Collection:
         type="NetworkAttachment",
         show=each(attachment_node),
         below=below,
+        add=changes.add_attachment,
         update=changes.update_attachment,
         remove=changes.remove_attachment,
     )

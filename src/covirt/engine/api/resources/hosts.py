@@ -5,7 +5,7 @@
 from typing import Final
 
 from covirt.engine.api.changes import hosts as changes
-from covirt.engine.api.changes.host_networks import commit_networks, set_up_networks
+from covirt.engine.api.changes.host_networks import commit_networks, set_up_networks, synchronize_networks
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.absent import KATELLO_ERRATA
@@ -137,6 +137,7 @@ HOSTS = Collection(
         "fence": changes.fence,
         "refresh": changes.refresh,
         "setupnetworks": set_up_networks,
+        "syncallnetworks": synchronize_networks,
     },
     refused_actions={
         "install": _NO_LOGIN,

@@ -128,6 +128,39 @@ def test_a_bond_is_taken_away(asker: Asker, recorder: Recorder, store: Store) ->
     assert _wanted(recorder) == ({}, {"bond0": {"remove": True}})
 
 
+def test_what_lies_otherwise_than_it_is_wanted_is_set_up_again(
+    asker: Asker, recorder: Recorder, store: Store
+) -> None:
+    (attachment,) = asker.get(f"hosts/{HOST_ID}/networkattachments")["network_attachment"]
+    again = {"bridged": True, "defaultRoute": False, "nic": "eth0", "stp": False, "vlan": 7, "bootproto": "dhcp"}
+    with store.write() as session:
+        session.host_nics.update(replace(session.host_nics.get(HOST_NIC_ID), boot_protocol="dhcp"))
+    synchronized = {"synchronized_network_attachments": {"network_attachment": [{"id": attachment["id"]}]}}
+    asker.post(_SET_UP, synchronized, status=200)
+    assert _wanted(recorder)[0] == {"pipes": again}
+    recorder.commands.clear()
+    asker.post(f"hosts/{HOST_ID}/syncallnetworks", {}, status=200)
+    assert _wanted(recorder)[0] == {"pipes": again}
+    recorder.commands.clear()
+    with store.write() as session:
+        session.host_nics.update(replace(session.host_nics.get(HOST_NIC_ID), bridged=True, vlan_id=7))
+    asker.post(f"hosts/{HOST_ID}/syncallnetworks", {}, status=200)
+    assert recorder.commands == []
+
+
+def test_a_network_is_added_to_a_nic_once(asker: Asker, recorder: Recorder, store: Store) -> None:
+    below = f"hosts/{HOST_ID}/nics/{HOST_NIC_ID}/networkattachments"
+    told = asker.post(below, {"network": _NETWORK}, status=503)
+    assert "pipes" in str(told), "the host has not told it"
+    assert _wanted(recorder)[0]["pipes"]["nic"] == "eth0"
+    recorder.commands.clear()
+    with store.write() as session:
+        facts = session.hosts.get(HOST_ID).facts
+        session.hosts.update_facts(HOST_ID, replace(facts, networks=(*facts.networks, "pipes")))
+    assert "already" in str(asker.post(f"hosts/{HOST_ID}/networkattachments", {"network": _NETWORK}, status=409))
+    assert recorder.commands == []
+
+
 def test_networks_are_saved(asker: Asker, recorder: Recorder) -> None:
     asker.post(f"hosts/{HOST_ID}/commitnetconfig", {}, status=200)
     assert recorder.commands == [CommitHostNetworks(host_id=HOST_ID)]
