@@ -8,7 +8,6 @@ import pytest
 from tests.support.connections import Ability, Client, refused
 
 OPERATION_INVALID = libvirt.VIR_ERR_OPERATION_INVALID
-UUID = "11111111-2222-3333-4444-555555555555"
 
 
 def test_no_snapshots(client: Client) -> None:
@@ -59,16 +58,11 @@ def test_no_disk_errors(client: Client) -> None:
         assert domain.diskErrors() == {}
 
 
-def test_no_secrets_and_filters(client: Client) -> None:
+def test_no_filters(client: Client) -> None:
     if client.implementation.name in ("test", "qemu"):
         pytest.skip(f"{client.implementation.name} differs, it may have some")
     connection = client.connection
-    assert (connection.numOfSecrets(), connection.listSecrets(), connection.listAllSecrets()) == (0, [], [])
     assert (connection.numOfNWFilters(), connection.listNWFilters(), connection.listAllNWFilters()) == (0, [], [])
-    with refused(libvirt.VIR_ERR_NO_SECRET):
-        connection.secretLookupByUUIDString(UUID)
-    with refused(libvirt.VIR_ERR_NO_SECRET):
-        connection.secretLookupByUsage(libvirt.VIR_SECRET_USAGE_TYPE_VOLUME, "never")
     with refused(libvirt.VIR_ERR_NO_NWFILTER):
         connection.nwfilterLookupByName("never")
 

@@ -34,6 +34,8 @@ from covirt.virtocid.driver.fake_addressing import FakeAddressing
 from covirt.virtocid.driver.fake_network import FakeNetwork
 from covirt.virtocid.driver.handlers.table import handler_table
 from covirt.virtocid.driver.id_pool import IdPool
+from covirt.virtocid.driver.secrets.files import SecretFiles
+from covirt.virtocid.driver.secrets.secrets import Secrets
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.events import Event, EventBus
@@ -87,11 +89,11 @@ def fake_services(root: Root, config: VirtocidConfig | None = None, *, boot_id: 
     config = config or fake_config(root)
     watcher = ExitWatcher(name="fake-exits")
     watcher.start()
-    supervisor = FakeSupervisor()
+    supervisor, bus = FakeSupervisor(), EventBus()
     return Services(
         root=root,
         config=config,
-        bus=EventBus(),
+        bus=bus,
         runtimes=_runtimes(root),
         images=ImageStore(root),
         bundles=FakeBundles(_rootfs(root.path / "rootfs")),
@@ -105,6 +107,7 @@ def fake_services(root: Root, config: VirtocidConfig | None = None, *, boot_id: 
         addressing=FakeAddressing(),
         store=DomainStore(root.state_dir),
         runs=RunStore(root.run_dir),
+        secrets=Secrets(SecretFiles(state_dir=root.state_dir, run_dir=root.run_dir, boot_id=boot_id), bus),
         boot_id=boot_id,
     )
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stock client with an event loop, as a process of its own: prints what it hears, a line a fact, until stdin ends.
 
-``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS [agent]]``. Lines: ``ready``,
+``python -m tests.support.libvirt_events URI [KEEPALIVE_SECONDS [agent] [secrets]]``. Lines: ``ready``,
 ``lifecycle NAME ID EVENT DETAIL``, ``reboot NAME``, ``control-error NAME``, ``metadata NAME TYPE URI``,
 ``device-added NAME ALIAS``, ``device-removed NAME ALIAS``, ``device-removal-failed NAME ALIAS``,
 ``tunable NAME PARAMETER=VALUE,…``, ``balloon NAME KIB``, ``closed REASON``,
-and where it is asked for ``agent NAME STATE REASON``.
+and where it is asked for ``agent NAME STATE REASON``, or ``secret UUID EVENT`` and ``secret-value UUID``.
 """
 
 import os
@@ -96,6 +96,19 @@ def register_more(connection: "libvirt.virConnect", words: list[str]) -> None:
 
     if "agent" in words:
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, agent, None)
+    if "secrets" in words:
+        register_secrets(connection)
+
+
+def register_secrets(connection: "libvirt.virConnect") -> None:
+    def lifecycle(_connection: Any, secret: Any, event: int, _detail: int, _opaque: Any) -> None:
+        say("secret", secret.UUIDString(), event)
+
+    def value_changed(_connection: Any, secret: Any, _opaque: Any) -> None:
+        say("secret-value", secret.UUIDString())
+
+    connection.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_LIFECYCLE, lifecycle, None)
+    connection.secretEventRegisterAny(None, libvirt.VIR_SECRET_EVENT_ID_VALUE_CHANGED, value_changed, None)
 
 
 if __name__ == "__main__":

@@ -31,10 +31,12 @@ class Listener:
 
 
 @contextmanager
-def listening(virtocid: Virtocid, *, readonly: bool = False, agent: bool = False) -> Iterator[Listener]:
-    """Registered at the daemon from here on; with ``agent`` also for the guest agent's coming and going."""
+def listening(
+    virtocid: Virtocid, *, readonly: bool = False, agent: bool = False, secrets: bool = False
+) -> Iterator[Listener]:
+    """Registered at the daemon from here on; where asked, for the guest agent's coming and going and secrets too."""
     argv = [sys.executable, "-m", "tests.support.libvirt_events", virtocid.readonly_uri if readonly else virtocid.uri]
-    argv += ["0", "agent"] if agent else []
+    argv += ["0", *(["agent"] if agent else []), *(["secrets"] if secrets else [])]
     with spawn(argv, stdin=PIPE, stdout=PIPE, stderr=DEVNULL) as child:
         listener = Listener(child)
         assert listener.line() == "ready"

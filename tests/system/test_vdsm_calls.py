@@ -134,7 +134,7 @@ CONNECTION: Final = [
     Call("virNetworkLookupByName", lambda on: on.connection.networkLookupByName("net"), NO_SUPPORT),
     Call("virConnectListAllNodeDevices", lambda on: on.connection.listAllDevices(0), NO_SUPPORT),
     Call("virNodeDeviceLookupByName", lambda on: on.connection.nodeDeviceLookupByName("pci"), NO_SUPPORT),
-    Call("virSecretDefineXML", lambda on: on.connection.secretDefineXML("<secret/>"), NO_SUPPORT),
+    Call("virSecretDefineXML", lambda on: on.connection.secretDefineXML("<x/>"), libvirt.VIR_ERR_XML_ERROR),
     Call("virSecretLookupByUUID", lambda on: on.connection.secretLookupByUUIDString(NONE), libvirt.VIR_ERR_NO_SECRET),
     Call("virConnectListAllSecrets", lambda on: on.connection.listAllSecrets(), equal([])),
     Call("virDomainRestoreFlags", lambda on: on.connection.restoreFlags("/none", None, 0), NO_SUPPORT),

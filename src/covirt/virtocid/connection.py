@@ -128,7 +128,7 @@ class Connection:
         return self._register("node_device", args.event_id)
 
     def register_secret_event(self, args: ConnectSecretEventRegisterAnyArgs) -> CallbackIdRet:
-        return self._register("secret", args.event_id)
+        return self._register("secret", args.event_id, args.secret.uuid if args.secret is not None else None)
 
     def deregister_event(self, kind: str, args: CallbackIdArgs) -> None:
         if not self.registrations.remove(args.callback_id, kind=kind):

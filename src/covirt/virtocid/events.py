@@ -14,11 +14,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from covirt.wire import procedures as proc
-from covirt.wire.constants import EventId, LifecycleEvent, MetadataType
+from covirt.wire.constants import EventId, LifecycleEvent, MetadataType, SecretEvent, SecretEventId
 from covirt.wire.framing import HEADER_BYTES, REMOTE_PROGRAM, Frame, FrameType
 from covirt.wire.params import TypedParam
 from covirt.wire.procedures_devices import EVENT_DEVICE_REMOVAL_FAILED
-from covirt.wire.structs import RemoteDomain
+from covirt.wire.procedures_secret import EVENT_SECRET_LIFECYCLE, EVENT_SECRET_VALUE_CHANGED
+from covirt.wire.structs import RemoteDomain, RemoteSecret
 from covirt.wire.structs_events import (
     AgentLifecycleMsg,
     BalloonChangeMsg,
@@ -28,6 +29,10 @@ from covirt.wire.structs_events import (
     MetadataChangeMsg,
     TunableMsg,
 )
+from covirt.wire.structs_secret import SecretLifecycleMsg, SecretMsg
+
+DOMAIN: Final = "domain"
+SECRET: Final = "secret"  # noqa: S105 - a kind of object
 
 _CALLBACK_ID: Final = struct.Struct(">i")  # the first field of every event's body
 
@@ -37,11 +42,12 @@ MessageMaker = Callable[[int], tuple[int, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to the domain ``uuid``."""
+    """Something that happened to the domain or secret ``uuid``; the numbers of ``event_id`` are its kind's own."""
 
     event_id: int
     uuid: UUID
     make: MessageMaker
+    kind: str = DOMAIN
 
 
 class Packets:
@@ -80,9 +86,9 @@ class EventBus:
         with self._lock:
             self._subscribers.remove(subscriber)
 
-    def publish(self, event_id: int, uuid: UUID, make: MessageMaker) -> None:
-        """Send what ``make`` gives for each callback id to every client registered for this event and domain."""
-        event = Event(event_id=event_id, uuid=uuid, make=make)
+    def publish(self, event_id: int, uuid: UUID, make: MessageMaker, *, kind: str = DOMAIN) -> None:
+        """Send what ``make`` gives for each callback id to every client registered for this event and object."""
+        event = Event(event_id=event_id, uuid=uuid, make=make, kind=kind)
         with self._lock:  # held while handing on, so that two threads cannot swap their events
             for subscriber in self._subscribers:
                 subscriber(event)
@@ -155,6 +161,29 @@ class EventBus:
             ),
         )
 
+    def secret_lifecycle(self, secret: RemoteSecret, event: SecretEvent) -> None:
+        self.publish(
+            SecretEventId.LIFECYCLE,
+            secret.uuid,
+            lambda callback_id: (
+                EVENT_SECRET_LIFECYCLE.number,
+                SecretLifecycleMsg(callback_id=callback_id, secret=secret, event=event, detail=0),
+            ),
+            kind=SECRET,
+        )
+
+    def secret_value_changed(self, secret: RemoteSecret) -> None:
+        """That it did, and not to what."""
+        self.publish(
+            SecretEventId.VALUE_CHANGED,
+            secret.uuid,
+            lambda callback_id: (
+                EVENT_SECRET_VALUE_CHANGED.number,
+                SecretMsg(callback_id=callback_id, secret=secret),
+            ),
+            kind=SECRET,
+        )
+
     def _domain_only(self, event_id: int, number: int, dom: RemoteDomain) -> None:
         self.publish(event_id, dom.uuid, lambda callback_id: (number, DomainMsg(callback_id=callback_id, dom=dom)))
 
@@ -168,14 +197,14 @@ class EventBus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """What a client asked for: an event of one domain, or of all (``uuid`` None)."""
+    """What a client asked for: an event of one object, or of all of the kind (``uuid`` None)."""
 
-    kind: str  # domain, network, storage_pool, node_device, secret; only domains ever have events here
+    kind: str  # domain, network, storage_pool, node_device, secret; only domains and secrets ever have events here
     event_id: int
     uuid: UUID | None
 
     def wants(self, event: Event) -> bool:
-        return self.kind == "domain" and self.event_id == event.event_id and self.uuid in (None, event.uuid)
+        return (self.kind, self.event_id) == (event.kind, event.event_id) and self.uuid in (None, event.uuid)
 
 
 class Registrations:
@@ -184,7 +213,7 @@ class Registrations:
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._entries: dict[int, Registration] = {}
-        self._by_event: dict[int, dict[int, Registration]] = {}  # domains' only, oldest first
+        self._by_event: dict[tuple[str, int], dict[int, Registration]] = {}  # by kind and number, oldest first
         self._next = 0
 
     def __len__(self) -> int:
@@ -197,8 +226,7 @@ class Registrations:
         callback_id = self._next
         self._next = (self._next + 1) & 0x7FFFFFFF
         self._entries[callback_id] = registration
-        if registration.kind == "domain":
-            self._by_event.setdefault(registration.event_id, {})[callback_id] = registration
+        self._by_event.setdefault((registration.kind, registration.event_id), {})[callback_id] = registration
         return callback_id
 
     def remove(self, callback_id: int, *, kind: str) -> bool:
@@ -207,10 +235,13 @@ class Registrations:
         if entry is None or entry.kind != kind:
             return False
         del self._entries[callback_id]
-        self._by_event.get(entry.event_id, {}).pop(callback_id, None)
+        key = (entry.kind, entry.event_id)
+        del self._by_event[key][callback_id]
+        if not self._by_event[key]:  # the numbers are the client's to choose, and there are many
+            del self._by_event[key]
         return True
 
     def wanting(self, event: Event) -> list[int]:
         """The callback ids that want ``event``, oldest first."""
-        entries = self._by_event.get(event.event_id)
+        entries = self._by_event.get((event.kind, event.event_id))
         return [callback_id for callback_id, entry in entries.items() if entry.wants(event)] if entries else []

@@ -32,6 +32,7 @@ class ErrorCode(IntEnum):
     OPERATION_INVALID = 55
     NO_INTERFACE = 57
     NO_NWFILTER = 62
+    INVALID_SECRET = 65
     NO_SECRET = 66
     CONFIG_UNSUPPORTED = 67
     OPERATION_TIMEOUT = 68
@@ -64,6 +65,7 @@ class ErrorDomain(IntEnum):
     DOMAIN = 20
     SECURITY = 24
     INTERFACE = 26
+    SECRET = 30
     NWFILTER = 33
     STREAMS = 38
     EVENT = 40
@@ -170,6 +172,29 @@ class EventId(IntEnum):
     DEVICE_REMOVAL_FAILED = 22
     METADATA_CHANGE = 23
     MEMORY_DEVICE_SIZE_CHANGE = 26
+
+
+class SecretEventId(IntEnum):
+    """What a client can register for about secrets."""
+
+    LIFECYCLE = 0
+    VALUE_CHANGED = 1
+
+
+class SecretEvent(IntEnum):
+    DEFINED = 0
+    UNDEFINED = 1
+
+
+class SecretUsage(IntEnum):
+    """VIR_SECRET_USAGE_TYPE_*."""
+
+    NONE = 0
+    VOLUME = 1
+    CEPH = 2
+    ISCSI = 3
+    TLS = 4
+    VTPM = 5
 
 
 EVENT_ID_LAST = 27  # one past the highest that libvirt 9.0 to 11.3 know

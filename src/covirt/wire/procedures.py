@@ -17,6 +17,7 @@ from covirt.wire import (
     procedures_absent,
     procedures_agent,
     procedures_devices,
+    procedures_secret,
     procedures_storage,
     procedures_tuning,
 )
@@ -458,6 +459,7 @@ _TABLES: Final = (
     *vars(procedures_absent).values(),
     *vars(procedures_agent).values(),
     *vars(procedures_devices).values(),
+    *vars(procedures_secret).values(),
     *vars(procedures_storage).values(),
     *vars(procedures_tuning).values(),
 )

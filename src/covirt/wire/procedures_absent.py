@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Procedures of libvirt's remote protocol: jobs, snapshots, checkpoints, backups, secrets and filters.
+"""Procedures of libvirt's remote protocol: jobs, snapshots, checkpoints, backups and filters.
 
 ``procedures`` says where the facts come from.
 """
@@ -10,12 +10,8 @@ from typing import Final
 
 from covirt.wire import structs as s
 from covirt.wire import structs_absent as a
-from covirt.wire import structs_host as h
 from covirt.wire.declare import read, write
 
-SECRET_LOOKUP_BY_USAGE: Final = read(
-    147, "secret_lookup_by_usage", a.SecretLookupByUsageArgs, h.SecretRet, priority=True
-)
 DOMAIN_ABORT_JOB: Final = write(164, "domain_abort_job", s.DomainArgs, NoneType)
 CONNECT_LIST_NWFILTERS: Final = read(179, "connect_list_nwfilters", s.MaxNamesArgs, s.NamesRet, priority=True)
 DOMAIN_SNAPSHOT_LIST_NAMES: Final = read(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments and results of procedures about jobs, snapshots, checkpoints, backups and secrets."""
+"""Arguments and results of procedures about jobs, snapshots, checkpoints and backups."""
 
 from typing import Annotated
 
@@ -57,11 +57,3 @@ class DomainSnapshotRet:
 @wire_struct
 class DomainCheckpointRet:
     checkpoint: RemoteDomainCheckpoint
-
-
-@wire_struct
-class SecretLookupByUsageArgs:
-    """``usage_type``: VIR_SECRET_USAGE_TYPE_*."""
-
-    usage_type: I32
-    usage_id: String

@@ -30,6 +30,7 @@ from covirt.wire.structs import (
     RemoteDomain,
     RemoteError,
     RemoteNetwork,
+    RemoteSecret,
     RemoteStoragePool,
     RemoteStorageVol,
 )
@@ -119,6 +120,7 @@ def known(client: WireClient) -> dict[str, Any]:
         "maxerrors": 4,
         "maxcells": 4,
         "disk": "vda",
+        "secret": RemoteSecret(uuid=dom.uuid, usage_type=0, usage_id=""),
         "usage_type": 1,
         "usage_id": "none",
         **dict.fromkeys(("flags", "stats", "source", "start_cell", "types"), 0),

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from covirt.virtocid.events import Event, EventBus, Packets, Registration, Registrations
 from covirt.wire import procedures as proc
-from covirt.wire.constants import EventId, LifecycleEvent, MetadataType, StartedDetail
+from covirt.wire.constants import EventId, LifecycleEvent, MetadataType, SecretEvent, SecretEventId, StartedDetail
 from covirt.wire.framing import FrameReader, FrameType
-from covirt.wire.structs import RemoteDomain
+from covirt.wire.structs import RemoteDomain, RemoteSecret
 from covirt.wire.structs_events import LifecycleMsg
 
 WEB = RemoteDomain(name="web", uuid=UUID(int=1), id=3)
@@ -37,6 +37,31 @@ def test_event_reaches_those_who_want_it() -> None:
     assert body == LifecycleMsg(callback_id=7, dom=WEB, event=2, detail=0)
 
 
+def test_kinds_have_numbers_of_their_own() -> None:
+    seen: list[Event] = []
+    bus = EventBus()
+    bus.subscribe(seen.append)
+    password = RemoteSecret(uuid=WEB.uuid, usage_type=0, usage_id="")
+    bus.lifecycle(WEB, LifecycleEvent.DEFINED, 0)
+    bus.secret_lifecycle(password, SecretEvent.DEFINED)
+    bus.secret_value_changed(password)
+    registrations = Registrations(limit=10)
+    domains = registrations.add(registration(EventId.LIFECYCLE))
+    secrets = registrations.add(registration(SecretEventId.LIFECYCLE, kind="secret"))
+    one = registrations.add(registration(SecretEventId.VALUE_CHANGED, WEB.uuid, kind="secret"))
+    registrations.add(registration(SecretEventId.VALUE_CHANGED, DB.uuid, kind="secret"))
+    assert [registrations.wanting(event) for event in seen] == [[domains], [secrets], [one]]
+
+
+def test_nothing_is_left_of_registrations_for_numbers_that_clients_make_up() -> None:
+    registrations = Registrations(limit=1)
+    for number in range(1000):
+        callback_id = registrations.add(registration(number, kind="network"))
+        assert callback_id is not None
+        assert registrations.remove(callback_id, kind="network")
+    assert not registrations._by_event
+
+
 def test_every_helper_makes_a_message_of_the_table() -> None:
     seen: list[Event] = []
     bus = EventBus()
@@ -50,13 +75,15 @@ def test_every_helper_makes_a_message_of_the_table() -> None:
     bus.device_added(WEB, "net0")
     bus.device_removed(WEB, "net0")
     bus.agent_lifecycle(WEB, 1, 2)
+    bus.secret_lifecycle(RemoteSecret(uuid=WEB.uuid, usage_type=0, usage_id=""), SecretEvent.UNDEFINED)
+    bus.secret_value_changed(RemoteSecret(uuid=WEB.uuid, usage_type=2, usage_id="db"))
     for event in seen:
         number, body = event.make(0)
         proc.MESSAGES[number].codec.encode(body)
-    assert [event.event_id for event in seen] == [0, 1, 7, 23, 23, 13, 19, 15, 18]
+    assert [event.event_id for event in seen] == [0, 1, 7, 23, 23, 13, 19, 15, 18, 0, 1]
     bus.unsubscribe(seen.append)
     bus.reboot(WEB)
-    assert len(seen) == 9
+    assert len(seen) == 11
 
 
 def test_two_subscribers_see_one_order_whoever_publishes() -> None:

@@ -15,6 +15,7 @@ from covirt.wire import (
     procedures_absent,
     procedures_agent,
     procedures_devices,
+    procedures_secret,
     procedures_storage,
     procedures_tuning,
 )
@@ -81,6 +82,7 @@ def test_numbers_and_names_are_unique() -> None:
         procedures_absent,
         procedures_agent,
         procedures_devices,
+        procedures_secret,
         procedures_storage,
         procedures_tuning,
     )

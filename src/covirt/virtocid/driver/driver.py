@@ -28,6 +28,7 @@ from covirt.virtocid.driver.log_rotation import LogRotation
 from covirt.virtocid.driver.metadata_service import MetadataService, health_element, stop_cause_element
 from covirt.virtocid.driver.recovery import Recovery
 from covirt.virtocid.driver.registry import Domains
+from covirt.virtocid.driver.secrets.secrets import Secrets
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.statistics import Statistics
 from covirt.virtocid.driver.tuning import Tuning
@@ -62,12 +63,17 @@ class Driver:
     def domains(self) -> Domains:
         return self._services.domains
 
+    @property
+    def secrets(self) -> Secrets:
+        return self._services.secrets
+
     def start(self) -> None:
         """Recover what an earlier daemon left; after this clients may come."""
         services = self._services
         services.limit_slice()
         services.namespaces.warm_up()
         services.addressing.start()
+        services.secrets.load()
         self.recovery.run()
         # Only now: an import takes the interpreter's lock from the recovery, for which clients wait.
         threading.Thread(target=interface.warm_up, name="virtocid-warm-up", daemon=True).start()

@@ -24,6 +24,13 @@ from covirt.virtocid.driver.device_errors import (
     SeveralDevices,
 )
 from covirt.virtocid.driver.domain_xml.errors import InvalidXml, XmlError
+from covirt.virtocid.driver.secrets.errors import (
+    NoSecretValue,
+    NoSuchSecret,
+    PrivacyFixed,
+    SecretExists,
+    SecretIsPrivate,
+)
 from covirt.wire.constants import ErrorCode, ErrorDomain
 from covirt.wire.structs import RemoteError
 
@@ -100,10 +107,6 @@ class NoSuchCheckpoint(NotFound):
 
 class NoSuchBackup(NotFound):
     template = "Domain backup job id not found: {reason}"
-
-
-class NoSuchSecret(NotFound):
-    template = "Secret not found: {reason}"
 
 
 class NoSuchFilter(NotFound):
@@ -242,6 +245,10 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
     (NoSuchCheckpoint, ErrorCode.NO_DOMAIN_CHECKPOINT),
     (NoSuchBackup, ErrorCode.NO_DOMAIN_BACKUP),
     (NoSuchSecret, ErrorCode.NO_SECRET),
+    (NoSecretValue, ErrorCode.NO_SECRET),  # these as libvirt's own driver of secrets answers
+    (SecretIsPrivate, ErrorCode.INVALID_SECRET),
+    (SecretExists, ErrorCode.INTERNAL_ERROR),
+    (PrivacyFixed, ErrorCode.INTERNAL_ERROR),
     (NoSuchFilter, ErrorCode.NO_NWFILTER),
     (NoSuchNetwork, ErrorCode.NO_NETWORK),
     (NoSuchPool, ErrorCode.NO_STORAGE_POOL),
@@ -277,6 +284,8 @@ _CODES: Final[tuple[tuple[type[Error], ErrorCode], ...]] = (
 
 _DOMAINS: Final = {
     ErrorCode.XML_ERROR: ErrorDomain.XML,
+    ErrorCode.NO_SECRET: ErrorDomain.SECRET,
+    ErrorCode.INVALID_SECRET: ErrorDomain.SECRET,
     # Without it clients take the number for another one, that of a server from the year 2009.
     ErrorCode.NO_NWFILTER: ErrorDomain.NWFILTER,
 }

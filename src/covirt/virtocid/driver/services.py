@@ -36,6 +36,8 @@ from covirt.virtocid.driver.kept_volumes import KeptVolumes
 from covirt.virtocid.driver.mounts import volumes_of
 from covirt.virtocid.driver.network import HostNetwork, Network
 from covirt.virtocid.driver.registry import Domains
+from covirt.virtocid.driver.secrets.files import SecretFiles
+from covirt.virtocid.driver.secrets.secrets import Secrets
 from covirt.virtocid.driver.slice_limits import slice_resources
 from covirt.virtocid.driver.store import DomainStore, RunStore
 from covirt.virtocid.driver.timer import Timer
@@ -80,6 +82,7 @@ class Services:
     addressing: Addressing
     store: DomainStore
     runs: RunStore
+    secrets: Secrets
     domains: Domains = field(default_factory=Domains)
     boot_id: str = field(default_factory=boot_id)
     timer: Timer = field(default_factory=Timer)
@@ -247,4 +250,5 @@ def build_services(root: Root, config: VirtocidConfig, bus: EventBus) -> Service
         addressing=DhcpAddressing(root.run_dir, supervisor=supervisor, network=network, watcher=watcher),
         store=DomainStore(root.state_dir),
         runs=RunStore(root.run_dir),
+        secrets=Secrets(SecretFiles(state_dir=root.state_dir, run_dir=root.run_dir, boot_id=boot_id()), bus),
     )

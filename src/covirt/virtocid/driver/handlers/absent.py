@@ -16,7 +16,6 @@ from covirt.virtocid.driver.errors import (
     NoSuchCheckpoint,
     NoSuchDisk,
     NoSuchFilter,
-    NoSuchSecret,
     NoSuchSnapshot,
 )
 from covirt.virtocid.driver.handlers.flags import refuse_unknown
@@ -39,7 +38,7 @@ _HOSTS_OWN: Final = "this connection keeps none; libvirt's own daemon has the ho
 
 
 class AbsentHandlers:
-    """Jobs, saved images, snapshots, checkpoints, backups, disk errors, security labels, secrets and filters."""
+    """Jobs, saved images, snapshots, checkpoints, backups, disk errors, security labels and filters."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -77,11 +76,6 @@ class AbsentHandlers:
 
         Networks and node devices are left out on purpose: NO_SUPPORT hides those tabs in virt-manager.
         """
-        table.add(proc.CONNECT_LIST_ALL_SECRETS, lambda _ctx, _args: c.ConnectListAllSecretsRet(secrets=(), ret=0))
-        table.add(proc.CONNECT_NUM_OF_SECRETS, lambda _ctx, _args: s.NumRet(num=0))
-        table.add(proc.CONNECT_LIST_SECRETS, lambda _ctx, _args: c.ConnectListSecretsRet(uuids=()))
-        table.add(proc.SECRET_LOOKUP_BY_UUID, self.no_such_secret)
-        table.add(absent.SECRET_LOOKUP_BY_USAGE, self.no_such_secret)
         table.add(
             proc.CONNECT_LIST_ALL_NWFILTERS, lambda _ctx, _args: c.ConnectListAllNwfiltersRet(filters=(), ret=0)
         )
@@ -203,9 +197,6 @@ class AbsentHandlers:
     def no_security_labels(self, _ctx: Context, args: s.DomainArgs) -> d.DomainGetSecurityLabelListRet:
         self._domain(args.dom)
         return d.DomainGetSecurityLabelListRet(labels=(), ret=0)
-
-    def no_such_secret(self, _ctx: Context, _args: s.UuidArgs | a.SecretLookupByUsageArgs) -> h.SecretRet:
-        raise NoSuchSecret(reason=_HOSTS_OWN)
 
     def no_such_filter(self, _ctx: Context, _args: s.NameArgs | s.UuidArgs) -> h.NwfilterRet:
         raise NoSuchFilter(reason=_HOSTS_OWN)

@@ -54,13 +54,6 @@ _REASONS: Final[Mapping[str, Mapping[int, str]]] = {
         401: "virConnectListAllNWFilterBindings",
         431: "virNWFilterDefineXMLFlags",
     },
-    "libvirt's own daemon keeps secrets: virsh -c secret:///system or qemu:///system": {
-        142: "virSecretDefineXML",
-        143: "virSecretGetXMLDesc",
-        144: "virSecretSetValue",
-        145: "virSecretGetValue",
-        146: "virSecretUndefine",
-    },
     "libvirt's own daemon has the host's devices: virsh -c nodedev:///system or qemu:///system": {
         111: "virNodeNumOfDevices",
         112: "virNodeListDevices",

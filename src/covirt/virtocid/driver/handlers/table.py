@@ -13,6 +13,7 @@ from covirt.virtocid.driver.handlers.disk_tuning import DiskTuningHandlers
 from covirt.virtocid.driver.handlers.lifecycle import LifecycleHandlers
 from covirt.virtocid.driver.handlers.lookup import LookupHandlers
 from covirt.virtocid.driver.handlers.metadata import MetadataHandlers
+from covirt.virtocid.driver.handlers.secrets import SecretHandlers
 from covirt.virtocid.driver.handlers.stats import StatsHandlers
 from covirt.virtocid.driver.handlers.storage import StorageHandlers
 from covirt.virtocid.driver.handlers.tuning import TuningHandlers
@@ -30,6 +31,7 @@ _GROUPS = (
     MetadataHandlers,
     ConsoleHandlers,
     StorageHandlers,
+    SecretHandlers,
     AbsentHandlers,
     DeviceHandlers,
     AgentHandlers,
