@@ -17,6 +17,7 @@ from covirt.virtocid.driver.domain_xml.model_health import (
     TcpCheck,
 )
 from covirt.virtocid.driver.domain_xml.model_restart import RestartPolicy, RestartSettings
+from covirt.virtocid.driver.domain_xml.model_secrets import GivenSecret
 from covirt.virtocid.driver.domain_xml.parse_settings import CAPABILITIES
 from covirt.virtocid.driver.domain_xml.parse_tuning import NUMA_MODES
 
@@ -61,6 +62,16 @@ KEPT = st.builds(
     ),
     children=st.just(()),
 )
+
+
+@st.composite
+def secrets(draw: st.DrawFn) -> GivenSecret:
+    named: dict[str, Any] = {"usage": draw(WORDS)} if draw(st.booleans()) else {"uuid": draw(st.uuids(version=4))}
+    if draw(st.booleans()):
+        return GivenSecret(environment=f"SECRET_{draw(WORDS)}", **named)
+    ids = st.integers(0, 2**32 - 2)
+    mode = draw(st.integers(0, 0o777))
+    return GivenSecret(path=f"/run/secrets/{draw(WORDS)}", mode=mode, uid=draw(ids), gid=draw(ids), **named)
 
 
 @st.composite
@@ -225,6 +236,7 @@ SETTINGS = st.builds(
     discarded_volumes=_tuples(
         st.builds(model.DiscardedVolume, target=_INNER_PATHS, size_bytes=_optional(st.integers(1, 2**50)))
     ),
+    secrets=_tuples(secrets(), by=lambda each: each.path or each.environment),
     rlimits=_tuples(LIMITS, by=lambda limit: limit.name),
     sysctls=_tuples(st.sampled_from([("net.ipv4.ip_forward", "1"), ("kernel.shmmax", " 5 ")]), by=str),
     shm_size_bytes=_optional(st.integers(1, 2**50)),

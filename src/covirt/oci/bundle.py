@@ -12,6 +12,7 @@ mount table, also after a kill -9.
       layer/              a tmpfs or a disk for the root layer, when it is not kept elsewhere
       rootfs/             the overlay
       volumes/N/          disks and directories of the host with the container's ids
+      secrets/            a tmpfs with the secrets that are files
       resolv.conf hosts hostname
 """
 
@@ -35,6 +36,7 @@ from covirt.oci.etc_files import hosts_text, resolv_conf_text, write_etc_files
 from covirt.oci.idmap import IdMap, IdRange
 from covirt.oci.isolation_errors import RootLayerOfAnother
 from covirt.oci.namespaces import Namespaces, make_namespaces, remove_namespaces
+from covirt.oci.secret_files import SecretFile, mount_secret_files
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.spec import Mount
 from covirt.oci.volume.disks import Disk, Disks
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 
 _ROOTFS_IN_IMAGE: Final = "rootfs"
 _CONFIG: Final = "config.json"
+_SECRETS: Final = "secrets"
 _HOST_ROOT_INSIDE: Final = 0xFFFF_0000  # beyond what a container has; only overlayfs' own files carry it
 _LAYER_IDS: Final = "ids"  # in a root layer, beside upper and work: host ids of the container's root
 
@@ -83,6 +86,7 @@ class BundleRequest:
     search_domains: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     volumes: tuple[AnyVolume, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
     # False leaves setuid programs working, see mount_overlay(); must be what the spec says.
     no_new_privileges: bool = True
 
@@ -171,7 +175,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
 
     prepare_bundle_directory() and make_namespaces() come first, and are not undone here. Raises ForeignPath,
     ImageFileMissing, UnknownImageFormat, MountFailed, IdMappedMountUnsupported, UnsuitableRootLayer,
-    RootLayerOfAnother, and what mount_view() raises.
+    RootLayerOfAnother, UnmappedUser, and what mount_view() raises.
     """
     directory = request.directory
     mount.require_own(directory, images.run_dir)
@@ -184,6 +188,10 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
             undo.add(f"unmount {view}", functools.partial(mount.unmount, view))
             namespace = request.namespaces.user
             volumes.append(mount_view(volume, view, user_namespace=namespace, disks=disks, image_root=image_root))
+        secrets: tuple[Mount, ...] = ()
+        if request.secrets:
+            undo.add("unmount the secrets", lambda: mount.unmount(directory / _SECRETS))
+            secrets = mount_secret_files(request.secrets, directory / _SECRETS, request.idmap)
         etc = write_etc_files(
             directory,
             {
@@ -192,7 +200,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
                 "hostname": f"{request.hostname}\n",
             },
         )
-    return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes))
+    return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes, *secrets))
 
 
 def layer_view(bundle: Path) -> Path:

@@ -176,10 +176,22 @@ def mount_overlay(overlay: Overlay, target: Path) -> None:
         raise MountFailed(source=f"the layers {overlay.upper}", target=target, reason=error.strerror) from error
 
 
-def mount_tmpfs(target: Path, *, size_bytes: int, mode: int) -> None:
-    flags = syscalls.MS_NODEV | syscalls.MS_NOSUID
+def mount_tmpfs(target: Path, *, size_bytes: int, mode: int, noexec: bool = False) -> None:
+    _mount_tmpfs(target, _tmpfs_flags(noexec=noexec), f"size={size_bytes},mode={mode:o}")
+
+
+def make_tmpfs_read_only(target: Path, *, noexec: bool = False) -> None:
+    """Nobody writes to it any more, by whatever mount of it."""
+    _mount_tmpfs(target, _tmpfs_flags(noexec=noexec) | syscalls.MS_REMOUNT | syscalls.MS_RDONLY, None)
+
+
+def _tmpfs_flags(*, noexec: bool) -> int:
+    return syscalls.MS_NODEV | syscalls.MS_NOSUID | (syscalls.MS_NOEXEC if noexec else 0)
+
+
+def _mount_tmpfs(target: Path, flags: int, options: str | None) -> None:
     try:
-        syscalls.mount("tmpfs", os.fspath(target), "tmpfs", flags, f"size={size_bytes},mode={mode:o}")
+        syscalls.mount("tmpfs", os.fspath(target), "tmpfs", flags, options)
     except OSError as error:
         raise MountFailed(source="a tmpfs", target=target, reason=error.strerror) from error
 

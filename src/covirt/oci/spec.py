@@ -86,7 +86,7 @@ class SpecRequest:
     network_namespace: Path
     cgroups_path: str
     seccomp: dict[str, Any] | None
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # it may hold secrets
     working_directory: str = "/"
     terminal: bool = False
     mounts: tuple[Mount, ...] = ()

@@ -41,11 +41,15 @@ ON_DISK: Final = (FilesystemType.FILE, FilesystemType.BLOCK)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Target:
-    """A place inside, and what is to be there, in words. ``strict``: nothing may lie above or below it."""
+    """A place inside, and what is to be there, in words. ``strict``: nothing may lie above or below it.
+
+    ``file``: nothing may lie below it.
+    """
 
     path: str
     what: str
     strict: bool
+    file: bool = False
 
 
 def disk_mount(config: DomainConfig, disk: model.Disk, declared: tuple[str, ...] = ()) -> DiskMount | None:
@@ -253,6 +257,9 @@ def _check_root_disk(config: DomainConfig) -> None:
 
 def _targets(config: DomainConfig, image: ContainerImage) -> Iterator[_Target]:
     yield from _mapped_targets(config, declared_volumes(image))
+    for secret in config.settings.secrets:
+        if secret.path is not None:
+            yield _Target(path=secret.path, what=f"the secret {secret.name}", strict=False, file=True)
 
 
 def _mapped_targets(config: DomainConfig, declared: tuple[str, ...]) -> Iterator[_Target]:
@@ -281,8 +288,9 @@ def _check_target(target: _Target) -> None:
 
 
 def _check_pair(one: _Target, other: _Target) -> None:
-    nested = _covers(one.path, other.path) or _covers(other.path, one.path)
-    if one.path == other.path or (nested and (one.strict or other.strict)):
+    above, below = _covers(one.path, other.path), _covers(other.path, one.path)
+    strict = one.strict or other.strict
+    if one.path == other.path or (above and (strict or one.file)) or (below and (strict or other.file)):
         raise OverlappingTargets(one=f"{other.what} at {other.path}", other=f"{one.what} at {one.path}")
 
 

@@ -3,7 +3,7 @@
 """From a domain's XML and its image's config to what the OCI layer is asked for. Pure: nothing is made here."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ class Places:
     network_namespace: Path
     cgroups_path: str
     mounts: tuple[Mount, ...]
+    secret_environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ class Plan:
             network_namespace=places.network_namespace,
             cgroups_path=places.cgroups_path,
             seccomp=self.seccomp(),
-            environment=self.environment,
+            environment=tuple({**dict(self.environment), **dict(places.secret_environment)}.items()),
             working_directory=self.working_directory,
             terminal=self.config.terminal,
             mounts=places.mounts,

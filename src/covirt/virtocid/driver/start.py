@@ -52,6 +52,7 @@ from covirt.virtocid.driver.mounts import discarded_mounts, root_disk
 from covirt.virtocid.driver.plan import Places, Plan, id_map
 from covirt.virtocid.driver.resources import require_here
 from covirt.virtocid.driver.run import BUNDLE, Run, run_of
+from covirt.virtocid.driver.secrets.giving import SecretValues, values_of
 from covirt.virtocid.driver.services import Services
 from covirt.virtocid.driver.slice_limits import within_slice
 from covirt.virtocid.driver.store import RunPhase
@@ -70,6 +71,7 @@ class _Start:
     image: ContainerImage
     plan: Plan
     idmap: IdMap
+    secrets: SecretValues
 
 
 class StillLeft(Conflict):
@@ -118,6 +120,7 @@ class Starter:
         runtime = services.runtime_of(config)
         image = services.image_of(config)
         plan = Plan(config=config, image=image, defaults=services.config.container)
+        secrets = values_of(config.settings.secrets, services.secrets)
         idmap = self._id_map(domain, config)
         bridges = tuple(services.network.bridge_of(interface) for interface in config.interfaces)
         log_path = services.console_log(domain.uuid, config, persistent=domain.persistent)
@@ -144,7 +147,7 @@ class Starter:
             stop_signal=config.settings.stop_signal or image.config.stop_signal,
             health=plan_of(config.settings.health, image.config.healthcheck),
         )
-        return _Start(run=run, runtime=runtime, image=image, plan=plan, idmap=idmap)
+        return _Start(run=run, runtime=runtime, image=image, plan=plan, idmap=idmap, secrets=secrets)
 
     def _id_map(self, domain: Domain, config: DomainConfig) -> IdMap:
         idmap = id_map(config, domain.facts.first_id)
@@ -171,6 +174,7 @@ class Starter:
                 search_domains=run.config.settings.dns.search,
                 dns_options=run.config.settings.dns.options,
                 volumes=services.mounts(run.uuid, run.config, start.image, persistent=run.persistent),
+                secrets=start.secrets.files,
                 no_new_privileges=run.config.settings.no_new_privileges,
             )
         )
@@ -182,6 +186,7 @@ class Starter:
             network_namespace=namespaces.network,
             cgroups_path=cgroup.container_path,
             mounts=(*bundle.mounts, *plan.memory_mounts, *self._discarded(start, bundle.rootfs)),
+            secret_environment=start.secrets.environment,
         )
         wanted = plan.complete(places)
         require_here(wanted.resources)

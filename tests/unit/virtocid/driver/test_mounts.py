@@ -15,7 +15,7 @@ from covirt.oci.image.store import ImageStore
 from covirt.oci.volume.views import DiskVolume, KeptVolume
 from covirt.virtocid.driver.domain_xml.model import DiskMount, DomainConfig
 from covirt.virtocid.driver.domain_xml.parse import parse_domain
-from covirt.virtocid.driver.errors import ImageVolumeUnmapped, OverlappingTargets, UnmappedDisk
+from covirt.virtocid.driver.errors import BadMountTarget, ImageVolumeUnmapped, OverlappingTargets, UnmappedDisk
 from covirt.virtocid.driver.mounts import (
     check_mounts,
     declared_volumes,
@@ -121,11 +121,32 @@ def test_an_image_cannot_give_its_volume_the_name_of_a_deleted_one() -> None:
             _disk("vda") + "<filesystem type='ram'><source usage='1'/><target dir='/a'/></filesystem>",
             OverlappingTargets,
         ),
+        ("<covirt:secret usage='db' path='/proc/db'/>", "", BadMountTarget),
+        (
+            "<covirt:secret usage='db' path='/a/db'/><covirt:volume disk='vda' target='/a'/>",
+            _disk("vda"),
+            OverlappingTargets,
+        ),
+        (
+            "<covirt:secret usage='db' path='/a'/>",
+            "<filesystem type='ram'><source usage='1'/><target dir='/a/b'/></filesystem>",
+            OverlappingTargets,
+        ),
+        (
+            "<covirt:secret usage='db' path='/a'/><covirt:secret usage='web' path='/a/b'/>",
+            "",
+            OverlappingTargets,
+        ),
     ],
 )
 def test_contradictions(image: ContainerImage, settings: str, devices: str, error: type[Error]) -> None:
     with pytest.raises(error):
         check_mounts(_config(settings=settings, devices=devices), image)
+
+
+def test_a_secret_may_lie_in_memory(image: ContainerImage) -> None:
+    memory = "<filesystem type='ram'><source usage='1'/><target dir='/run'/></filesystem>"
+    check_mounts(_config(settings="<covirt:secret usage='db'/>", devices=memory), image)
 
 
 def test_an_engine_says_what_becomes_of_every_volume(image: ContainerImage) -> None:

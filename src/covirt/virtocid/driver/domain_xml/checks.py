@@ -22,6 +22,7 @@ def check_domain(node: Node, config: DomainConfig, *, image_required: bool) -> N
     _refuse_repeated(devices.children("disk"), (item.target for item in config.disks), "target name")
     _refuse_repeated(devices.children("filesystem"), (item.target for item in config.filesystems), "target directory")
     _refuse_repeated(devices.children("console"), (str(item.target_port) for item in config.consoles), "port")
+    _check_variables(node, config)
     if len(config.interfaces) > _MAX_INTERFACES:
         raise devices.invalid(f"a container has at most {_MAX_INTERFACES} interfaces")
     _check_root(node, devices, config, image_required=image_required)
@@ -34,6 +35,13 @@ def _refuse_repeated(nodes: list[Node], names: Iterable[str | None], what: str) 
             raise node.invalid(f"the {what} {name} is used twice in this domain")
         if name is not None:
             seen.add(name)
+
+
+def _check_variables(node: Node, config: DomainConfig) -> None:
+    variables = dict(config.process.environment)
+    twice = next((each.environment for each in config.settings.secrets if each.environment in variables), None)
+    if twice is not None:
+        raise node.invalid(f"the variable {twice} is set by <initenv>, and given as a secret too")
 
 
 def _check_root(node: Node, devices: Node, config: DomainConfig, *, image_required: bool) -> None:

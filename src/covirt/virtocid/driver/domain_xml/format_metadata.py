@@ -11,6 +11,7 @@ from covirt.virtocid.driver.domain_xml.document import fragment_text, read_fragm
 from covirt.virtocid.driver.domain_xml.format_health import write_health, write_restart
 from covirt.virtocid.driver.domain_xml.format_volumes import write_volumes
 from covirt.virtocid.driver.domain_xml.model_settings import UNLIMITED, ContainerSettings, DnsSettings
+from covirt.virtocid.driver.domain_xml.parse_secrets import write_secrets
 
 _NSMAP: Final = {"covirt": COVIRT_NAMESPACE}
 
@@ -42,6 +43,7 @@ def write_settings(settings: ContainerSettings) -> etree._Element | None:
     _write_isolation(container, settings)
     _write_root(container, settings)
     container.extend(write_volumes(settings))
+    container.extend(write_secrets(settings.secrets))
     for limit in settings.rlimits:
         name = limit.name.removeprefix("RLIMIT_").lower()
         _add(container, "rlimit", name=name, soft=_limit(limit.soft), hard=_limit(limit.hard))

@@ -8,6 +8,7 @@ from typing import Final
 
 from covirt.virtocid.driver.domain_xml.model_health import HealthSettings
 from covirt.virtocid.driver.domain_xml.model_restart import RestartSettings
+from covirt.virtocid.driver.domain_xml.model_secrets import GivenSecret
 from covirt.virtocid.driver.domain_xml.model_volumes import DiscardedVolume, VolumeMapping
 
 UNLIMITED: Final = 2**64 - 1  # RLIM_INFINITY as the OCI runtime specification writes it
@@ -69,6 +70,7 @@ class ContainerSettings:
     root_disk: str | None = None  # target name of the disk that holds the root layer
     volumes: tuple[VolumeMapping, ...] = ()
     discarded_volumes: tuple[DiscardedVolume, ...] = ()
+    secrets: tuple[GivenSecret, ...] = ()
     rlimits: tuple[ResourceLimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     shm_size_bytes: int | None = None

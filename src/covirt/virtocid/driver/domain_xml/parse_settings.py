@@ -20,6 +20,7 @@ from covirt.virtocid.driver.domain_xml.model_settings import (
 from covirt.virtocid.driver.domain_xml.node import Node, Value
 from covirt.virtocid.driver.domain_xml.parse_health import read_health
 from covirt.virtocid.driver.domain_xml.parse_restart import read_restart
+from covirt.virtocid.driver.domain_xml.parse_secrets import read_secrets
 from covirt.virtocid.driver.domain_xml.parse_volumes import read_volumes
 from covirt.virtocid.driver.domain_xml.signals import signal_name
 
@@ -70,6 +71,7 @@ def read_settings(node: Node) -> ContainerSettings:
         root_disk=root_disk,
         volumes=volumes,
         discarded_volumes=discarded,
+        secrets=read_secrets(node),
         rlimits=_rlimits(node),
         sysctls=_sysctls(node),
         shm_size_bytes=_shm(node),

@@ -33,3 +33,7 @@ class PrivacyFixed(Conflict):
 
 class SeveralSecrets(InvalidRequest):
     template = "there are several secrets with the usage '{usage}' ({uuids}); name one by its uuid"
+
+
+class SecretIsNoText(InvalidRequest):
+    template = "the value of secret {name} is no text, and cannot be a variable's; give it as a file"

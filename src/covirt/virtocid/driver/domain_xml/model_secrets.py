@@ -1,0 +1,24 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""<covirt:secret>: which secret a container is given, and how; never its value."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenSecret:
+    """By ``uuid`` or ``usage`` (the id of its usage); in a file at ``path`` or in a variable ``environment``."""
+
+    uuid: UUID | None = None
+    usage: str | None = None
+    path: str | None = None
+    environment: str | None = None
+    mode: int = 0o400
+    uid: int = 0  # inside, as is ``gid``
+    gid: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the XML calls it."""
+        return self.usage or str(self.uuid)
