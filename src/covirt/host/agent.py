@@ -29,6 +29,7 @@ from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.volume import VolumeVerbs
 from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.table import VERBS
+from covirt.hostapi.vm import SECRETS_EXTENSION
 from covirt.rpc.server import RpcServer
 from covirt.rpc.streams import STREAM_PREFIX, TicketStreams
 from covirt.rpc.tls import TlsFiles, load_identity, server_context
@@ -121,5 +122,6 @@ class Agent:
         )
 
     def _extensions(self) -> list[str]:
-        """Of the verbs that are answered here."""
-        return sorted({verb.extension for name in self.dispatcher.names if (verb := VERBS[name]).extension})
+        """Of the verbs that are answered here, and what VM.create takes besides."""
+        verbs = {verb.extension for name in self.dispatcher.names if (verb := VERBS[name]).extension}
+        return sorted(verbs | {SECRETS_EXTENSION})

@@ -2,12 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of class VM, and those of class Host that are about Vms."""
 
-from typing import Annotated, Any, Final
+import base64
+import binascii
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, model_validator
 
 from covirt.hostapi.errors import Code
 from covirt.hostapi.verb import NoParams, Params, Verb
+
+# Of VM.create, an addition of ours: it is no verb, so hosts tell it beside those of verbs.
+SECRETS_EXTENSION: Final = "vm-secrets"
+_LARGEST_SECRET_BYTES: Final = 65536  # libvirt's limit
+_MOST_SECRETS: Final = 128
 
 # Any text: what is no UUID is no Vm either, and Vdsm answers so. It is looked up, and never becomes a path.
 VmId = Annotated[str, AfterValidator(str.lower)]
@@ -21,10 +28,43 @@ class VmParams(Params):
     vm_id: VmId = Field(alias="vmID")
 
 
+def _decoded(value: object) -> bytes:
+    """What is wrong is said without the value."""
+    try:
+        data = base64.b64decode(value, validate=True) if isinstance(value, str) else None
+    except (binascii.Error, ValueError):
+        data = None
+    if data is None:
+        raise ValueError("base64 is expected")
+    if len(data) > _LARGEST_SECRET_BYTES:
+        raise ValueError(f"a secret has at most {_LARGEST_SECRET_BYTES} bytes")
+    return data
+
+
+class VmSecret(Params):
+    """A secret for a container: ``value`` in base64, as the file ``path`` (else /run/secrets/NAME) with mode and
+    owner inside, or as the variable ``environment``."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    value: Annotated[SecretBytes, BeforeValidator(_decoded)]
+    path: str | None = Field(default=None, pattern=r"^/[^\x00-\x1f\x7f\x{fffe}\x{ffff}]+$")
+    mode: str = Field(default="0400", pattern=r"^0?[0-7]{3}$")
+    uid: int = Field(default=0, ge=0, lt=2**32 - 1)
+    gid: int = Field(default=0, ge=0, lt=2**32 - 1)
+    environment: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.path is not None and self.environment is not None:
+            raise ValueError("a secret is given in a file or in a variable")
+        return self
+
+
 class VmSettings(Params):
-    """``vmParams`` of VM.create; everything but the XML is in its metadata."""
+    """``vmParams`` of VM.create; the rest is in the XML's metadata, but ``secrets`` (extension ``vm-secrets``)."""
 
     xml: str
+    secrets: list[VmSecret] = Field(default=[], max_length=_MOST_SECRETS)
 
 
 class CreateParams(Params):

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual machine and a container, driven through the whole program by a client that is not ours."""
 
+import base64
+import contextlib
 import json
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +92,36 @@ def test_one_life(client: HostClient, tiny_guest: TinyGuest, kind: str) -> None:
     up = "Powering up" if kind == "machine" else "Up"
     assert statuses == [up, "Paused", up, "Down"]
     assert client.call("Host.getVMList") == []
+
+
+def test_a_secret_is_with_its_container_alone(running: CovirtHost, client: HostClient, virtocid: Virtocid) -> None:
+    """It came over the wire, and is in no file, log or argument of the host's but virtocid's own."""
+    assert "vm-secrets" in client.call("Host.getCapabilities")["covirtExtensions"]
+    value = base64.b64encode(b"correct horse battery staple").decode()
+    secrets = [{"name": "db", "value": value}, {"name": "db", "value": value, "environment": "DB_PASSWORD"}]
+    settings = {"xml": container_xml("keeper", "sleep 1000"), "secrets": secrets}
+    vm_id = client.call("VM.create", {"vmID": "", "vmParams": settings}, flow_id="flow-1")["vmId"]
+    wait_for_status(client, vm_id, "Up")
+    assert virtocid.exec("keeper", "--", "cat", "/run/secrets/db").stdout == b"correct horse battery staple"
+    with pytest.raises(CallFailed) as caught:
+        client.call("VM.create", {"vmID": "", "vmParams": settings | {"secrets": [secrets[0] | {"uid": "x"}]}})
+    told = [
+        str(caught.value),
+        json.dumps(client.call("Host.dumpxmls", {"vmList": [vm_id]})),
+        json.dumps(client.events),
+    ]
+    told += [text_of(path) for path in running.root.path.rglob("*") if path.is_file()]
+    told += [text_of(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert any(vm_id in text for text in told)
+    assert not any(word in text for word in (value, "correct horse") for text in (*told, virtocid.log))
+    client.call("VM.destroy", {"vmID": vm_id})
+    assert virtocid.tell("secret-list") == ""
+
+
+def text_of(path: Path) -> str:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        return path.read_text(errors="replace")
+    return ""
 
 
 def test_what_the_host_has(client: HostClient) -> None:

@@ -5,6 +5,7 @@
 from collections.abc import Mapping
 
 from covirt.host.verbs.dispatch import CallContext, Handler
+from covirt.host.virt.container_secrets import GivenSecret
 from covirt.host.virt.errors import BadVm
 from covirt.host.virt.host_devices import host_devices
 from covirt.host.virt.kinds import Kind, require_allowed
@@ -21,6 +22,7 @@ from covirt.hostapi.vm import (
     VmFullListParams,
     VmListParams,
     VmParams,
+    VmSecret,
 )
 
 # Verbs that no kind has here; their reasons are in kinds.py.
@@ -57,7 +59,7 @@ class VmVerbs:
         return vm
 
     def create(self, params: CreateParams, _context: CallContext) -> JsonValue:
-        vm = self._vms.create(params.settings.xml)
+        vm = self._vms.create(params.settings.xml, [_given(secret) for secret in params.settings.secrets])
         return {**vm.summary(), "xml": params.settings.xml}
 
     def destroy(self, params: DestroyParams, _context: CallContext) -> JsonValue:
@@ -126,3 +128,15 @@ class VmVerbs:
             raise BadVm(reason=f"{verb} is refused for every kind")
 
         return refuse
+
+
+def _given(secret: VmSecret) -> GivenSecret:
+    return GivenSecret(
+        name=secret.name,
+        value=secret.value.get_secret_value(),
+        path=secret.path,
+        mode=secret.mode,
+        uid=secret.uid,
+        gid=secret.gid,
+        environment=secret.environment,
+    )

@@ -33,6 +33,7 @@ class Property(StrEnum):
     RESTART = "containerRestart"
     ROOT = "containerRoot"
     DISCARD = "containerDiscard"
+    SECRETS = "containerSecrets"  # the engine's to read: their values come beside the XML
 
 
 class RestartPolicy(StrEnum):

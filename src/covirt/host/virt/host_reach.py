@@ -140,6 +140,10 @@ class HostReach:
                 name = (image.text or "").strip()
                 if "/" in name[:1] and not self._is_allowed("image", name):
                     raise _beyond(f"the container image {name!r}", "; use a volume, or the name of an image it has")
+        if root.find(f"metadata/{_CONTAINER}/{{{COVIRT_NAMESPACE}}}secret") is not None:
+            raise _beyond(
+                "a secret named in the XML", ", where it could be another's; give it with VM.create's secrets"
+            )
         profile = root.find(f"metadata/{_CONTAINER}/{{{COVIRT_NAMESPACE}}}seccomp")
         if profile is not None:
             raise _beyond(f"the seccomp profile {profile.get('profile', '')!r}")

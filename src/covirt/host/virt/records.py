@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from covirt.common.errors import Error, InvalidRequest
 from covirt.common.files import make_directory, read_json, write_json
+from covirt.host.virt.container_secrets import SecretRef
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.statuses import ExitCode, ExitReason
@@ -51,7 +52,7 @@ class VmRecord:
     """``started``: seconds since 1970, 0 before the start. ``boot``: the host's, in which it was created.
 
     ``owns_domain``: libvirt's domain of its id is ours; never touched, stopped or undefined without. ``volumes``:
-    what is, or may be, prepared for it.
+    what is, or may be, prepared for it. ``secrets``: the same of virtocid's secrets; never with a value.
     """
 
     vm_id: str
@@ -63,6 +64,7 @@ class VmRecord:
     started: float = 0.0
     owns_domain: bool = False
     volumes: tuple[VolumeRef, ...] = ()
+    secrets: tuple[SecretRef, ...] = ()
     exit: Exit | None = None
     destroy_on_reboot: bool = False
     destroyed: bool = False  # by an engine; it is there for what could not be given back
@@ -81,6 +83,7 @@ class VmRecord:
             boot=str(value["boot"]),
             owns_domain=bool(value["owns_domain"]),
             volumes=tuple(VolumeRef(**ref) for ref in value["volumes"]),
+            secrets=tuple(SecretRef.from_json(ref) for ref in value.get("secrets", ())),
             exit=None if value["exit"] is None else Exit.from_json(value["exit"]),
             destroy_on_reboot=bool(value.get("destroy_on_reboot", False)),
             destroyed=bool(value.get("destroyed", False)),

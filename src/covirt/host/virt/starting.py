@@ -7,13 +7,16 @@ engine that is told "down" may start it elsewhere; recovery ends it once libvirt
 """
 
 import logging
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 import libvirt
 
 from covirt.common.errors import Conflict, Error, InvalidRequest
 from covirt.common.undo import UndoStack, undo_on_failure
+from covirt.host.virt.container_secrets import define_secret, name_secrets, undefine_secrets
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.errors import HypervisorUnavailable, NotGivenBack
 from covirt.host.virt.libvirt_errors import is_connection_loss, is_gone, is_missing, translated
@@ -37,10 +40,16 @@ class DomainExists(Conflict):
     template = "libvirt has a domain {name} with this id that covirt-host did not make: undefine it first"
 
 
-def start_vm(vm: Vm, parts: VmParts) -> bool:
-    """In a thread of its own; how it went is the Vm's status. False: libvirt is away; recovery has to find out."""
+Values = Mapping[str, bytes]  # of secrets, by their UUIDs
+
+
+def start_vm(vm: Vm, parts: VmParts, values: Values = MappingProxyType({})) -> bool:
+    """In a thread of its own; how it went is the Vm's status. False: libvirt is away; recovery has to find out.
+
+    ``values``: of the secrets on its record, which are kept nowhere.
+    """
     try:
-        paused = _start(vm, parts)
+        paused = _start(vm, parts, values)
     except HypervisorUnavailable as error:
         if vm.record.owns_domain:
             log.warning("libvirt went away during a start vm=%s reason=%s", vm.vm_id, error)
@@ -62,21 +71,33 @@ def _failed(vm: Vm, reason: str) -> None:
     vm.set_down(exit_for(ExitReason.START_FAILED, reason))
 
 
-def _start(vm: Vm, parts: VmParts) -> bool:
+def _start(vm: Vm, parts: VmParts, values: Values) -> bool:
     connection = parts.hypervisors[vm.kind].get()
     with undo_on_failure() as undo:
         root = read_xml(vm.record.xml)
         undo.add("it holds nothing", partial(_give_volumes_back, vm, parts))
         vm.holds(parts.preparer.volumes_of(root))
         parts.preparer.prepare(root, vm.kind, vm_id=vm.vm_id, undo=undo)
+        name_secrets(root, vm.record.secrets)
         with translated("look for", vm.name):
             _require_absent(connection, vm)
         vm.take_domain()
         try:
+            _define_secrets(vm, parts, values, undo)
             return _run(vm, connection, write_xml(root), undo)
         except HypervisorUnavailable:
             undo.keep()
             raise
+
+
+def _define_secrets(vm: Vm, parts: VmParts, values: Values, undo: UndoStack) -> None:
+    if not vm.record.secrets:
+        return
+    undo.add("undefine its secrets", partial(give_secrets_back, vm, parts))
+    connection = parts.hypervisors[vm.kind].get()
+    for ref in vm.record.secrets:
+        with translated(f"give the secret {ref.name} to", vm.name):
+            define_secret(connection, ref, values[ref.uuid], vm_name=vm.name)
 
 
 def _run(vm: Vm, connection: Any, xml: str, undo: UndoStack) -> bool:
@@ -137,7 +158,22 @@ def give_back(vm: Vm, parts: VmParts) -> None:
             if not is_missing(error):
                 raise HypervisorUnavailable(name="libvirt", reason=error.get_error_message()) from error
         vm.leave_domain()
+    give_secrets_back(vm, parts)
     _give_volumes_back(vm, parts)
+
+
+def give_secrets_back(vm: Vm, parts: VmParts) -> None:
+    """Of one that has none any more, or is down. Raises HypervisorUnavailable, NotGivenBack; may be called again."""
+    if not vm.record.secrets:
+        return
+    try:
+        undefine_secrets(parts.hypervisors[vm.kind].get(), vm.record.secrets)
+    except libvirt.libvirtError as error:
+        reason = error.get_error_message()
+        if is_connection_loss(error):
+            raise HypervisorUnavailable(name="libvirt", reason=reason) from error
+        raise NotGivenBack(name=vm.name, volumes="secrets", reason=reason) from error
+    vm.without_secrets()
 
 
 def _give_volumes_back(vm: Vm, parts: VmParts) -> None:

@@ -176,6 +176,10 @@ class Vm:
         """Write down what is prepared for it from now on."""
         self._remember(volumes=volumes)
 
+    def without_secrets(self) -> None:
+        """They were given back."""
+        self._remember(secrets=())
+
     def take_domain(self) -> None:
         """From now on libvirt's domain of its id is ours."""
         self._remember(owns_domain=True)

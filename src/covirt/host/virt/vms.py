@@ -5,7 +5,8 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -18,17 +19,18 @@ from covirt.common.root import Root, boot_id
 from covirt.host.virt.actions import Actions
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.connection import Connection
+from covirt.host.virt.container_secrets import GivenSecret, check_secrets
 from covirt.host.virt.document import BadXml, child_text, read_xml
 from covirt.host.virt.domain_events import EVENTS, DomainEvents
-from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, UnreadableVm, VmExists
+from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, NotGivenBack, UnreadableVm, VmExists
 from covirt.host.virt.kinds import Kind, kind_of
 from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.parts import EventSink, Preparer, VmParts
-from covirt.host.virt.records import Records, VmRecord
+from covirt.host.virt.records import Phase, Records, VmRecord
 from covirt.host.virt.recovery import recover_vm, unreachable
 from covirt.host.virt.sampling import Sampler
-from covirt.host.virt.starting import start_vm
+from covirt.host.virt.starting import Values, give_secrets_back, start_vm
 from covirt.host.virt.stats import Stats, vm_stats
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import Volumes
@@ -144,18 +146,24 @@ class Vms:
         with self._lock:
             return list(self._vms.values())
 
-    def create(self, xml: str) -> Vm:
+    def create(self, xml: str, secrets: Sequence[GivenSecret] = ()) -> Vm:
         """Take a Vm on and start it in a thread; how that went is its status. Raises BadVm, UnreadableVm, VmExists,
-        HypervisorUnavailable, and what the preparer refuses with."""
+        HypervisorUnavailable, BadContainerProperty, and what the preparer refuses with."""
         try:
             root = read_xml(xml)
         except BadXml as error:
             raise UnreadableVm(reason=error.reason) from error
         record = _new_record(root, xml)
+        check_secrets(secrets, record.kind, read_vm_facts(root))
         self._preparer.check(root, record.kind)
+        given = {ref: each.value for each in secrets for ref in (each.ref(),)}
+        record = replace(record, secrets=tuple(given))
         self.connections[record.kind].get()
         vm = self._taken_on(record)
-        thread = threading.Thread(target=carrying_flow(self._start), args=(vm,), name=f"vm-start-{vm.vm_id[:8]}")
+        values = {ref.uuid: value for ref, value in given.items()}
+        thread = threading.Thread(
+            target=carrying_flow(self._start), args=(vm, values), name=f"vm-start-{vm.vm_id[:8]}"
+        )
         with self._lock:
             self._starts[vm.vm_id] = thread
         thread.start()
@@ -209,9 +217,9 @@ class Vms:
             self._vms[record.vm_id] = vm
         return vm
 
-    def _start(self, vm: Vm) -> None:
+    def _start(self, vm: Vm, values: Values) -> None:
         try:
-            if not start_vm(vm, self._parts):
+            if not start_vm(vm, self._parts, values):
                 self._leave_to_recovery(vm)
         finally:
             with self._lock:
@@ -263,6 +271,16 @@ class Vms:
         for vm in self._of(kind):
             vm.tell_when_up()
             self.actions.finish_destroy(vm)
+            self._take_secrets(vm)
+
+    def _take_secrets(self, vm: Vm) -> None:
+        """What has ended needs none any more, however long its engine takes to destroy it."""
+        if vm.record.phase is not Phase.DOWN:
+            return
+        try:
+            give_secrets_back(vm, self._parts)
+        except (HypervisorUnavailable, NotGivenBack) as error:
+            log.debug("It keeps its secrets for now vm=%s reason=%s", vm.vm_id, error)
 
     def _of(self, kind: Kind) -> list[Vm]:
         return [vm for vm in self.all() if vm.kind is kind]
