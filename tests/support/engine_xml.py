@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """XML as oVirt's engine sends it, with disks that are volumes of a storage domain."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lxml import etree
@@ -12,6 +13,12 @@ from covirt.host.virt.volumes import VolumeRef
 
 POOL: Final = "5849b030-626e-47cb-ad90-3ce782d831b3"
 STORAGE: Final = "5e6b0e2f-3b0f-4c4d-8c5e-7c1a0a4b5a11"
+# For a disc of files, as oVirt's engine has it.
+DRIVE: Final = (
+    '<disk type="file" device="cdrom" snapshot="no"><driver name="qemu" type="raw" error_policy="report"/>'
+    '<source file="PAYLOAD:" startupPolicy="optional"><seclabel model="dac" type="none" relabel="no"/></source>'
+    '<target dev="hdd" bus="ide"/><readonly/><alias name="ua-5f8ee2d4-6a35-4b3c-8b0b-3a3a5a7f5e11"/></disk>'
+)
 _OVIRT: Final = 'xmlns:ovirt-vm="http://ovirt.org/vm/1.0"'
 
 
@@ -20,6 +27,16 @@ def hotplug_xml(device: str, facts: str = "") -> str:
         f"<?xml version='1.0' encoding='UTF-8'?><hotplug><devices>{device}</devices><metadata {_OVIRT}>"
         f"<ovirt-vm:vm>{facts}</ovirt-vm:vm></metadata></hotplug>"
     )
+
+
+def payload_facts(files: Mapping[str, bytes], *, name: str = "hdd", label: str = "config-2") -> str:
+    """What is known of a drive whose disc is made of these files."""
+    texts = "".join(
+        f'<ovirt-vm:file path="{path}">{base64.b64encode(data).decode()}</ovirt-vm:file>'
+        for path, data in files.items()
+    )
+    payload = f"<ovirt-vm:payload><ovirt-vm:volId>{label}</ovirt-vm:volId>{texts}</ovirt-vm:payload>"
+    return f'<ovirt-vm:device devtype="disk" name="{name}">{payload}</ovirt-vm:device>'
 
 
 def volume_facts(ref: VolumeRef) -> dict[str, str]:

@@ -4,7 +4,7 @@
 
 import gzip
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -80,15 +80,16 @@ class TinyGuest:
         return text
 
 
-def build_guest(directory: Path, *, start: bytes | None = None) -> TinyGuest:
+def build_guest(directory: Path, *, start: bytes | None = None, modules: Sequence[str] = ()) -> TinyGuest:
     """Put a guest's files into ``directory``; ``start`` is a program that it runs once it is up, for its disk.
+    ``modules``: of the kernel, beside those that each guest loads.
 
     Raises NoGuestKernel.
     """
-    kernel, modules = _find_kernel()
+    kernel, available = _find_kernel()
     guest = TinyGuest(kernel=directory / "vmlinuz", initramfs=directory / "initramfs")
     guest.kernel.write_bytes(kernel.read_bytes())
-    guest.initramfs.write_bytes(gzip.compress(_initramfs(modules, start), compresslevel=1))
+    guest.initramfs.write_bytes(gzip.compress(_initramfs(available, start, (*_MODULES, *modules)), compresslevel=1))
     for path in (guest.kernel, guest.initramfs):
         path.chmod(0o644)
     return guest
@@ -120,7 +121,7 @@ def _find_kernel() -> tuple[Path, Path]:
     raise NoGuestKernel(places=f"{_UNPACKED} and /boot")
 
 
-def _initramfs(modules: Path, start: bytes | None) -> bytes:
+def _initramfs(modules: Path, start: bytes | None, wanted: Sequence[str]) -> bytes:
     files = {
         "init": ((_HERE / "guest_init.sh").read_bytes(), 0o755),
         "dhcp": ((_HERE / "guest_dhcp.sh").read_bytes(), 0o755),
@@ -129,7 +130,7 @@ def _initramfs(modules: Path, start: bytes | None) -> bytes:
     if start is not None:
         files["start"] = (start, 0o755)
     order = []
-    for path in _load_order(modules):
+    for path in _load_order(modules, wanted):
         name = path.name.partition(".ko")[0] + ".ko"
         order.append(f"{name}\n")
         files[f"modules/{name}"] = (_module_content(path), 0o644)
@@ -137,7 +138,7 @@ def _initramfs(modules: Path, start: bytes | None) -> bytes:
     return write_cpio(files)
 
 
-def _load_order(modules: Path) -> Iterator[Path]:
+def _load_order(modules: Path, wanted: Sequence[str]) -> Iterator[Path]:
     """The wanted modules, each after those it depends on.
 
     Read from the kernel's build tree listing rather than modules.dep, which a kernel that was only unpacked lacks.
@@ -153,7 +154,7 @@ def _load_order(modules: Path) -> Iterator[Path]:
             yield from visit(needed)
         yield available[name]
 
-    for name in _MODULES:
+    for name in wanted:
         yield from visit(name)
 
 

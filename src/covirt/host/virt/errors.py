@@ -23,9 +23,13 @@ class UnreadableVm(InvalidRequest):
 
 class NoPayloads(Unsupported):
     template = (
-        "the drive {drive} is to hold files that the engine sends along (cloud-init, Sysprep), and this host makes "
-        "no such discs: start it without them, or bring them on a disc of a storage domain"
+        "the drive {drive} is to hold files that the engine sends along (cloud-init, Sysprep), and a container has "
+        "no drives: give it containerEnvironment or secrets"
     )
+
+
+class BadPayload(InvalidRequest):
+    template = "no disc can be made for the drive {drive} of the files that the engine sends along: {reason}"
 
 
 class VmIsDown(Conflict):

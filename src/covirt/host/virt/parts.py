@@ -10,6 +10,7 @@ from lxml import etree
 
 from covirt.common.undo import UndoStack
 from covirt.host.virt.kinds import Kind
+from covirt.host.virt.payloads import PayloadDiscs
 from covirt.host.virt.records import Records
 from covirt.host.virt.volumes import VolumeRef, Volumes
 from covirt.hostapi.json import JsonValue
@@ -52,3 +53,4 @@ class VmParts:
     records: Records
     volumes: Volumes
     preparer: Preparer
+    discs: PayloadDiscs

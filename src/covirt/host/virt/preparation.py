@@ -20,7 +20,8 @@ from covirt.host.virt.errors import NoPayloads
 from covirt.host.virt.host_reach import HostReach
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.machine_xml import MachineHost, adapt_machine
-from covirt.host.virt.ovirt_metadata import DEVICE_TAG, PAYLOAD_TAG, VM_TAG, read_vm_facts
+from covirt.host.virt.ovirt_metadata import read_vm_facts
+from covirt.host.virt.payloads import insert_disc, read_payload
 from covirt.host.virt.vm_block import block_of, reference_device
 from covirt.host.virt.volumes import VolumeRef, Volumes
 
@@ -35,14 +36,18 @@ class Preparation:
     reach: HostReach = field(default_factory=HostReach)
 
     def check(self, root: etree._Element, kind: Kind) -> None:
-        """Raises BadVolumeReference, BeyondTheGuest, NoPayloads, and for a container what it is refused with.
+        """Raises BadVolumeReference, BeyondTheGuest, BadPayload, and for a container what it is refused with.
 
         The <domain> stays as it is.
         """
-        _require_no_payload(root)
+        payload = read_payload(root)
+        if payload is not None and kind is Kind.CONTAINER:
+            raise NoPayloads(drive=payload.drive)
         facts, changed = read_vm_facts(root), copy.deepcopy(root)
         for reference in find_references(changed, facts):
             point_at_file(reference.disk, UNPREPARED)
+        if payload is not None:
+            insert_disc(changed, payload.drive, UNPREPARED)
         self.reach.check(changed, prepared=(UNPREPARED,))
         if kind is Kind.CONTAINER:
             apply_properties(changed, facts.custom)
@@ -67,11 +72,3 @@ class Preparation:
         else:
             adapt_machine(root, self.machine_host())
         return tuple(dict.fromkeys(reference.ref for reference in found))
-
-
-def _require_no_payload(root: etree._Element) -> None:
-    """A guest that silently starts without its first settings is nobody's wish."""
-    payload = root.find(f"metadata/{VM_TAG}/{DEVICE_TAG}/{PAYLOAD_TAG}")
-    if payload is not None:
-        device = payload.getparent()
-        raise NoPayloads(drive="" if device is None else device.get("name", ""))

@@ -8,6 +8,7 @@ engine that is told "down" may start it elsewhere; recovery ends it once libvirt
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,6 +22,7 @@ from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.errors import HypervisorUnavailable, NotGivenBack
 from covirt.host.virt.libvirt_errors import is_connection_loss, is_gone, is_missing, translated
 from covirt.host.virt.parts import VmParts
+from covirt.host.virt.payloads import Payload, insert_disc
 from covirt.host.virt.stop_causes import exit_for
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import VolumeRef
@@ -40,16 +42,18 @@ class DomainExists(Conflict):
     template = "libvirt has a domain {name} with this id that covirt-host did not make: undefine it first"
 
 
-Values = Mapping[str, bytes]  # of secrets, by their UUIDs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotKept:
+    """What a start needs beside the record. ``values``: of the secrets there, by their UUIDs."""
+
+    values: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    payload: Payload | None = None
 
 
-def start_vm(vm: Vm, parts: VmParts, values: Values = MappingProxyType({})) -> bool:
-    """In a thread of its own; how it went is the Vm's status. False: libvirt is away; recovery has to find out.
-
-    ``values``: of the secrets on its record, which are kept nowhere.
-    """
+def start_vm(vm: Vm, parts: VmParts, not_kept: NotKept) -> bool:
+    """In a thread of its own; how it went is the Vm's status. False: libvirt is away; recovery has to find out."""
     try:
-        paused = _start(vm, parts, values)
+        paused = _start(vm, parts, not_kept)
     except HypervisorUnavailable as error:
         if vm.record.owns_domain:
             log.warning("libvirt went away during a start vm=%s reason=%s", vm.vm_id, error)
@@ -71,26 +75,29 @@ def _failed(vm: Vm, reason: str) -> None:
     vm.set_down(exit_for(ExitReason.START_FAILED, reason))
 
 
-def _start(vm: Vm, parts: VmParts, values: Values) -> bool:
+def _start(vm: Vm, parts: VmParts, not_kept: NotKept) -> bool:
     connection = parts.hypervisors[vm.kind].get()
     with undo_on_failure() as undo:
         root = read_xml(vm.record.xml)
         undo.add("it holds nothing", partial(_give_volumes_back, vm, parts))
         vm.holds(parts.preparer.volumes_of(root))
         parts.preparer.prepare(root, vm.kind, vm_id=vm.vm_id, undo=undo)
+        if not_kept.payload is not None:
+            undo.add("remove its disc of files", partial(parts.discs.remove, vm.vm_id))
+            insert_disc(root, not_kept.payload.drive, parts.discs.make(vm.vm_id, not_kept.payload))
         name_secrets(root, vm.record.secrets)
         with translated("look for", vm.name):
             _require_absent(connection, vm)
         vm.take_domain()
         try:
-            _define_secrets(vm, parts, values, undo)
+            _define_secrets(vm, parts, not_kept.values, undo)
             return _run(vm, connection, write_xml(root), undo)
         except HypervisorUnavailable:
             undo.keep()
             raise
 
 
-def _define_secrets(vm: Vm, parts: VmParts, values: Values, undo: UndoStack) -> None:
+def _define_secrets(vm: Vm, parts: VmParts, values: Mapping[str, bytes], undo: UndoStack) -> None:
     if not vm.record.secrets:
         return
     undo.add("undefine its secrets", partial(give_secrets_back, vm, parts))
@@ -159,6 +166,7 @@ def give_back(vm: Vm, parts: VmParts) -> None:
                 raise HypervisorUnavailable(name="libvirt", reason=error.get_error_message()) from error
         vm.leave_domain()
     give_secrets_back(vm, parts)
+    parts.discs.remove(vm.vm_id)
     _give_volumes_back(vm, parts)
 
 

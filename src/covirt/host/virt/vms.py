@@ -20,17 +20,18 @@ from covirt.host.virt.actions import Actions
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.connection import Connection
 from covirt.host.virt.container_secrets import GivenSecret, check_secrets
-from covirt.host.virt.document import BadXml, child_text, read_xml
+from covirt.host.virt.document import BadXml, child_text, read_xml, write_xml
 from covirt.host.virt.domain_events import EVENTS, DomainEvents
 from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, NotGivenBack, UnreadableVm, VmExists
 from covirt.host.virt.kinds import Kind, kind_of
 from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.parts import EventSink, Preparer, VmParts
+from covirt.host.virt.payloads import PayloadDiscs, read_payload, take_files_out
 from covirt.host.virt.records import Phase, Records, VmRecord
 from covirt.host.virt.recovery import recover_vm, unreachable
 from covirt.host.virt.sampling import Sampler
-from covirt.host.virt.starting import Values, give_secrets_back, start_vm
+from covirt.host.virt.starting import NotKept, give_secrets_back, start_vm
 from covirt.host.virt.stats import Stats, vm_stats
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import Volumes
@@ -89,6 +90,7 @@ class Vms:
             records=Records(root.state_dir / "host/vms"),
             volumes=volumes,
             preparer=preparer,
+            discs=PayloadDiscs(root.run_dir / "host/payload"),
         )
         self.actions = Actions(self._parts, forgotten=self._forget, decided=on_paused_or_resumed)
 
@@ -148,7 +150,7 @@ class Vms:
 
     def create(self, xml: str, secrets: Sequence[GivenSecret] = ()) -> Vm:
         """Take a Vm on and start it in a thread; how that went is its status. Raises BadVm, UnreadableVm, VmExists,
-        HypervisorUnavailable, BadContainerProperty, and what the preparer refuses with."""
+        HypervisorUnavailable, BadContainerProperty, BadPayload, and what the preparer refuses with."""
         try:
             root = read_xml(xml)
         except BadXml as error:
@@ -156,13 +158,16 @@ class Vms:
         record = _new_record(root, xml)
         check_secrets(secrets, record.kind, read_vm_facts(root))
         self._preparer.check(root, record.kind)
+        payload = read_payload(root)
+        if take_files_out(root):
+            record = replace(record, xml=write_xml(root))
         given = {ref: each.value for each in secrets for ref in (each.ref(),)}
         record = replace(record, secrets=tuple(given))
         self.connections[record.kind].get()
         vm = self._taken_on(record)
-        values = {ref.uuid: value for ref, value in given.items()}
+        not_kept = NotKept(values={ref.uuid: value for ref, value in given.items()}, payload=payload)
         thread = threading.Thread(
-            target=carrying_flow(self._start), args=(vm, values), name=f"vm-start-{vm.vm_id[:8]}"
+            target=carrying_flow(self._start), args=(vm, not_kept), name=f"vm-start-{vm.vm_id[:8]}"
         )
         with self._lock:
             self._starts[vm.vm_id] = thread
@@ -217,9 +222,9 @@ class Vms:
             self._vms[record.vm_id] = vm
         return vm
 
-    def _start(self, vm: Vm, values: Values) -> None:
+    def _start(self, vm: Vm, not_kept: NotKept) -> None:
         try:
-            if not start_vm(vm, self._parts, values):
+            if not start_vm(vm, self._parts, not_kept):
                 self._leave_to_recovery(vm)
         finally:
             with self._lock:

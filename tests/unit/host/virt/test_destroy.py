@@ -13,6 +13,7 @@ from covirt.host.virt.actions import Actions
 from covirt.host.virt.errors import DestroyFailed, HypervisorUnavailable, NotGivenBack
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.parts import VmParts
+from covirt.host.virt.payloads import PayloadDiscs
 from covirt.host.virt.records import Records, VmRecord
 from covirt.host.virt.recovery import recover_vm
 from covirt.host.virt.starting import give_back
@@ -70,6 +71,7 @@ class Host:
             records=self.records,
             volumes=self.volumes,
             preparer=None,  # type: ignore[arg-type]  # nothing is started
+            discs=PayloadDiscs(directory / "discs"),
         )
         self.actions = Actions(self.parts, forgotten=self.gone.append)
 

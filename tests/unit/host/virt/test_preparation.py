@@ -14,6 +14,7 @@ from covirt.host.virt.kinds import Kind, kind_of
 from covirt.host.virt.machine_xml import MachineHost
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.preparation import Preparation
+from tests.support.engine_xml import DRIVE, payload_facts
 from tests.support.fake_volumes import FakeVolumes
 from tests.unit.host.virt.test_container_support import CAPABILITIES
 from tests.unit.host.virt.test_container_xml import engine_xml
@@ -73,9 +74,8 @@ def test_a_container_is_refused_where_there_are_none() -> None:
     part.check(read_xml(engine_xml()), Kind.MACHINE)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_files_that_an_engine_sends_along_are_not_lost_silently(kind: Kind) -> None:
-    payload = '<ovirt-vm:payload><ovirt-vm:file path="meta-data">e30=</ovirt-vm:file></ovirt-vm:payload>'
-    known = f'<ovirt-vm:device devtype="disk" name="sdd">{payload}</ovirt-vm:device>'
-    with pytest.raises(NoPayloads, match="the drive sdd is to hold files"):
-        preparation(FakeVolumes({})).check(read_xml(machine_xml("", known=known)), kind)
+def test_files_that_an_engine_sends_along_are_for_machines() -> None:
+    root = read_xml(machine_xml(DRIVE, known=payload_facts({"meta-data": b"{}"})))
+    preparation(FakeVolumes({})).check(root, Kind.MACHINE)
+    with pytest.raises(NoPayloads, match="the drive hdd is to hold files"):
+        preparation(FakeVolumes({})).check(root, Kind.CONTAINER)

@@ -17,6 +17,7 @@ from covirt.host.virt.errors import NotForThisKind
 from covirt.host.virt.kinds import Kind, kind_of, require_allowed
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.parts import VmParts
+from covirt.host.virt.payloads import PayloadDiscs
 from covirt.host.virt.records import Phase, Records, VmRecord
 from covirt.host.virt.sampling import Sample, Samples
 from covirt.host.virt.stats import vm_stats
@@ -58,7 +59,8 @@ def new_vm(
     records = Records(directory)
     records.load()
     parts = VmParts(
-        hypervisors={}, events=told, records=records, volumes=FakeVolumes({}), preparer=None  # type: ignore[arg-type]
+        hypervisors={}, events=told, records=records, volumes=FakeVolumes({}), preparer=None,  # type: ignore[arg-type]
+        discs=PayloadDiscs(directory / "discs"),
     )  # fmt: skip
     record = VmRecord(vm_id=VM_ID, name="web", kind=kind, xml=engine_xml(), boot="boot", phase=phase, started=started)
     return Vm(record, parts)
