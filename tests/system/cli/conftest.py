@@ -65,6 +65,11 @@ class Terminal:
 def terminal_fixture(libvirtd: Libvirtd, registry: Registry) -> Iterator[Terminal]:
     assert libvirtd.uri  # the test's own, which covirt up then uses
     with new_directory() as directory, new_machine() as machine:
+        # So that a test sees what a log would tell at its most talkative.
+        for daemon in ("engine", "host", "virtocid"):
+            drop_in = machine.root.config_dir / f"{daemon}.d/60-log.toml"
+            drop_in.parent.mkdir(parents=True, exist_ok=True)
+            drop_in.write_text('log_level = "debug"\n')
         machine.up()
         os.makedirs(directory / "home", mode=0o700)
         tools = layer(link_entry("bin/tar", "busybox"), link_entry("bin/test", "busybox"))

@@ -56,7 +56,7 @@ def create(name: str, file: IO[bytes] | None, user: str, description: str) -> No
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--user", "-u", help="The user name that goes with it.")
 def change(name: str, file: IO[bytes] | None, user: str | None) -> None:
-    """Give it another value; containers have it from their next start."""
+    """Give it another value; a container has it once it is stopped and started, and not by a restart."""
     from covirt.cli.session import engine
 
     body: dict[str, Any] = {"value_base64": _value(name, file)}
