@@ -13,7 +13,7 @@ import pytest
 
 from covirt.common.mountinfo import mounts_below
 from covirt.common.process import Completed
-from tests.support.virtocid import SERVICE, Virtocid
+from tests.support.virtocid import SERVICE, Virtocid, domain_xml
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.runc]
@@ -68,6 +68,19 @@ def test_a_file_for_the_containers_root_alone(virtocid: Virtocid, runtime: str) 
     assert inside(virtocid, "sh", "-c", "echo x > /run/secrets/db").status != 0
     assert inside(virtocid, "rm", "/run/secrets/db").status != 0
     assert inside(virtocid, "mount", "-o", "remount,rw", "/run/secrets/db").status != 0
+
+
+@pytest.mark.parametrize("runtime", ["runc", "crun"])
+def test_a_file_belongs_to_who_the_process_starts_as(virtocid: Virtocid, runtime: str) -> None:
+    """A process that is not root in its container has a secret for itself, and for no other user in there."""
+    of_root = "<covirt:secret usage='db' path='/etc/of-root' uid='0'/>"
+    text = domain_xml("web", settings=f"{_FILE}{of_root}", runtime=runtime)
+    with virtocid.xml_file(text.replace("</os>", "<inituser>web</inituser></os>")) as path:
+        virtocid.virsh("define", str(path))
+    virtocid.virsh("start", "web")
+    assert told(virtocid, "cat", "/run/secrets/db") == _VALUE
+    assert told(virtocid, "stat", "-c", "%a %u %g", "/run/secrets/db") == "400 101 102\n"
+    assert inside(virtocid, "cat", "/etc/of-root").status != 0
 
 
 @pytest.mark.parametrize("runtime", ["runc", "crun"])

@@ -43,14 +43,14 @@ def _decoded(value: object) -> bytes:
 
 class VmSecret(Params):
     """A secret for a container: ``value`` in base64, as the file ``path`` (else /run/secrets/NAME) with mode and
-    owner inside, or as the variable ``environment``."""
+    owner inside (else who the container starts as), or as the variable ``environment``."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     value: Annotated[SecretBytes, BeforeValidator(_decoded)]
     path: str | None = Field(default=None, pattern=r"^/[^\x00-\x1f\x7f\x{fffe}\x{ffff}]+$")
     mode: str = Field(default="0400", pattern=r"^0?[0-7]{3}$")
-    uid: int = Field(default=0, ge=0, lt=2**32 - 1)
-    gid: int = Field(default=0, ge=0, lt=2**32 - 1)
+    uid: int | None = Field(default=None, ge=0, lt=2**32 - 1)
+    gid: int | None = Field(default=None, ge=0, lt=2**32 - 1)
     environment: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -39,6 +39,7 @@ from covirt.oci.namespaces import Namespaces, make_namespaces, remove_namespaces
 from covirt.oci.secret_files import SecretFile, mount_secret_files
 from covirt.oci.shared_images import SharedImages
 from covirt.oci.spec import Mount
+from covirt.oci.users import ResolvedUser
 from covirt.oci.volume.disks import Disk, Disks
 from covirt.oci.volume.views import AnyVolume, mount_view
 
@@ -86,7 +87,6 @@ class BundleRequest:
     search_domains: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     volumes: tuple[AnyVolume, ...] = ()
-    secrets: tuple[SecretFile, ...] = ()
     # False leaves setuid programs working, see mount_overlay(); must be what the spec says.
     no_new_privileges: bool = True
 
@@ -108,6 +108,11 @@ class Bundles(Protocol):
 
     def prepare(self, request: BundleRequest) -> Bundle:
         """Make everything in it but config.json; all undone on failure."""
+
+    def give_secrets(
+        self, directory: Path, secrets: Sequence[SecretFile], idmap: IdMap, user: ResolvedUser
+    ) -> tuple[Mount, ...]:
+        """Mount files that belong to ``user`` where they name no owner; they go with the bundle."""
 
     def remove(self, directory: Path) -> None:
         """Remove it, whatever state it is in; absent is fine. May be called again after a failure."""
@@ -134,6 +139,13 @@ class MountedBundles:
 
     def prepare(self, request: BundleRequest) -> Bundle:
         return prepare_bundle(request, images=self._images, disks=self._disks)
+
+    def give_secrets(
+        self, directory: Path, secrets: Sequence[SecretFile], idmap: IdMap, user: ResolvedUser
+    ) -> tuple[Mount, ...]:
+        """Raises ForeignPath, UnmappedUser, MountFailed."""
+        mount.require_own(directory, self._images.run_dir)
+        return mount_secret_files(secrets, directory / _SECRETS, idmap, user) if secrets else ()
 
     def remove(self, directory: Path) -> None:
         remove_bundle(directory, images=self._images, disks=self._disks)
@@ -175,7 +187,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
 
     prepare_bundle_directory() and make_namespaces() come first, and are not undone here. Raises ForeignPath,
     ImageFileMissing, UnknownImageFormat, MountFailed, IdMappedMountUnsupported, UnsuitableRootLayer,
-    RootLayerOfAnother, UnmappedUser, and what mount_view() raises.
+    RootLayerOfAnother, and what mount_view() raises.
     """
     directory = request.directory
     mount.require_own(directory, images.run_dir)
@@ -188,10 +200,6 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
             undo.add(f"unmount {view}", functools.partial(mount.unmount, view))
             namespace = request.namespaces.user
             volumes.append(mount_view(volume, view, user_namespace=namespace, disks=disks, image_root=image_root))
-        secrets: tuple[Mount, ...] = ()
-        if request.secrets:
-            undo.add("unmount the secrets", lambda: mount.unmount(directory / _SECRETS))
-            secrets = mount_secret_files(request.secrets, directory / _SECRETS, request.idmap)
         etc = write_etc_files(
             directory,
             {
@@ -200,7 +208,7 @@ def prepare_bundle(request: BundleRequest, *, images: SharedImages, disks: Disks
                 "hostname": f"{request.hostname}\n",
             },
         )
-    return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes, *secrets))
+    return Bundle(directory=directory, rootfs=rootfs, mounts=(*etc, *volumes))
 
 
 def layer_view(bundle: Path) -> Path:

@@ -8,6 +8,7 @@ process of the caller's user, without any isolation.
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from covirt.common.files import make_directory, remove_tree
@@ -17,6 +18,9 @@ from covirt.oci.idmap import IdMap
 from covirt.oci.isolation_errors import ImageFileMissing
 from covirt.oci.monitor import CREATE_SECONDS, ConmonMonitor
 from covirt.oci.namespaces import Namespaces
+from covirt.oci.secret_files import SecretFile
+from covirt.oci.spec import Mount
+from covirt.oci.users import ResolvedUser
 from covirt.oci.volume.views import AnyVolume
 
 
@@ -41,6 +45,15 @@ class FakeBundles:
         if not request.image.exists():
             raise ImageFileMissing(path=request.image, reason="No such file or directory")
         return Bundle(directory=request.directory, rootfs=self._rootfs, mounts=())
+
+    def give_secrets(
+        self,
+        directory: Path,  # noqa: ARG002 - nothing is written
+        secrets: Sequence[SecretFile],  # noqa: ARG002
+        idmap: IdMap,  # noqa: ARG002
+        user: ResolvedUser,  # noqa: ARG002
+    ) -> tuple[Mount, ...]:
+        return ()
 
     def remove(self, directory: Path) -> None:
         remove_tree(directory)

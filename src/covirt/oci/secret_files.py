@@ -12,6 +12,7 @@ from typing import Final
 from covirt.oci import mount
 from covirt.oci.idmap import IdMap
 from covirt.oci.spec import Mount
+from covirt.oci.users import ResolvedUser
 
 _OPTIONS: Final = ("bind", "ro", "nosuid", "nodev", "noexec")
 _ROOM_BYTES: Final = 64 * 1024  # for the tmpfs' own
@@ -19,21 +20,23 @@ _ROOM_BYTES: Final = 64 * 1024  # for the tmpfs' own
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretFile:
-    """``uid`` and ``gid`` are the container's."""
+    """``uid`` and ``gid`` are the container's; None: those of the user that its process starts as."""
 
     destination: str
     value: bytes = field(repr=False)
     mode: int = 0o400
-    uid: int = 0
-    gid: int = 0
+    uid: int | None = None
+    gid: int | None = None
 
 
-def mount_secret_files(files: Sequence[SecretFile], directory: Path, idmap: IdMap) -> tuple[Mount, ...]:
+def mount_secret_files(
+    files: Sequence[SecretFile], directory: Path, idmap: IdMap, user: ResolvedUser
+) -> tuple[Mount, ...]:
     """Make ``directory`` a tmpfs with the files, below a directory that keeps others of the host out.
 
     Unmounting it removes them. Gives the mounts for config.json. Raises UnmappedUser, MountFailed, OSError.
     """
-    owners = [(idmap.host_uid(file.uid), idmap.host_gid(file.gid)) for file in files]
+    owners = [_owner(file, idmap, user) for file in files]
     size_bytes = _ROOM_BYTES + sum(-(-len(file.value) // mmap.PAGESIZE) * mmap.PAGESIZE for file in files)
     directory.mkdir(mode=0o700, exist_ok=True)
     mount.mount_tmpfs(directory, size_bytes=size_bytes, mode=0o711, noexec=True)
@@ -44,6 +47,12 @@ def mount_secret_files(files: Sequence[SecretFile], directory: Path, idmap: IdMa
         Mount(source=str(directory / str(number)), destination=file.destination, options=_OPTIONS)
         for number, file in enumerate(files)
     )
+
+
+def _owner(file: SecretFile, idmap: IdMap, user: ResolvedUser) -> tuple[int, int]:
+    uid = user.uid if file.uid is None else file.uid
+    gid = user.gid if file.gid is None else file.gid
+    return idmap.host_uid(uid), idmap.host_gid(gid)
 
 
 def _write(path: Path, file: SecretFile, *, uid: int, gid: int) -> None:

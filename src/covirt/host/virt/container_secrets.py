@@ -27,14 +27,17 @@ _DIRECTORY: Final = "/run/secrets"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretRef:
-    """A secret of virtocid's, and where its container has it: in a file at ``path``, or a variable."""
+    """A secret of virtocid's, and where its container has it: in a file at ``path``, or a variable.
+
+    Without ``uid`` and ``gid`` the file belongs to the user that the container starts as.
+    """
 
     uuid: str
     name: str
     path: str = ""
     mode: str = "0400"
-    uid: int = 0
-    gid: int = 0
+    uid: int | None = None
+    gid: int | None = None
     environment: str = ""
 
     @classmethod
@@ -50,17 +53,17 @@ class GivenSecret:
     value: bytes = field(repr=False)
     path: str | None = None
     mode: str = "0400"
-    uid: int = 0
-    gid: int = 0
+    uid: int | None = None
+    gid: int | None = None
     environment: str | None = None
 
     def ref(self) -> SecretRef:
         """A new one."""
-        made = SecretRef(uuid=str(uuid.uuid4()), name=self.name)
+        made = str(uuid.uuid4())
         if self.environment is not None:
-            return SecretRef(uuid=made.uuid, name=self.name, environment=self.environment)
+            return SecretRef(uuid=made, name=self.name, environment=self.environment)
         path = self.path or f"{_DIRECTORY}/{self.name}"
-        return SecretRef(uuid=made.uuid, name=self.name, path=path, mode=self.mode, uid=self.uid, gid=self.gid)
+        return SecretRef(uuid=made, name=self.name, path=path, mode=self.mode, uid=self.uid, gid=self.gid)
 
 
 def check_secrets(given: Sequence[GivenSecret], kind: Kind, facts: VmFacts) -> None:
@@ -81,7 +84,8 @@ def name_secrets(root: etree._Element, refs: Sequence[SecretRef]) -> None:
         if ref.environment:
             said = {"uuid": ref.uuid, "environment": ref.environment}
         else:
-            said = {"uuid": ref.uuid, "path": ref.path, "mode": ref.mode, "uid": str(ref.uid), "gid": str(ref.gid)}
+            said = {"uuid": ref.uuid, "path": ref.path, "mode": ref.mode}
+            said |= {name: str(owner) for name, owner in (("uid", ref.uid), ("gid", ref.gid)) if owner is not None}
         etree.SubElement(settings, covirt_name("secret"), said)
 
 

@@ -174,18 +174,19 @@ class Starter:
                 search_domains=run.config.settings.dns.search,
                 dns_options=run.config.settings.dns.options,
                 volumes=services.mounts(run.uuid, run.config, start.image, persistent=run.persistent),
-                secrets=start.secrets.files,
                 no_new_privileges=run.config.settings.no_new_privileges,
             )
         )
+        user = resolve_user(bundle.rootfs, plan.user)
+        secrets = services.bundles.give_secrets(run.bundle, start.secrets.files, start.idmap, user)
         places = Places(
             rootfs=bundle.rootfs,
-            user=resolve_user(bundle.rootfs, plan.user),
+            user=user,
             idmap=start.idmap,
             user_namespace=namespaces.user,
             network_namespace=namespaces.network,
             cgroups_path=cgroup.container_path,
-            mounts=(*bundle.mounts, *plan.memory_mounts, *self._discarded(start, bundle.rootfs)),
+            mounts=(*bundle.mounts, *secrets, *plan.memory_mounts, *self._discarded(start, bundle.rootfs)),
             secret_environment=start.secrets.environment,
         )
         wanted = plan.complete(places)

@@ -33,7 +33,7 @@ def secret(value: bytes = _VALUE.encode(), **more: Any) -> dict[str, Any]:
     return {"name": "db", "value": base64.b64encode(value).decode(), **more}
 
 
-FILE: Final = secret(path="/run/secrets/db", mode="0400", uid=0, gid=0)
+FILE: Final = secret(path="/run/secrets/db", mode="0400")
 VARIABLE: Final = secret(environment="DB_PASSWORD")
 
 

@@ -44,7 +44,7 @@ def test_a_definition_names_them_once_its_properties_are_in_it() -> None:
     name_secrets(root, refs)
     named = [dict(element.attrib) for element in root.iterfind(f"metadata/{_SPACE}container/{_SPACE}secret")]
     assert named == [
-        {"uuid": _ID, "path": "/run/secrets/db", "mode": "0440", "uid": "0", "gid": "5"},
+        {"uuid": _ID, "path": "/run/secrets/db", "mode": "0440", "gid": "5"},
         {"uuid": _ID, "environment": "DB"},
     ]
 

@@ -45,7 +45,7 @@ def secrets_of(session: Session, vault: Vault, given: Iterable[GivenSecret], *, 
 def _told(value: bytes, given: GivenSecret, action: str) -> dict[str, Json]:
     told: dict[str, Json] = {"name": given.name, "value": base64.b64encode(value).decode()}
     if given.path:
-        return {**told, "path": given.path, "mode": _MODE, "uid": 0, "gid": 0}
+        return {**told, "path": given.path, "mode": _MODE}
     _text(value, given.name, action)
     return {**told, "environment": given.variable}
 

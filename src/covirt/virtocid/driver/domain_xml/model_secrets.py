@@ -8,15 +8,18 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenSecret:
-    """By ``uuid`` or ``usage`` (the id of its usage); in a file at ``path`` or in a variable ``environment``."""
+    """By ``uuid`` or ``usage`` (the id of its usage); in a file at ``path`` or in a variable ``environment``.
+
+    ``uid`` and ``gid`` are the container's; None: those of the user that its process starts as.
+    """
 
     uuid: UUID | None = None
     usage: str | None = None
     path: str | None = None
     environment: str | None = None
     mode: int = 0o400
-    uid: int = 0  # inside, as is ``gid``
-    gid: int = 0
+    uid: int | None = None
+    gid: int | None = None
 
     @property
     def name(self) -> str:

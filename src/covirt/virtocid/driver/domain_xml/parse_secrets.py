@@ -59,9 +59,7 @@ def _read(node: Node) -> GivenSecret:
             raise node.invalid("say where it goes: its usage is no file name, so it needs a path or an environment")
         path = f"{_DIRECTORY}/{usage}"
     mode, uid, gid = node.attribute("mode", _mode), node.attribute("uid", _id), node.attribute("gid", _id)
-    return GivenSecret(
-        uuid=uuid, usage=usage, path=path, mode=0o400 if mode is None else mode, uid=uid or 0, gid=gid or 0
-    )
+    return GivenSecret(uuid=uuid, usage=usage, path=path, mode=0o400 if mode is None else mode, uid=uid, gid=gid)
 
 
 def _write(secret: GivenSecret) -> etree._Element:

@@ -131,7 +131,7 @@ def test_a_container_is_given_its_secrets(safe: Safe, tmp_path: Path) -> None:
     assert "given to: web" in safe.api.delete(f"{SECRETS}/door", 409)
     safe.api.post(f"vms/{vm['id']}/start", {}, 200)
     value = base64.b64encode(VALUE.encode()).decode()
-    file = {"value": value, "mode": "0400", "uid": 0, "gid": 0}
+    file = {"value": value, "mode": "0400"}  # and of whom the container starts as
     assert safe.host.secrets[vm["id"]] == [
         {"name": "door", "path": "/run/secrets/door", **file},
         {"name": "door", "path": "/etc/door.key", **file},
