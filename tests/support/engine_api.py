@@ -29,6 +29,7 @@ from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.access import EVERYONE_ID
 from covirt.engine.store.store import Store
 from tests.support.engine_samples import ADMIN_ID, USER_ID
+from tests.support.vaults import new_vault
 from tests.support.waiting import wait_until
 
 ADMIN: Final = Principal(
@@ -72,6 +73,7 @@ def api_services(store: Store) -> ApiServices:
         consoles=Consoles(store, hosts, StreamTickets()),
         version=ProductVersion(full="4.5.0-covirt-test"),
         passwords=Passwords(CHEAPEST),
+        vault=new_vault(),
     )
 
 

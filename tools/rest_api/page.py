@@ -37,7 +37,7 @@ Python SDK 4.6 knows. The engine itself tells the same, with every field, as an 
 - A DOCTYPE in a request is refused, and entities are never expanded.
 - 404 has a fault as its body; in oVirt it is mostly empty.
 - `custom_properties` never have `regexp`: Ansible would see a difference on each run.
-- A machine's `initialization` is told without its script, which may hold secrets.
+- A machine's `initialization` is told without its password and its script.
 - What covirt has not (Gluster, OpenStack, Katello, import from other systems) is listed as empty, so that clients who
   look find nothing; adding to it is refused with 400.
 - No answer is a redirect, none has the status 204, and each has its content type. A request that runs into a bug is

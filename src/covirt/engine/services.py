@@ -110,6 +110,7 @@ class Engine:
                 consoles=consoles,
                 version=ProductVersion(full=__version__),
                 passwords=passwords,
+                vault=vault,
                 transfer_proxy=self._proxy_base,
             )
             own = [

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from covirt.common.files import BrokenFile
+from covirt.engine.model.hardware import Initialization
 from covirt.engine.model.secret import Secret
 from covirt.engine.vault.errors import BrokenSeal, LooseKeys, NoSuchKey
+from covirt.engine.vault.sealing import SEALED, open_initialization, seal_initialization
 from covirt.engine.vault.vault import Vault
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +32,22 @@ def test_a_value_comes_back_also_after_a_restart(tmp_path: Path) -> None:
     assert "sealed" not in repr(secret)
     assert Vault.open(path).open_secret(secret) == b"pepper"
     assert Vault.open(path).seal("one", b"pepper") != secret.sealed
+
+
+def test_first_settings_are_sealed_as_texts(tmp_path: Path) -> None:
+    vault = Vault.open(tmp_path / "keys.json")
+    given = Initialization(host_name="web", root_password="pepper", custom_script="")  # noqa: S106
+    sealed = seal_initialization(vault, given)
+    assert (sealed.host_name, sealed.custom_script) == ("web", "")
+    assert "pepper" not in str(sealed)
+    assert seal_initialization(vault, sealed) == sealed
+    assert open_initialization(vault, sealed) == given
+    Vault.open(tmp_path / "other.json")
+    with pytest.raises(NoSuchKey):
+        open_initialization(Vault.open(tmp_path / "other.json"), sealed)
+    for broken in (sealed.root_password[:-4], f"{SEALED}{vault.current}:!"):
+        with pytest.raises(BrokenSeal):
+            open_initialization(vault, replace(sealed, root_password=broken))
 
 
 def test_older_keys_still_open(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import Command, Outcome
 from covirt.engine.console.request import StreamRequest
 from covirt.engine.hosts.connections import Hosts
+from covirt.engine.vault.vault import Vault
 
 API_PATH: Final = "/ovirt-engine/api"
 
@@ -86,5 +87,6 @@ class ApiServices:
     hosts: Hosts
     consoles: Consoles
     version: ProductVersion
+    vault: Vault
     # Of the proxy for image transfers, as in https://engine.example.com:54323; empty: there is none.
     transfer_proxy: Callable[[], str] = str

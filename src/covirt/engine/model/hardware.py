@@ -55,17 +55,49 @@ class CustomProperty:
     value: str
 
 
+class GuestProtocol(StrEnum):
+    """How an interface inside a guest gets its address."""
+
+    NONE = "none"
+    DHCP = "dhcp"
+    STATIC = "static"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestAddress:
+    """``netmask``: of IPv6 the length of the prefix."""
+
+    protocol: GuestProtocol = GuestProtocol.NONE
+    address: str = ""
+    netmask: str = ""
+    gateway: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestNic:
+    """An interface by the name that the guest gives it, as eth0."""
+
+    name: str
+    v4: GuestAddress = GuestAddress()
+    v6: GuestAddress = GuestAddress()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initialization:
-    """What cloud-init is told. ``custom_script`` may hold secrets: it is told to those only who may edit."""
+    """What cloud-init is told. ``root_password`` and ``custom_script`` are sealed (vault.sealing), and told to
+    nobody. ``used``: a start has handed it to the guest; only who asks for it gets it again."""
 
     host_name: str = ""
     user_name: str = ""
+    root_password: str = ""
     authorized_ssh_keys: str = ""
+    regenerate_ssh_keys: bool | None = None
     custom_script: str = ""
     time_zone: str = ""
     dns_servers: str = ""
     dns_search: str = ""
+    nics: tuple[GuestNic, ...] = ()
+    used: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

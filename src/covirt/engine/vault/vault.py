@@ -67,14 +67,17 @@ class Vault:
 
     def open_secret(self, secret: Secret) -> bytes:
         """Its value. Raises NoSuchKey, BrokenSeal."""
-        key = self._keys.get(secret.key_id)
+        return self.open_sealed(secret.sealed, key_id=secret.key_id, bound_to=secret.id, name=secret.name)
+
+    def open_sealed(self, sealed: bytes, *, key_id: str, bound_to: str, name: str) -> bytes:
+        """``bound_to``: the id that it was sealed with; ``name``: as errors call it. Raises NoSuchKey, BrokenSeal."""
+        key = self._keys.get(key_id)
         if key is None:
-            raise NoSuchKey(name=secret.name)
-        nonce, sealed = secret.sealed[:_NONCE_BYTES], secret.sealed[_NONCE_BYTES:]
+            raise NoSuchKey(name=name)
         try:
-            return key.decrypt(nonce, sealed, secret.id.encode())
+            return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to.encode())
         except (InvalidTag, ValueError) as error:
-            raise BrokenSeal(name=secret.name) from error
+            raise BrokenSeal(name=name) from error
 
 
 def _new_key() -> tuple[str, str]:

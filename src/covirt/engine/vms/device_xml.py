@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices of both kinds in domain XML: disks, the disc in the CD-ROM, interfaces; also alone, for hot-plug."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lxml import etree
@@ -11,6 +12,7 @@ from covirt.common.dialect import OVIRT_VM_NAMESPACE
 from covirt.engine.model.disk import DiskFormat, DiskInterface
 from covirt.engine.model.hardware import BootDevice, VmKind
 from covirt.engine.model.vm import Nic, NicInterface
+from covirt.engine.vms.cloud_init import LABEL
 from covirt.engine.vms.domain import BUSES, Domain, DomainDisk, DomainNic, VolumePlace, named_disks
 from covirt.engine.vms.errors import UnfitInterface
 
@@ -95,6 +97,23 @@ def add_disc(devices: etree._Element, domain: Domain, *, name: str, bus: str, bo
     child(element, "readonly")
     if boot is not None:
         child(element, "boot", order=str(boot))
+
+
+def add_payload(
+    devices: etree._Element, block: etree._Element, files: Mapping[str, bytes], *, name: str, bus: str
+) -> None:
+    """A drive with a disc that the host makes of the files."""
+    element = child(devices, "disk", type="file", device="cdrom", snapshot="no")
+    child(element, "driver", name="qemu", type="raw", error_policy="report")
+    source = child(element, "source", file="PAYLOAD:", startupPolicy="optional")
+    child(source, "seclabel", model="dac", type="none", relabel="no")
+    child(element, "target", dev=name, bus=bus)
+    child(element, "readonly")
+    facts = child(block, _DEVICE, devtype="disk", name=name)
+    payload = child(facts, f"{{{OVIRT_VM_NAMESPACE}}}payload")
+    child(payload, f"{{{OVIRT_VM_NAMESPACE}}}volId", LABEL)
+    for path, data in sorted(files.items()):
+        child(payload, f"{{{OVIRT_VM_NAMESPACE}}}file", base64.b64encode(data).decode(), path=path)
 
 
 def add_volume(block: etree._Element, *, name: str, volume: VolumePlace) -> etree._Element:

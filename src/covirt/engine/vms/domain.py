@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes into a machine's domain XML, gathered from the model; and how its disks are called inside."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from covirt.engine.model.cluster import BiosType
@@ -78,6 +78,7 @@ class Domain:
     boot_devices: tuple[BootDevice, ...] = ()
     paused: bool = False
     closed_password: str = ""
+    payload: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # files for a disc, which may be secret
 
 
 def volume_of(disk: Disk, pool_id: str) -> VolumePlace:

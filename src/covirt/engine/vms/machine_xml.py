@@ -8,10 +8,20 @@ from lxml import etree
 
 from covirt.engine.model.cluster import BiosType
 from covirt.engine.model.hardware import BootDevice, DisplayType, Hardware
-from covirt.engine.vms.device_xml import add_disc, add_disks, add_nics, add_volume, boot_order, child, scsi_needed
+from covirt.engine.vms.device_xml import (
+    add_disc,
+    add_disks,
+    add_nics,
+    add_payload,
+    add_volume,
+    boot_order,
+    child,
+    scsi_needed,
+)
 from covirt.engine.vms.domain import DISC_NAME, Domain
 
 _IDE_DISC_NAME: Final = "hdc"
+_PAYLOAD_NAMES: Final = {"sata": "sdd", "ide": "hdd"}  # of the drive with first settings
 _GUEST_CHANNELS: Final = ("org.qemu.guest_agent.0",)
 _NEVER: Final = "1970-01-01T00:00:01"  # a display is closed until it has a ticket
 
@@ -98,7 +108,10 @@ def _add_disks(devices: etree._Element, block: etree._Element, domain: Domain) -
     add_disc(devices, domain, name=name, bus=bus, boot=boot)
     if domain.disc is not None:
         add_volume(block, name=name, volume=domain.disc)
-    add_disks(devices, block, domain, taken=(name,), boots=boots)
+    second = _PAYLOAD_NAMES[bus]
+    if domain.payload:
+        add_payload(devices, block, domain.payload, name=second, bus=bus)
+    add_disks(devices, block, domain, taken=(name, second) if domain.payload else (name,), boots=boots)
 
 
 def _add_display(devices: etree._Element, hardware: Hardware, closed_password: str) -> None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual machine and a container side by side on a real host, by the stock SDK; checked on the host as well."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import ovirtsdk4 as sdk
 import pytest
 from ovirtsdk4 import types
 
+from tests.support.discs import read_disc
 from tests.support.engine_on_host import EngineOnHost, serve_engine_on_host
 from tests.support.guest import TinyGuest
 from tests.support.libvirtd import Libvirtd
@@ -97,6 +99,37 @@ def test_a_machine_and_a_container_side_by_side(engine: EngineOnHost, tiny_guest
     for service in services.values():
         service.remove()
     assert engine.vms.list() == []
+
+
+def test_first_settings_reach_the_guests_disc_and_nothing_else(
+    engine: EngineOnHost, tiny_guest: TinyGuest, libvirtd: Libvirtd, tmp_path: Path
+) -> None:
+    """As Ansible's ovirt_vm starts a machine with cloud_init."""
+    secret = "-".join(("correct", "horse"))
+    web = add(engine, "web", 96 * MIB, os=machine(tiny_guest))
+    service = engine.vms.vm_service(web.id)
+    nic = types.NicConfiguration(name="eth0", on_boot=True, boot_protocol=types.BootProtocol.DHCP)
+    once = types.Initialization(
+        host_name="web.example.com", user_name="cook", root_password=secret, nic_configurations=[nic]
+    )
+    service.start(use_cloud_init=True, vm=types.Vm(initialization=once))
+    engine.wait_status(web.id, UP, types.VmStatus.POWERING_UP)
+    drives = libvirtd.virsh("domblklist", "web").stdout.decode().split()
+    (path,) = [Path(word) for word in drives if word.endswith(".iso")]
+    files = read_disc(str(path), way="rr_path")
+    assert json.loads(files["openstack/latest/meta_data.json"])["hostname"] == "web.example.com"
+    (network,) = json.loads(files["openstack/latest/network_data.json"])["networks"]
+    assert network["type"] == "ipv4_dhcp"
+    assert secret.encode() in files["openstack/latest/user_data"]
+    for database in tmp_path.rglob("engine.db*"):
+        assert secret.encode() not in database.read_bytes(), database.name
+    assert secret not in libvirtd.virsh("dumpxml", "web").stdout.decode()
+    service.stop()
+    assert not path.exists()
+    service.start()
+    engine.wait_status(web.id, UP, types.VmStatus.POWERING_UP)
+    assert ".iso" not in libvirtd.virsh("domblklist", "web").stdout.decode()
+    service.stop()
 
 
 def test_what_a_host_cannot_start_is_told_and_undone(engine: EngineOnHost) -> None:

@@ -2,17 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that an engine sends along become a disc, and stand nowhere else."""
 
-import io
 import stat
 from pathlib import Path
 
-import pycdlib
 import pytest
 from lxml import etree
 
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.errors import BadPayload
 from covirt.host.virt.payloads import Payload, PayloadDiscs, insert_disc, read_payload, take_files_out
+from tests.support.discs import read_disc
 from tests.support.engine_xml import DRIVE, payload_facts
 from tests.unit.host.virt.test_container_xml import engine_xml
 
@@ -27,20 +26,6 @@ FILES = {
 
 def domain(facts: str, *, drive: str = DRIVE) -> etree._Element:
     return read_xml(engine_xml(drive).replace("</ovirt-vm:vm>", f"{facts}</ovirt-vm:vm>"))
-
-
-def read_disc(path: str, *, way: str) -> dict[str, bytes]:
-    """What a guest reads: by Rock Ridge ("rr_path") or by Joliet ("joliet_path")."""
-    disc = pycdlib.PyCdlib()
-    disc.open(path)
-    found = {}
-    for directory, _, files in disc.walk(**{way: "/"}):
-        for name in files:
-            data = io.BytesIO()
-            disc.get_file_from_iso_fp(data, **{way: f"{directory.rstrip('/')}/{name}"})
-            found[f"{directory.strip('/')}/{name}".lstrip("/")] = data.getvalue()
-    disc.close()
-    return found
 
 
 @pytest.mark.parametrize("way", ["rr_path", "joliet_path"])

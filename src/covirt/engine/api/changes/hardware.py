@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from covirt.engine.api.changes.bodies import NotOffered, has, refuse_set, told, told_word
+from covirt.engine.api.changes.initialization import changed_initialization
 from covirt.engine.api.errors import BadValue
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, items, referred, referred_object
-from covirt.engine.model.hardware import BootDevice, CpuTopology, CustomProperty, Hardware, Initialization
+from covirt.engine.model.hardware import BootDevice, CpuTopology, CustomProperty, Hardware
 from covirt.engine.store.session import Session
+from covirt.engine.vault.vault import Vault
 
 # What oVirt has and covirt's hosts do not: the field, and what is asked for by it.
 _ABSENT: Final = {
@@ -43,8 +45,8 @@ _DEFAULT_WORDS: Final = {"cpu_pinning_policy": "none"}
 _LARGEST: Final = 2**62
 
 
-def changed_hardware(session: Session, base: Hardware, body: Body) -> Hardware:
-    """Raises NotOffered for what covirt has not, BadValue, NoSuchObject."""
+def changed_hardware(session: Session, vault: Vault, base: Hardware, body: Body) -> Hardware:
+    """Raises NotOffered for what covirt has not, BadValue, NoSuchObject. ``vault``: for what is secret in it."""
     _refuse(body)
     return replace(
         base,
@@ -53,7 +55,14 @@ def changed_hardware(session: Session, base: Hardware, body: Body) -> Hardware:
         **_software(base, body),
         **_devices(base, body),
         **_policies(session, base, body),
+        **_first_settings(vault, base, body),
     )
+
+
+def _first_settings(vault: Vault, base: Hardware, body: Body) -> dict[str, Any]:
+    if not has(body, "initialization"):
+        return {}
+    return {"initialization": changed_initialization(vault, base.initialization, body["initialization"])}
 
 
 def sized_like(session: Session, base: Hardware, body: Body) -> tuple[str | None, Hardware]:
@@ -125,7 +134,6 @@ def _software(base: Hardware, body: Body) -> dict[str, Any]:
         "type": told_word(body, "type", base.type),
         "time_zone": told(body, "time_zone.name", base.time_zone),
         "custom_properties": _properties(base, body),
-        "initialization": _initialization(base, body),
     }
 
 
@@ -182,24 +190,6 @@ def _properties(base: Hardware, body: Body) -> tuple[CustomProperty, ...]:
     if given is None:
         return base.custom_properties
     return tuple(CustomProperty(name=str(each.get("name", "")), value=str(each.get("value", ""))) for each in given)
-
-
-def _initialization(base: Hardware, body: Body) -> Initialization | None:
-    """An empty element takes it away."""
-    if not has(body, "initialization"):
-        return base.initialization
-    given = body["initialization"]
-    if not isinstance(given, dict) or not given:
-        return None
-    before = base.initialization or Initialization()
-    fields = {"host_name": "host_name", "user_name": "user_name", "authorized_ssh_keys": "authorized_ssh_keys",
-              "custom_script": "custom_script", "timezone": "time_zone", "dns_servers": "dns_servers",
-              "dns_search": "dns_search"}  # fmt: skip
-    strange = sorted(set(given) - set(fields) - {"regenerate_ssh_keys", "regenerate_ids"})
-    if strange:
-        raise NotOffered(field=f"initialization.{strange[0]}", what="such first settings of guests")
-    values: dict[str, Any] = {name: str(given[field]) for field, name in fields.items() if field in given}
-    return replace(before, **values)
 
 
 def _number(body: Body, path: str, default: int) -> int:

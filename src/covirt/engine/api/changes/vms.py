@@ -10,6 +10,7 @@ from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import called, refuse_set, told, told_word
 from covirt.engine.api.changes.hardware import boot_devices, changed_hardware, placement, sized_like
+from covirt.engine.api.changes.initialization import changed_initialization
 from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
@@ -31,13 +32,11 @@ from covirt.engine.vms.kinds import ACTIONS, Stream, require_action
 
 _VNC_ID: Final = b"vnc".hex()  # of a graphics console
 # Of the machine in a start's body: what may be said for one run alone.
-_RUN_ONCE: Final = frozenset({"id", "href", "name", "os", "placement_policy", "start_paused"})
+_RUN_ONCE: Final = frozenset({"id", "href", "name", "os", "placement_policy", "start_paused", "initialization"})
 _RUN_ONCE_OS: Final = frozenset({"boot"})
 _START_ABSENT: Final = {
-    "use_cloud_init": "cloud-init",
     "use_sysprep": "Sysprep",
-    "use_initialization": "cloud-init",
-    "authorized_key": "cloud-init",
+    "authorized_key": "keys of one start; send them as vm.initialization",
     "volatile": "runs that are forgotten",
 }
 
@@ -81,7 +80,7 @@ def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
             template_id=template.id,
             original_template_id=template.id,
             instance_type_id=type_id,
-            hardware=changed_hardware(session, base, body),
+            hardware=changed_hardware(session, call.services.vault, base, body),
             origin=told(body, "origin", "ovirt"),
             cpu_profile_id=_cpu_profile(session, body, None),
             created_at=datetime.now(UTC),
@@ -102,7 +101,7 @@ def update_vm(call: Call, ids: tuple[str, ...], body: Body) -> None:
             vm,
             cluster_id=cluster.id if cluster else vm.cluster_id,
             instance_type_id=type_id or vm.instance_type_id,
-            hardware=changed_hardware(session, base, body),
+            hardware=changed_hardware(session, call.services.vault, base, body),
             cpu_profile_id=_cpu_profile(session, body, vm.cpu_profile_id),
         )
         update(change, called(vm, body))
@@ -128,13 +127,24 @@ def start_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     if vm.facts.status is VmStatus.PAUSED:
         return _ran(call, ResumeVm(vm_id=vm.id))
     hosts = placement(call.session, given, ())
+    own = vm.hardware.initialization
+    once_settings = given.get("initialization")
     command = RunVm(
         vm_id=vm.id,
         host_id=hosts[0] if hosts else None,
         boot_devices=boot_devices(given, "os.boot.devices", ()),
         paused=told(body, "pause", told(given, "start_paused", False)),
+        initialize=_initialize(body),
+        initialization=changed_initialization(call.services.vault, own, once_settings) if once_settings else None,
     )
     return _ran(call, command)
+
+
+def _initialize(body: Body) -> bool | None:
+    """use_cloud_init says yes or no; use_initialization says yes once more."""
+    if told(body, "use_initialization", False):
+        return True
+    return told(body, "use_cloud_init", False) if body.get("use_cloud_init") is not None else None
 
 
 def _check_once(given: Body) -> None:

@@ -4,7 +4,7 @@
 
 from covirt.engine.api.node import Value
 from covirt.engine.api.resources.values import properties, reference
-from covirt.engine.model.hardware import Hardware, Initialization
+from covirt.engine.model.hardware import GuestAddress, GuestNic, Hardware, Initialization
 
 
 def hardware_values(hardware: Hardware) -> dict[str, Value]:
@@ -83,7 +83,7 @@ def _policies(hardware: Hardware) -> dict[str, Value]:
 
 
 def _initialization(value: Initialization) -> dict[str, Value]:
-    """Without the script, which may hold secrets, and is written by clients only."""
+    """Without the password and the script, which may hold secrets: they are written by clients only."""
     return {
         "host_name": value.host_name or None,
         "user_name": value.user_name or None,
@@ -91,4 +91,28 @@ def _initialization(value: Initialization) -> dict[str, Value]:
         "timezone": value.time_zone or None,
         "dns_servers": value.dns_servers or None,
         "dns_search": value.dns_search or None,
+        "regenerate_ssh_keys": value.regenerate_ssh_keys,
+        "nic_configurations": [_guest_nic(nic) for nic in value.nics] or None,
+    }
+
+
+def _guest_nic(nic: GuestNic) -> dict[str, Value]:
+    return {
+        "name": nic.name,
+        "on_boot": True,
+        "boot_protocol": str(nic.v4.protocol),
+        "ip": _guest_address(nic.v4, "v4"),
+        "ipv6_boot_protocol": str(nic.v6.protocol),
+        "ipv6": _guest_address(nic.v6, "v6"),
+    }
+
+
+def _guest_address(value: GuestAddress, version: str) -> dict[str, Value] | None:
+    if not value.address:
+        return None
+    return {
+        "address": value.address,
+        "netmask": value.netmask or None,
+        "gateway": value.gateway or None,
+        "version": version,
     }

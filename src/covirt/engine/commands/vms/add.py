@@ -21,7 +21,7 @@ from covirt.engine.commands.vms.gathering import image_of
 from covirt.engine.commands.vms.messages import ADDED
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.cluster import Cluster
-from covirt.engine.model.hardware import VmKind
+from covirt.engine.model.hardware import Hardware, VmKind
 from covirt.engine.model.network import MacPool
 from covirt.engine.model.template import Template
 from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Cdrom, Snapshot, SnapshotType, Vm
@@ -41,7 +41,10 @@ def add_vm(change: Change, wanted: Vm) -> str:
     check_vm_name(change.session, wanted, action="add")
     cluster = change.session.clusters.get(wanted.cluster_id)
     template = change.session.templates.get(wanted.template_id)
-    vm = replace(wanted, id=str(uuid.uuid4()), kind=kind_of(wanted.hardware), created_at=datetime.now(UTC))
+    hardware = _never_started(wanted.hardware)
+    vm = replace(
+        wanted, id=str(uuid.uuid4()), kind=kind_of(hardware), hardware=hardware, created_at=datetime.now(UTC)
+    )
     _check_template(change.session, template, vm)
     check_hardware(change.session, vm.hardware, cluster, vm.kind, action="add")
     require_image(change, vm)
@@ -51,6 +54,12 @@ def add_vm(change: Change, wanted: Vm) -> str:
     give_creator(change, VM_MANAGER_ID, subject_of(vm.id))
     change.tell(ADDED, about(vm), vm=vm.name)
     return vm.id
+
+
+def _never_started(hardware: Hardware) -> Hardware:
+    """What it was made of may have been."""
+    settings = hardware.initialization
+    return hardware if settings is None else replace(hardware, initialization=replace(settings, used=False))
 
 
 def require_image(change: Change, vm: Vm) -> None:

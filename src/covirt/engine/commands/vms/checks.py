@@ -16,6 +16,7 @@ from covirt.engine.vms.container_settings import Property, container_settings, i
 from covirt.engine.vms.custom_properties import OPTIONS, check_properties, known_properties
 from covirt.engine.vms.errors import BadContainer, ContainersAreOff, NoSuchRuntime, NotForThisKind
 
+NO_CLOUD_INIT: Final = "it has no cloud-init; give it containerEnvironment, or secrets"
 _MIB: Final = 1 << 20
 _LIMITS: Final = {
     "MaxNumOfVmCpus": 710,
@@ -47,7 +48,7 @@ def check_hardware(session: Session, hardware: Hardware, cluster: Cluster, kind:
 
 def _check_container(session: Session, hardware: Hardware, cluster: Cluster, action: str) -> None:
     for given, what in (
-        (hardware.initialization, "it has no cloud-init; give it containerEnvironment"),
+        (hardware.initialization, NO_CLOUD_INIT),
         (hardware.kernel or hardware.initrd or hardware.kernel_command_line, "it has the kernel of its host"),
         (hardware.tpm, "it has no TPM"),
         (hardware.soundcard, "it has no sound card"),

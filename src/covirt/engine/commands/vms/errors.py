@@ -59,13 +59,6 @@ class NothingToBootFrom(Conflict):
     )
 
 
-class NoCloudInit(Conflict):
-    template = (
-        "Cannot run VM. Its hosts hand no first settings to guests, by cloud-init or Sysprep: take its "
-        "initialization away, and set it up from inside."
-    )
-
-
 class DiskIsLocked(Conflict):
     """Fields: disk, status."""
 

@@ -6,6 +6,7 @@ From the moment in which a host is asked until it tells what came of it the mach
 happens to the engine: nothing is started a second time elsewhere.
 """
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
@@ -14,23 +15,25 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.secrets.secrets import names_in
 from covirt.engine.commands.secrets.using import require_secrets, secrets_of
-from covirt.engine.commands.vms.checks import check_hardware, require_containers
+from covirt.engine.commands.vms.checks import NO_CLOUD_INIT, check_hardware, require_containers
 from covirt.engine.commands.vms.common import about, held, host_name, require_down, subject_of, write_down
-from covirt.engine.commands.vms.errors import NoCloudInit, NothingToBootFrom, StartFailed, StartUncertain
+from covirt.engine.commands.vms.errors import NothingToBootFrom, StartFailed, StartUncertain
 from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_view
 from covirt.engine.commands.vms.messages import START_FAILED, STARTED
 from covirt.engine.commands.vms.update import forget_running_hardware
 from covirt.engine.hosts.errors import HostRefused, HostUncertain
 from covirt.engine.hosts.words import entries, table, text, texts, whole
-from covirt.engine.model.hardware import BootDevice, VmKind
+from covirt.engine.model.hardware import BootDevice, Initialization, VmKind
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.scheduler.choice import choose_host
 from covirt.engine.store.session import Session
+from covirt.engine.vault.sealing import open_initialization
 from covirt.engine.vault.vault import Vault
+from covirt.engine.vms.cloud_init import cloud_init_files
 from covirt.engine.vms.container_settings import container_settings
 from covirt.engine.vms.domain import Domain, VolumePlace
 from covirt.engine.vms.domain_xml import domain_xml
-from covirt.engine.vms.errors import NoContainerImage, UnmappedVolumes
+from covirt.engine.vms.errors import NoContainerImage, NotForThisKind, UnmappedVolumes
 from covirt.hostapi.errors import Code
 from covirt.hostapi.statuses import ExitReason
 from covirt.hostapi.statuses import VmStatus as HostWord
@@ -44,7 +47,8 @@ _ASKED: Final = "asked"  # in the facts' status_detail: the host may have it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunVm(Command):
-    """``host_id``: the only one to take; ``boot_devices`` and ``paused`` are for this run alone."""
+    """``host_id``: the only one to take; ``boot_devices`` and ``paused`` are for this run alone, and so is an
+    ``initialization``, sealed. ``initialize``: whether the guest gets its first settings; None: if it never did."""
 
     action: ClassVar = "RunVm"
 
@@ -52,6 +56,8 @@ class RunVm(Command):
     host_id: str | None = None
     boot_devices: tuple[BootDevice, ...] = ()
     paused: bool = False
+    initialize: bool | None = None
+    initialization: Initialization | None = None
 
     def begin(self, start: Start) -> None:
         start.require(Right.RUN_VM, subject_of(self.vm_id))
@@ -75,6 +81,7 @@ class RunVm(Command):
         vm = held(finish.session, self.vm_id)
         host_id = str(finish.result)
         forget_running_hardware(finish.session, vm)
+        self._note_first_settings(finish.session)
         drive = finish.session.cdroms.find(vm_id=vm.id)
         if drive is not None:
             finish.session.cdroms.update(replace(drive, current_file_id=drive.file_id))
@@ -91,12 +98,27 @@ class RunVm(Command):
             finish.session.vms.update_facts(vm.id, replace(vm.facts, exit_code=1, exit_message=told))
         finish.tell(START_FAILED, about(vm), vm=vm.name, reason=told)
 
+    def _first_settings(self, vm: Vm) -> Initialization | None:
+        """What the guest gets on a disc of this run."""
+        wanted = self.initialization or vm.hardware.initialization
+        if vm.kind is VmKind.CONTAINER or wanted is None or self.initialize is False:
+            return None
+        asked = self.initialize or self.initialization is not None
+        return wanted if asked or not wanted.used else None
+
+    def _note_first_settings(self, session: Session) -> None:
+        vm = session.vms.get(self.vm_id)
+        own = vm.hardware.initialization
+        if own is not None and not own.used and self._first_settings(vm) is not None:
+            hardware = replace(vm.hardware, initialization=replace(own, used=True))
+            session.vms.update(replace(vm, hardware=hardware))
+
     def _checked(self, session: Session, vm: Vm) -> Domain:
         """All that can be known before a host is asked. Raises what keeps it from starting."""
         cluster = session.clusters.get(vm.cluster_id)
         check_hardware(session, vm.hardware, cluster, vm.kind, action="run")
-        if vm.hardware.initialization is not None:
-            raise NoCloudInit
+        if vm.kind is VmKind.CONTAINER and (self.initialize or self.initialization is not None):
+            raise NotForThisKind(action="run", name=vm.name, kind="container", reason=NO_CLOUD_INIT)
         domain = domain_of(session, vm, boot_devices=self.boot_devices, paused=self.paused)
         if vm.kind is VmKind.CONTAINER:
             require_containers(session, cluster, action="run")
@@ -141,6 +163,7 @@ class RunVm(Command):
             vm = session.vms.get(self.vm_id)
             domain = self._checked(session, vm)
             given = _secrets(session, doing.services.vault, vm)
+            domain = replace(domain, payload=self._payload(doing.services.vault, vm))
             known = domain.disc is None or session.container_images.find(domain.disc.image_id) is not None
         if domain.disc is not None and vm.kind is VmKind.CONTAINER and not known:
             inspected = hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id)
@@ -160,6 +183,12 @@ class RunVm(Command):
                 hosts.call(host_id, "VM.destroy", {"vmID": vm.id}, flow_id=flow_id)
                 hosts.call(host_id, "VM.create", params, flow_id=flow_id)
         return None
+
+    def _payload(self, vault: Vault, vm: Vm) -> Mapping[str, bytes]:
+        settings = self._first_settings(vm)
+        if settings is None:
+            return {}
+        return cloud_init_files(open_initialization(vault, settings), instance_id=str(uuid.uuid4()))
 
     def _destroy(self, doing: Doing, host_id: str) -> JsonValue:
         with doing.services.store.read() as session:

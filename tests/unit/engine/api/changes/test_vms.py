@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines are added, changed, started and stopped through the API, on a host that is played."""
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import yaml
 from lxml import etree
 
 from covirt.engine.commands.services import CommandServices
@@ -170,6 +173,10 @@ def test_adding_wants_a_name_and_a_cluster(quick: Kitchen) -> None:
     quick.api.post("vms", {"name": "x", "cluster": {"name": "garden"}}, 404)
 
 
+def guest_nics(**values: str) -> dict[str, Any]:
+    return {"nic_configurations": {"nic_configuration": [values]}}
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -184,7 +191,13 @@ def test_adding_wants_a_name_and_a_cluster(quick: Kitchen) -> None:
         ({"high_availability": {"enabled": True}}, "leave out 'high_availability.enabled'"),
         ({"lease": {"storage_domain": {"id": s.DOMAIN_ID}}}, "leave out 'lease'"),
         ({"payloads": {"payload": [{"type": "cdrom"}]}}, "leave out 'payloads'"),
-        ({"initialization": {"root_password": "x"}}, "leave out 'initialization.root_password'"),
+        ({"initialization": {"windows_license_key": "x"}}, "leave out 'initialization.windows_license_key'"),
+        ({"initialization": {"cloud_init_network_protocol": "eni"}}, "leave out 'initialization.cloud_init_network"),
+        ({"initialization": {"root_password": "covirt-sealed:x"}}, "not a valid beginning"),
+        ({"initialization": guest_nics(name="eth0", on_boot="false")}, "leave out 'nic_configuration.on_boot'"),
+        ({"initialization": guest_nics(name="eth0", boot_protocol="static")}, "static needs one"),
+        ({"initialization": guest_nics(name="eth0", ipv6_boot_protocol="autoconf")}, "there are none, dhcp, static"),
+        ({"initialization": guest_nics(boot_protocol="dhcp")}, "as in eth0"),
         ({"custom_properties": {"custom_property": [{"name": "soup", "value": "1"}]}}, "The keys are: soup"),
         (
             {"custom_properties": {"custom_property": [{"name": "containerImage", "value": "web"}]}},
@@ -262,14 +275,69 @@ def test_why_it_does_not_start(quick: Kitchen) -> None:
     quick.set_host(status=HostStatus.UP, networks=("gas",))
     assert "internal filter Network because network(s) pipes are missing" in quick.act(vm_id, "start", 409)
     quick.set_host(networks=("pipes",))
-    for field, value in (("use_cloud_init", "true"), ("volatile", "true")):
+    for field, value in (("use_sysprep", "true"), ("volatile", "true")):
         assert f"leave out '{field}'" in quick.act(vm_id, "start", 400, **{field: value})
     assert "'vm.memory' cannot be had for one run" in quick.act(vm_id, "start", 400, vm={"memory": GIB})
-    quick.api.put(f"vms/{vm_id}", {"initialization": {"host_name": "web"}})
-    assert "hand no first settings to guests" in quick.act(vm_id, "start", 409)
-    quick.api.put(f"vms/{vm_id}", {"initialization": {}})
     quick.act(vm_id, "start", vm={"os": {"boot": {"devices": {"device": ["network"]}}}}, pause="true")
     assert "launchPaused" in quick.host.guests[vm_id]
+
+
+def _first_settings(kitchen: Kitchen, vm_id: str) -> dict[str, str]:
+    """The files that its host was sent along, by their names."""
+    files = kitchen.xml(vm_id).iterfind(".//{http://ovirt.org/vm/1.0}payload/{http://ovirt.org/vm/1.0}file")
+    return {file.get("path", "").rpartition("/")[2]: base64.b64decode(file.text or "").decode() for file in files}
+
+
+def _again(kitchen: Kitchen, vm_id: str, **body: Any) -> dict[str, str]:
+    kitchen.act(vm_id, "start", **body)
+    files = _first_settings(kitchen, vm_id)
+    kitchen.act(vm_id, "stop")
+    return files
+
+
+def test_first_settings_are_told_at_the_first_start(kitchen: Kitchen) -> None:
+    vm_id = kitchen.add_bootable(
+        initialization={"host_name": "web", "root_password": "soup", "custom_script": "a: b"}
+    )
+    assert set(kitchen.api.get(f"vms/{vm_id}")["initialization"]) == {"host_name"}
+    kept = str(kitchen.vm(vm_id))
+    assert "soup" not in kept
+    assert "a: b" not in kept
+    files = _again(kitchen, vm_id)
+    assert json.loads(files["meta_data.json"])["hostname"] == "web"
+    told = yaml.safe_load(files["user_data"])
+    assert (told["password"], told["a"]) == ("soup", "b")
+    assert "network_data.json" not in files
+    assert _again(kitchen, vm_id) == {}
+    assert _again(kitchen, vm_id, use_cloud_init="true").keys() == files.keys()
+    assert _again(kitchen, vm_id, use_initialization="true").keys() == files.keys()
+    kitchen.api.put(f"vms/{vm_id}", {"initialization": {"host_name": "soup"}})
+    assert _again(kitchen, vm_id, use_cloud_init="false") == {}
+    files = _again(kitchen, vm_id)
+    assert json.loads(files["meta_data.json"])["hostname"] == "soup"
+    assert "password: soup" in files["user_data"], "what the body does not say stays"
+    kitchen.api.put(f"vms/{vm_id}", {"initialization": {}})
+    assert _again(kitchen, vm_id, use_cloud_init="true") == {}
+
+
+def test_first_settings_of_one_start(kitchen: Kitchen) -> None:
+    """As Ansible's module asks for them; the machine does not keep them."""
+    vm_id = kitchen.add_bootable()
+    once = {"initialization": {"user_name": "cook", "root_password": "peas-and-soup"}}
+    files = _again(kitchen, vm_id, use_cloud_init="true", vm=once)
+    told = yaml.safe_load(files["user_data"])
+    assert (told["user"], told["password"]) == ("cook", "peas-and-soup")
+    assert kitchen.vm(vm_id).hardware.initialization is None
+    assert _again(kitchen, vm_id) == {}
+
+
+def test_first_settings_are_no_containers(kitchen: Kitchen) -> None:
+    kitchen.enable_containers()
+    said = kitchen.add(custom_properties=CONTAINER, initialization={"host_name": "web"}, status=409)
+    assert "it has no cloud-init; give it containerEnvironment" in str(said)
+    kitchen.add_image("/data")
+    vm_id = kitchen.add(custom_properties=CONTAINER)
+    assert "it has no cloud-init" in kitchen.act(vm_id, "start", 409, use_cloud_init="true")
 
 
 def test_a_start_that_fails_on_its_host_is_undone(kitchen: Kitchen) -> None:
