@@ -18,9 +18,10 @@ from functools import partial
 from typing import Final
 
 from covirt.rpc.broker import FLOW_ID_HEADER, REQUEST_DESTINATIONS
-from covirt.rpc.errors import BadMessage, CallFailed, PeerLost, PeerSilent, PeerUnreachable
+from covirt.rpc.errors import BadMessage, CallFailed, CallTooLarge, PeerLost, PeerSilent, PeerUnreachable
 from covirt.rpc.jsonrpc import Answer, Json, Request, parse
 from covirt.rpc.link import Link, LinkLost
+from covirt.rpc.settings import MAX_CALL_BYTES
 from covirt.rpc.stomp import Frame, Limits
 
 log = logging.getLogger(__name__)
@@ -118,8 +119,8 @@ class RpcClient:
     def call(
         self, method: str, params: Json = None, *, flow_id: str = "", timeout_seconds: float | None = None
     ) -> Json:
-        """The result. Raises CallFailed with the peer's answer, PeerUnreachable when nothing was sent, PeerSilent and
-        PeerLost when the peer may have done it.
+        """The result. Raises CallFailed with the peer's answer, CallTooLarge and PeerUnreachable when nothing was
+        sent, PeerSilent and PeerLost when the peer may have done it.
         """
         seconds = self._settings.call_seconds if timeout_seconds is None else timeout_seconds
         waiting = _Waiting(method)
@@ -145,6 +146,8 @@ class RpcClient:
     def _ask(self, waiting: _Waiting, params: Json, flow_id: str) -> str:
         number = str(next(self._numbers))
         body = Request(method=waiting.method, params=params, id=number).encode()
+        if len(body) > MAX_CALL_BYTES:  # the peer would drop the connection, and all calls that wait with it
+            raise CallTooLarge(peer=self.peer, method=waiting.method, size_bytes=len(body), most_bytes=MAX_CALL_BYTES)
         headers = {"destination": REQUEST_DESTINATIONS[0], "content-type": "application/json", "reply-to": _ANSWERS}
         if flow_id:
             headers[FLOW_ID_HEADER] = flow_id

@@ -35,6 +35,12 @@ class PeerSilent(Unavailable):
     template = "{peer} has not answered {method} within {seconds} s; ask again when it has less to do"
 
 
+class CallTooLarge(InvalidRequest):
+    template = (
+        "{method} would be a message of {size_bytes} bytes, and {peer} takes {most_bytes} at most; ask for less"
+    )
+
+
 class PeerLost(Unavailable):
     template = "the connection to {peer} ended before it answered {method}: {reason}"
 

@@ -3,8 +3,12 @@
 """How much one peer may have, and for how long: what makes it cost nobody else anything."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from covirt.rpc.stomp import Limits
+
+# Of a call; a domain's XML is some ten KiB. Who sends more is dropped, so clients do not.
+MAX_CALL_BYTES: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +24,9 @@ class ServerSettings:
     detection_seconds: float = 10.0
     # To end a frame that has begun.
     frame_seconds: float = 60.0
-    # What a client may send before it is connected, and after that. A domain's XML is some ten KiB.
+    # What a client may send before it is connected, and after that.
     unconnected: Limits = field(default_factory=lambda: Limits(body_bytes=4 << 10))
-    connected: Limits = field(default_factory=lambda: Limits(body_bytes=4 << 20))
+    connected: Limits = field(default_factory=lambda: Limits(body_bytes=MAX_CALL_BYTES))
     # Values in one body: a domain's XML is one of some ten.
     max_values: int = 100_000
     # Begun frames of all clients together; when there is more, whoever holds most is dropped.

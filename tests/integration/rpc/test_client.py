@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from covirt.rpc.client import ClientSettings, RpcClient
-from covirt.rpc.errors import CallFailed, PeerLost, PeerSilent, PeerUnreachable
+from covirt.rpc.errors import CallFailed, CallTooLarge, PeerLost, PeerSilent, PeerUnreachable
 from covirt.rpc.jsonrpc import Answer, Json
 from covirt.rpc.server import RpcServer
-from covirt.rpc.settings import ServerSettings
+from covirt.rpc.settings import MAX_CALL_BYTES, ServerSettings
 from covirt.rpc.stomp import Frame
 from covirt.rpc.tls import TlsFiles, client_context, server_context
 from tests.support.authority import TestAuthority
@@ -110,6 +110,15 @@ def test_many_threads_call_at_once(files: TlsFiles) -> None:
         for thread in threads:
             thread.join()
         assert not wrong
+
+
+def test_what_would_cost_the_connection_is_not_sent(files: TlsFiles) -> None:
+    with served(files, PlayService()) as server, Watched(server.port, client_context(files)) as watched:
+        watched.client.wait_connected(20)
+        with pytest.raises(CallTooLarge, match="echo would be a message of 4194"):
+            watched.client.call("echo", ["x" * MAX_CALL_BYTES])
+        assert watched.client.call("echo", ["x" * (MAX_CALL_BYTES - 200)])
+        assert watched.told == [True]
 
 
 def test_a_call_has_a_time_limit(files: TlsFiles) -> None:

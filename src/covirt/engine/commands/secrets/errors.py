@@ -36,6 +36,15 @@ class NoSuchSecret(Conflict):
     template = "Cannot {action}. There is no secret called {name}."
 
 
+class TooMuchSecret(Conflict):
+    """Fields: action, size_bytes, most_bytes."""
+
+    template = (
+        "Cannot {action}. Its secrets have {size_bytes} bytes together, counted in each place, and a container is "
+        "given {most_bytes} at most. Give fewer, or keep what is large on a volume."
+    )
+
+
 class NotForThis(Conflict):
     """Fields: action, name, reason."""
 

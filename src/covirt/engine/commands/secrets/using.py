@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.change import Change
-from covirt.engine.commands.secrets.errors import NoSuchSecret, NotForThis
+from covirt.engine.commands.secrets.errors import NoSuchSecret, NotForThis, TooMuchSecret
 from covirt.engine.commands.secrets.secrets import subject_of_secret
 from covirt.engine.model.secret import Secret
 from covirt.engine.store.session import Session
@@ -16,6 +16,7 @@ from covirt.engine.vms.container_secrets import GivenSecret
 from covirt.rpc.jsonrpc import Json
 
 _MODE = "0400"
+_MOST_BYTES = 1 << 20  # in one message to the host, which takes four times as much
 
 
 def require_secrets(change: Change, names: Iterable[str], *, action: str) -> None:
@@ -38,8 +39,15 @@ def credentials_of(session: Session, vault: Vault, name: str, *, action: str) ->
 
 
 def secrets_of(session: Session, vault: Vault, given: Iterable[GivenSecret], *, action: str) -> list[dict[str, Json]]:
-    """As VM.create takes them. They belong into no result and no log."""
-    return [_told(vault.open_secret(_secret(session, each.name, action)), each, action) for each in given]
+    """As VM.create takes them. They belong into no result and no log.
+
+    Raises NoSuchSecret, NotForThis, TooMuchSecret, and what Vault.open_secret() raises.
+    """
+    found = [(each, vault.open_secret(_secret(session, each.name, action))) for each in given]
+    size_bytes = sum(len(value) for _, value in found)
+    if size_bytes > _MOST_BYTES:
+        raise TooMuchSecret(action=action, size_bytes=size_bytes, most_bytes=_MOST_BYTES)
+    return [_told(value, each, action) for each, value in found]
 
 
 def _told(value: bytes, given: GivenSecret, action: str) -> dict[str, Json]:

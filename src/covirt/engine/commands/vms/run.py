@@ -275,7 +275,7 @@ def _require_bootable(domain: Domain) -> None:
 
 
 def _secrets(session: Session, vault: Vault, vm: Vm) -> dict[str, Json]:
-    """Of a container that is given some. Raises NoSuchSecret, NotForThis, NoSuchKey, BrokenSeal."""
+    """Of a container that is given some. Raises NoSuchSecret, NotForThis, TooMuchSecret, NoSuchKey, BrokenSeal."""
     if vm.kind is not VmKind.CONTAINER:
         return {}
     wanted = container_settings(vm.hardware.custom_properties, action="run").secrets

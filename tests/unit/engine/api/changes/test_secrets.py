@@ -152,6 +152,9 @@ def test_a_start_that_cannot_have_its_secrets(safe: Safe) -> None:
     vm = safe.container("door:DOOR")
     assert "can be given as a file only" in safe.api.post(f"vms/{vm['id']}/start", {}, 409)
     safe.api.put(f"{SECRETS}/door", {"value": VALUE})
+    safe.api.put(f"{SECRETS}/door", {"value": "x" * 65536})
+    safe.api.put(f"vms/{vm['id']}", safe.body(",".join(f"door:/etc/{number}" for number in range(17))))
+    assert "1114112 bytes together" in safe.api.post(f"vms/{vm['id']}/start", {}, 409)
     safe.set_host(extensions=())
     assert "cannot give secrets to containers" in safe.api.post(f"vms/{vm['id']}/start", {}, 409)
 
