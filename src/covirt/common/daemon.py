@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life that all daemons have in common: configuration, log, limits, one of them a root, and an orderly end."""
 
+import ctypes
+import os
 import resource
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
@@ -14,6 +16,7 @@ from covirt.common.root import Root
 from covirt.common.stop_signals import StopSignals
 
 _OPEN_FILES: Final = 65536
+_PR_SET_DUMPABLE: Final = 4
 
 
 class DaemonConfig(Protocol):
@@ -44,11 +47,22 @@ def run_daemon(
         config = load(root)
         logs.configure(log_level or config.log_level)
         allow_many_files()
+        keep_memory_to_itself()
         stop = StopSignals()
         with acquire_daemon_lock(root, program):
             serve(root, config, stop)
 
     return exit_status(program, work)
+
+
+def keep_memory_to_itself() -> None:
+    """No core dump, and no other process of the same user that reads its memory: secrets pass through it.
+
+    A limit for core dumps would be the containers' too; this ends with exec.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(ctypes.c_int(_PR_SET_DUMPABLE), ctypes.c_ulong(0), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def allow_many_files() -> None:

@@ -13,20 +13,21 @@ from covirt.common.process import run
 
 # In a process of its own: limits, signals and the log are a process's.
 _DAEMON = """
-import resource, sys
+import ctypes, resource, sys
 from covirt.common.daemon import run_daemon
 from covirt.virtocid.config import VirtocidConfig
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
-tell = lambda *_: print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+tell = lambda *_: print(*resource.getrlimit(resource.RLIMIT_NOFILE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 sys.exit(run_daemon("covirt-tester", sys.argv[1], None, load=lambda root: VirtocidConfig(), serve=tell))
 """
 
 
-def test_a_daemon_may_open_many_files(tmp_path: Path) -> None:
+def test_a_daemon_may_open_many_files_and_dumps_no_core(tmp_path: Path) -> None:
     told = run([sys.executable, "-c", _DAEMON, tmp_path], timeout_seconds=60).stdout.split()
-    soft, hard = map(int, told)
+    soft, hard, dumpable = map(int, told)
     assert soft == (min(hard, 65536) if hard >= 0 else 65536)
+    assert not dumpable
 
 
 @pytest.mark.parametrize(("name", "reason"), [("file", "Not a directory"), ("no/such", "No such file or directory")])
