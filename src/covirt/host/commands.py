@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""covirt-host enrol and covirt-host check, on a terminal."""
+"""covirt-host enrol, check and end-transfers, on a terminal."""
 
 import getpass
 import socket
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from covirt.common.daemon_lock import acquire_daemon_lock
 from covirt.common.exit_status import exit_status
 from covirt.common.root import Root
 from covirt.host.config import load_host_config
@@ -16,6 +17,7 @@ from covirt.host.enrolment.enrol import Token, enrol
 from covirt.host.enrolment.errors import NoTokenFile
 from covirt.host.examination import examine
 from covirt.host.findings import Verdict
+from covirt.host.storage.images import end_transfers
 
 _PROGRAM: Final = "covirt-host"
 _MARKS: Final = {Verdict.GOOD: "ok", Verdict.NOTE: "note", Verdict.MISSING: "MISSING"}
@@ -48,6 +50,18 @@ def run_check(root_path: str) -> int:
                 sys.stdout.write(f"{'':8} -> {finding.remedy}\n")
             missing = missing or finding.verdict is Verdict.MISSING
         return missing
+
+    return exit_status(_PROGRAM, work)
+
+
+def run_end_transfers(root_path: str) -> int:
+    """End the programs that go on after the agent; refused while it runs."""
+
+    def work() -> None:
+        root = Root(root_path)
+        config = load_host_config(root)
+        with acquire_daemon_lock(root, _PROGRAM):
+            end_transfers(root, config.images)
 
     return exit_status(_PROGRAM, work)
 

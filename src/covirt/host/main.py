@@ -23,6 +23,10 @@ def main() -> None:
         from covirt.host.commands import run_check
 
         status = run_check(arguments.root)
+    elif arguments.command == "end-transfers":
+        from covirt.host.commands import run_end_transfers
+
+        status = run_end_transfers(arguments.root)
     else:
         from covirt.host.daemon import run_daemon, show_config
 
@@ -48,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     token.add_argument("--token-file", metavar="FILE", help="the file it is in; without both, and with -, it is read")
     enrol.add_argument("--name", help="how the engine reaches this host (its full name)")
     commands.add_parser("check", help="tell what this machine has and lacks, and what mends it")
+    commands.add_parser("end-transfers", help="end what moves disks and goes on after the stopped agent")
     arguments = parser.parse_args()
     if arguments.command is not None and (arguments.show_config or arguments.log_level):
         parser.error(f"--show-config and --log-level are for serving; leave them out before {arguments.command}")

@@ -110,7 +110,9 @@ def test_programs_run_on_the_packaged_libraries_alone(debs: dict[str, Path], tmp
 def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str) -> None:
     """Each ends well twice over, doing the same; the programs are stand-ins that tell what they were asked."""
     told = tmp_path / "told"
-    for program in ("systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-helper", "deb-systemd-invoke"):
+    for program in (
+        "systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-helper", "deb-systemd-invoke", "covirt-host",
+    ):  # fmt: skip
         stand_in = tmp_path / program
         stand_in.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{told}\n')
         stand_in.chmod(0o755)
@@ -124,6 +126,7 @@ def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str
             )
         runs.append(told.read_text())
     assert runs[0] == runs[1]
+    assert ("covirt-host end-transfers" in runs[0]) is (name == "covirt-host" and action == "remove")
     if action == "configure":
         assert (
             f"systemd-sysusers /usr/lib/sysusers.d/{'covirt' if name == 'covirt-virtocid' else name}.conf" in runs[0]

@@ -53,8 +53,7 @@ class Images:
             keep_seconds=config.job_keep_seconds,
             on_end=lambda record: events.publish(job_topic(record.id), job_info(record, jobs.progress_of(record.id))),
         )
-        servers = NbdServers(runtime / "nbd")
-        daemon = ImageioDaemon(directory=runtime / "imageio", config=config, tls=tls)
+        servers, daemon = _programs(root, config, tls)
         transfers = Transfers(root=root, directory=runtime / "imageio", daemon=daemon, servers=servers)
         return cls(
             tasks=Tasks(tasks),
@@ -98,3 +97,15 @@ class Images:
     def resume(self) -> None:
         self.tasks.resume()
         self.jobs.resume()
+
+
+def end_transfers(root: Root, config: ImagesConfig) -> None:
+    """End what moves disks and has outlived the agent, which must not run: the imageio daemon and all NBD servers."""
+    servers, daemon = _programs(root, config, None)
+    daemon.end()
+    servers.stop_all()
+
+
+def _programs(root: Root, config: ImagesConfig, tls: TlsFiles | None) -> tuple[NbdServers, ImageioDaemon]:
+    runtime = root.run_dir / _PLACE
+    return NbdServers(runtime / "nbd"), ImageioDaemon(directory=runtime / "imageio", config=config, tls=tls)

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 
+from covirt.common.daemon_lock import acquire_daemon_lock
 from covirt.common.process import run
 from covirt.common.root import Root
 from covirt.host.storage import imageio, qemu_img
@@ -35,6 +36,7 @@ from covirt.host.verbs.nbd import NbdVerbs
 from covirt.host.verbs.sdm import NO_POOL
 from covirt.host.verbs.transfer import TicketVerbs
 from covirt.hostapi.errors import CallRefused
+from tests.support.covirt_host import SECONDS, CovirtHost
 from tests.support.plain_volumes import PlainVolumes
 from tests.support.roots import new_root
 from tests.support.transfers import Authority, ImageClient, new_authority
@@ -247,6 +249,26 @@ def test_transfers_outlive_the_agent_and_idle_ones_do_not(fresh_host: Host) -> N
     following.transfers.remove(ticket["uuid"])
     following.transfers.stop()
     assert following.daemon.control(start=False) is None
+
+
+def test_what_outlives_the_agent_is_ended_by_its_command(fresh_host: Host) -> None:
+    """As when the package is removed: neither the imageio daemon nor an NBD server is left, nor a volume held."""
+    life, path, server_id = fresh_host.life(), fresh_host.raw_volume(), str(uuid4())
+    life.transfers.add(ticket_for(f"file://{path}", "read"))
+    life.servers.start(
+        server_id, NbdExport(volume=Layer(path=fresh_host.qcow2_volume(), format=ImageFormat.QCOW2))
+    )
+    life.transfers.stop()
+    command = [*CovirtHost.program, "--root", fresh_host.root.path, "end-transfers"]
+    with acquire_daemon_lock(fresh_host.root, "covirt-host"):
+        refused = run(command, timeout_seconds=SECONDS, check=False)
+        assert (refused.status, b"stop it first" in refused.stderr) == (1, True)
+    assert life.servers.runs(server_id)
+    for _ in range(2):
+        run(command, timeout_seconds=SECONDS)
+        assert not life.servers.runs(server_id)
+        assert life.daemon.control(start=False) is None
+    assert fresh_host.life().transfers.count == 0
 
 
 def test_a_daemon_that_died_is_started_anew(fresh_host: Host) -> None:
