@@ -39,6 +39,7 @@ def _field(deb: Path, name: str) -> str:
     return _output("dpkg-deb", "--field", deb, name).strip()
 
 
+_ADMINISTRATORS = ("/var/lib", "/etc/covirt", "/etc/pki", "/rhev")
 _DAEMONS = ("covirt-engine", "covirt-host", "covirt-virtocid")
 
 
@@ -78,6 +79,17 @@ def test_everything_is_roots_and_writable_by_nobody_else(debs: dict[str, Path]) 
             assert mode[0] == "l" or mode in {"-rw-r--r--", "-rwxr-xr-x"}, path
 
 
+def test_how_much_room_they_need_is_what_their_files_take(debs: dict[str, Path], tmp_path: Path) -> None:
+    """In KiB, which apt adds up before it installs; directories count, each as little as a file system has it."""
+    for name, deb in debs.items():
+        place = tmp_path / name
+        _output("dpkg-deb", "--extract", deb, place)
+        paths = list(place.rglob("*"))
+        content = sum(path.lstat().st_size for path in paths if not path.is_dir() or path.is_symlink()) >> 10
+        told = int(_field(deb, "Installed-Size"))
+        assert content <= told <= content + 8 * len(paths) + 8, name
+
+
 def test_what_they_depend_on(debs: dict[str, Path]) -> None:
     version = _field(debs["covirt"], "Version")
     assert f"python3 (>= {_PYTHON[6:]}), python3 (<< " in _field(debs["covirt"], "Depends")
@@ -112,6 +124,7 @@ def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str
     told = tmp_path / "told"
     for program in (
         "systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-helper", "deb-systemd-invoke", "covirt-host",
+        "rm",
     ):  # fmt: skip
         stand_in = tmp_path / program
         stand_in.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{told}\n')
@@ -127,6 +140,10 @@ def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str
         runs.append(told.read_text())
     assert runs[0] == runs[1]
     assert ("covirt-host end-transfers" in runs[0]) is (name == "covirt-host" and action == "remove")
+    removed = [word for line in runs[0].splitlines() for word in line.split()[1:] if line.startswith("rm ")]
+    assert not [path for path in removed if path.startswith(_ADMINISTRATORS)]
+    links = f"/etc/systemd/system/*.wants/{name}.service"  # of who enabled it by hand
+    assert (links in removed) is (action == "purge" and name != "covirt-virtocid")
     if action == "configure":
         assert (
             f"systemd-sysusers /usr/lib/sysusers.d/{'covirt' if name == 'covirt-virtocid' else name}.conf" in runs[0]

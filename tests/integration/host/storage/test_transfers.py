@@ -255,9 +255,7 @@ def test_what_outlives_the_agent_is_ended_by_its_command(fresh_host: Host) -> No
     """As when the package is removed: neither the imageio daemon nor an NBD server is left, nor a volume held."""
     life, path, server_id = fresh_host.life(), fresh_host.raw_volume(), str(uuid4())
     life.transfers.add(ticket_for(f"file://{path}", "read"))
-    life.servers.start(
-        server_id, NbdExport(volume=Layer(path=fresh_host.qcow2_volume(), format=ImageFormat.QCOW2))
-    )
+    life.servers.start(server_id, NbdExport(volume=Layer(path=fresh_host.qcow2_volume(), format=ImageFormat.QCOW2)))
     life.transfers.stop()
     command = [*CovirtHost.program, "--root", fresh_host.root.path, "end-transfers"]
     with acquire_daemon_lock(fresh_host.root, "covirt-host"):
