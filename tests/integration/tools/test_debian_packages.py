@@ -123,8 +123,8 @@ def test_maintainer_scripts_may_run_again(tmp_path: Path, name: str, action: str
     """Each ends well twice over, doing the same; the programs are stand-ins that tell what they were asked."""
     told = tmp_path / "told"
     for program in (
-        "systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-helper", "deb-systemd-invoke", "covirt-host",
-        "rm",
+        "systemd-sysusers", "systemd-tmpfiles", "systemctl", "deb-systemd-helper", "deb-systemd-invoke",
+        "covirt-host", "rm",
     ):  # fmt: skip
         stand_in = tmp_path / program
         stand_in.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{told}\n')

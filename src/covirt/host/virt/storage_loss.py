@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +28,7 @@ _TRIES: Final = 3
 _TRY_SECONDS: Final = 5.0
 # As Vdsm: eight times the time that sanlock gives an I/O. After that, somebody else may hold what the guest held.
 _LONG_PAUSE_SECONDS: Final = 80.0
+_LOOK_SECONDS: Final = 20.0
 
 
 class ResumeBehavior(StrEnum):
@@ -58,6 +60,11 @@ class StoredGuest(Protocol):
         """Whether its hypervisor paused it at an error of a disk."""
         ...
 
+    @property
+    def lacks_space(self) -> bool:
+        """Whether that error was that its disk cannot grow."""
+        ...
+
     def paused_seconds(self) -> float:
         """How long this agent has seen it paused; 0 for one that is not."""
         ...
@@ -84,15 +91,19 @@ class StorageLoss:
         self._lost: set[str] = set()
         self._known: set[str] = set()  # domains that were told of
         self._busy: set[str] = set()
+        self._looked_at: set[str] = set()  # by end_long_pauses()
         self._stopping = threading.Event()
         self._workers = WorkerPool(workers=_WORKERS, priority_workers=0, name="storage-loss")
+        self._looker = threading.Thread(target=self._look_now_and_then, name="long-pauses", daemon=True)
 
     def start(self) -> None:
         make_directory(self._directory)
         self._workers.fill()
+        self._looker.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        self._looker.join(_STOP_SECONDS)
         self._workers.stop(timeout_seconds=_STOP_SECONDS)
 
     def domain_health(self, domain_id: str, ok: bool) -> None:  # noqa: FBT001 - the storage monitor's listener
@@ -120,6 +131,34 @@ class StorageLoss:
     def forget(self, vm_id: str) -> None:
         """It was destroyed, or somebody else has decided whether it is paused: from now on it is not paused by us."""
         self._mark(vm_id).unlink(missing_ok=True)
+
+    def end_long_pauses(self) -> None:
+        """End those who are to be ended after a long pause, wherever their storage is: who waits to run them
+        elsewhere waits for that. One that cannot be ended is tried again by the next call."""
+        for guest in self._guests():
+            if guest.resume_behavior != ResumeBehavior.KILL or guest.paused_seconds() <= _LONG_PAUSE_SECONDS:
+                continue
+            with self._lock:
+                if guest.vm_id in self._looked_at:
+                    continue
+                self._looked_at.add(guest.vm_id)
+            self._workers.submit(partial(self._end_long_pause, guest), priority=False)
+
+    def _look_now_and_then(self) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            self.end_long_pauses()
+
+    def _end_long_pause(self, guest: StoredGuest) -> None:
+        try:
+            ours = self._mark(guest.vm_id).exists() and guest.is_paused()
+            if ours or (guest.is_paused_by_error() and not guest.lacks_space):
+                log.warning("A guest is ended after a long pause for its storage vm=%s", guest.vm_id)
+                guest.kill_after_pause()
+        except Error as error:
+            log.warning("A guest could not be ended after its pause vm=%s reason=%s", guest.vm_id, error)
+        finally:
+            with self._lock:
+                self._looked_at.discard(guest.vm_id)
 
     def _submit(self, guest: StoredGuest) -> None:
         with self._lock:

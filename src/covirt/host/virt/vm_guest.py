@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import libvirt
 
+from covirt.common.errors import Error
 from covirt.host.virt.actions import Actions
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.libvirt_errors import translated
@@ -62,6 +63,10 @@ class VmGuest:
         state, reason = self._state()
         return (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 
+    @property
+    def lacks_space(self) -> bool:
+        return self.vm.pause_code is PauseCode.NO_SPACE
+
     def paused_seconds(self) -> float:
         return self.vm.paused_seconds
 
@@ -75,8 +80,12 @@ class VmGuest:
 
     def kill_after_pause(self) -> None:
         self.vm.will_stop(ExitReason.DESTROYED_ON_PAUSE_TIMEOUT)
-        with translated("destroy", self.vm.name):
-            self.domain().destroy()
+        try:
+            with translated("destroy", self.vm.name):
+                self.domain().destroy()
+        except Error:
+            self.vm.will_stop(None)
+            raise
 
     def _state(self) -> tuple[int, int]:
         with translated("look at", self.vm.name):

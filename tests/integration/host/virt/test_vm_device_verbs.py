@@ -210,6 +210,21 @@ def test_storage_that_goes_away(host: HostVms) -> None:
     assert host.statuses(elsewhere) == ["Up"]
 
 
+def test_storage_that_stays_away_too_long(host: HostVms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("covirt.host.virt.storage_loss._LONG_PAUSE_SECONDS", 0.0)
+    wish = "<ovirt-vm:resumeBehavior>kill</ovirt-vm:resumeBehavior><ovirt-vm:custom>"
+    stored = host.run(stored_xml("stored").replace("<ovirt-vm:custom>", wish, 1))
+    host.part.storage_loss.domain_health(STORAGE, False)
+    host.wait_for(stored, "Paused")
+    host.part.storage_loss.end_long_pauses()
+    host.wait_for(stored, "Down")
+    told = host.events(stored)[-1]
+    assert (told["exitCode"], told["exitReason"]) == (1, 14)
+    host.part.storage_loss.domain_health(STORAGE, True)
+    host.call("VM.destroy", vmID=stored)
+    assert stored not in {user for users in host.volumes.users.values() for user in users}
+
+
 @pytest.mark.parametrize("verb", CHANGES)
 def test_nobody_and_nothing(host: HostVms, verb: str) -> None:
     assert host.refusal(verb, vmID=NOBODY, **CHANGES[verb]).code == Code.NO_SUCH_VM

@@ -31,6 +31,7 @@ class FakeGuest:
     calls: list[str] = field(default_factory=list)
     stuck: bool = False
     seconds: float = 0
+    lacks_space: bool = False
     gate: threading.Event | None = None
     inside: threading.Event = field(default_factory=threading.Event)
 
@@ -39,7 +40,7 @@ class FakeGuest:
         return tuple(VolumeRef(pool_id="p", domain_id=one, image_id="i", volume_id="v") for one in self.domains)
 
     def is_paused(self) -> bool:
-        return self.state != "running"
+        return self.state in ("paused", "error")
 
     def is_paused_by_error(self) -> bool:
         return self.state == "error"
@@ -61,6 +62,8 @@ class FakeGuest:
         self.state = "running"
 
     def kill_after_pause(self) -> None:
+        if self.stuck:
+            raise Stuck
         self.calls.append("kill")
         self.state = "gone"
 
@@ -85,6 +88,10 @@ class Host:
     def tell(self, *, ok: bool) -> None:
         self.agent.domain_health(BAD, ok)
         wait_until(lambda: not self.agent._busy)
+
+    def look_at_pauses(self) -> None:
+        self.agent.end_long_pauses()
+        wait_until(lambda: not self.agent._looked_at)
 
 
 @pytest.fixture
@@ -220,6 +227,53 @@ def test_storage_that_is_back_before_a_pause_was_done(host: Host) -> None:
     assert guest.gate is not None
     guest.gate.set()
     wait_until(lambda: guest.calls == ["pause", "resume"])
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds", "calls"),
+    [
+        ("leave_paused", 500, ["pause"]),
+        ("kill", 500, ["pause", "kill"]),
+        ("kill", 79, ["pause"]),
+        ("auto_resume", 500, ["pause"]),
+    ],
+)
+def test_a_long_pause_ends_before_the_storage_is_back(
+    host: Host, wish: str, seconds: float, calls: list[str]
+) -> None:
+    """Somebody else waits for what the guest holds, as Vdsm has it."""
+    guest = host.add(FakeGuest("a", resume_behavior=wish, seconds=seconds))
+    host.tell(ok=False)
+    for _ in range(2):
+        host.look_at_pauses()
+    assert guest.calls == calls
+
+
+@pytest.mark.parametrize(
+    ("state", "lacks_space", "calls"),
+    [("error", False, ["kill"]), ("error", True, []), ("paused", False, []), ("running", False, [])],
+)
+def test_which_long_pauses_end(host: Host, state: str, lacks_space: bool, calls: list[str]) -> None:
+    """Those for storage that fails: a user's goes on, and who lacks space gets some."""
+    guest = host.add(FakeGuest("a", False, state=state, lacks_space=lacks_space, resume_behavior="kill", seconds=500))
+    host.look_at_pauses()
+    assert guest.calls == calls
+
+
+def test_one_that_cannot_be_ended_is_tried_again(host: Host) -> None:
+    guest = host.add(FakeGuest("a", False, state="error", resume_behavior="kill", seconds=500, stuck=True))
+    host.look_at_pauses()
+    guest.stuck = False
+    host.look_at_pauses()
+    assert guest.calls == ["kill"]
+
+
+def test_pauses_are_looked_at_now_and_then(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("covirt.host.virt.storage_loss._LOOK_SECONDS", 0.01)
+    host.agent.stop()
+    host.begin()
+    guest = host.add(FakeGuest("a", False, state="error", resume_behavior="kill", seconds=500))
+    wait_until(lambda: guest.calls == ["kill"])
 
 
 def test_one_that_was_destroyed_in_its_pause_is_another_one_later(host: Host) -> None:
