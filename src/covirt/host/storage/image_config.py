@@ -12,7 +12,8 @@ from covirt.common.config import Between, setting
 class ImagesConfig:
     """Disk images and container images."""
 
-    # How many tasks, and as many jobs, run at a time; the others wait. Copies are bound by disks, not by processors.
+    # How many tasks, and as many jobs, of one storage domain run at a time; others of that domain wait. Copies are
+    # bound by disks, not by processors.
     workers: int = setting(10, check=Between(1, 100))
     # How long an ended job is told of. An engine asks every few seconds.
     job_keep_seconds: int = setting(3600, check=Between(60, 7 * 86400))

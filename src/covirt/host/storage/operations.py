@@ -18,7 +18,7 @@ from typing import Any, Final
 from covirt.common.errors import Error, NotFound, Unavailable
 from covirt.common.files import BrokenFile, UnknownFileVersion, make_directory, read_json, write_json
 from covirt.common.log import carrying_flow
-from covirt.common.workers import WorkerPool
+from covirt.host.storage.lanes import Lanes, lane_of
 from covirt.host.storage.operation import (
     Control,
     Kind,
@@ -56,7 +56,8 @@ class _Entry:
 
 
 class Operations:
-    """A book of operations of one sort. ``on_end`` is told of each one's end, once, from the thread that ended it."""
+    """A book of operations of one sort, at most ``workers`` of a storage domain at a time. ``on_end`` is told of each
+    one's end, once, from the thread that ended it."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class Operations:
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
         self._stopping = False
-        self._pool = WorkerPool(workers=workers, priority_workers=0, name=name)
+        self._lanes = Lanes(limit=workers, name=name)
 
     def add_kinds(self, kinds: Sequence[Kind]) -> None:
         """What parts bring; all of them before start()."""
@@ -111,7 +112,7 @@ class Operations:
         for entry in entries:
             if not entry.record.state.is_final:
                 entry.control.stop()
-        self._pool.stop(timeout_seconds=_STOP_SECONDS)
+        self._lanes.stop(timeout_seconds=_STOP_SECONDS)
 
     def submit(self, kind: str, params: Params, *, operation_id: str, secrets: Params | None = None) -> str:
         """Write the operation down and queue it. ``secrets`` reach the work and are written nowhere."""
@@ -213,9 +214,8 @@ class Operations:
                 if given_up:
                     self._end(entry, State.ABORTED, undone=False)
 
-        self._pool.submit(
-            carrying_flow(work), priority=False
-        )  # refused only when stopping: the record waits for the next start
+        # Refused only when stopping: the record waits for the next start.
+        self._lanes.submit(lane_of(entry.record.params), carrying_flow(work))
 
     def _run(self, entry: _Entry) -> None:
         with entry.lock:

@@ -225,6 +225,27 @@ def test_running_is_neither_cleared_nor_reverted(tmp_path: Path, work: Work) -> 
     assert work.undone == ["disk"]
 
 
+def test_storage_that_hangs_holds_its_own_work_only(tmp_path: Path, work: Work) -> None:
+    """However much of it there is; between two domains it is held by each of them, and holds neither's own."""
+    hanging, well = str(uuid4()), str(uuid4())
+    with book(tmp_path, work) as operations:
+
+        def submit_on(kind: str, *domains: str) -> str:
+            refs = {f"side{number}": {"ref": {"domain_id": domain}} for number, domain in enumerate(domains)}
+            return operations.submit(kind, {"name": "disk", **refs}, operation_id=str(uuid4()))
+
+        held = [submit_on("make", hanging) for _ in range(3)] + [submit_on("make", hanging, well) for _ in range(3)]
+        wait_until(lambda: [operations.get(one).state for one in held].count(State.RUNNING) == 4)
+        for domain in (well, well, well):
+            wait_for(operations, submit_on("remove", domain), State.DONE)
+        wait_for(operations, submit(operations, "remove"), State.DONE)
+        waits = submit_on("remove", hanging)
+        assert [operations.get(one).state for one in (*held, waits)].count(State.PENDING) == 3
+        work.go.set()
+        for one in (*held, waits):
+            wait_for(operations, one, State.DONE)
+
+
 def test_ids_are_uuids_and_unique(tmp_path: Path, work: Work) -> None:
     with book(tmp_path, work) as operations:
         with pytest.raises(BadOperationId):
