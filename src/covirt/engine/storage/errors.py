@@ -18,6 +18,15 @@ class ServerNotConnected(Conflict):
     )
 
 
+class ServerInUse(Conflict):
+    """Fields: path."""
+
+    template = (
+        "The host cannot disconnect from {path}: somebody uses what is on it. End guests, transfers and copies"
+        " there, then try again."
+    )
+
+
 class NoHostForStorage(Conflict):
     template = "Cannot {action} Storage. There is no active Host in the Data Center {data_center}."
 

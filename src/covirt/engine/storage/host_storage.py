@@ -10,7 +10,13 @@ from typing import Final
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
 from covirt.engine.model.storage_domain import StorageConnection, StorageDomain, StorageDomainStatus, StorageType
-from covirt.engine.storage.errors import HostTaskFailed, HostTaskSlow, ServerNotConnected, StorageTypeNotServed
+from covirt.engine.storage.errors import (
+    HostTaskFailed,
+    HostTaskSlow,
+    ServerInUse,
+    ServerNotConnected,
+    StorageTypeNotServed,
+)
 from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 
@@ -53,7 +59,11 @@ class HostStorage:
             raise ServerNotConnected(path=remote_path(connection), code=code)
 
     def disconnect_server(self, connection: StorageConnection) -> None:
-        self.call("StoragePool.disconnectStorageServer", _server(connection))
+        """Also from one that is not connected. Raises ServerInUse, StorageTypeNotServed, and what Hosts.call
+        raises."""
+        answers = self.call("StoragePool.disconnectStorageServer", _server(connection))
+        if any(_whole(each.get("status")) == Code.STORAGE_DOMAIN_ACTIVE for each in _tables(answers)):
+            raise ServerInUse(path=remote_path(connection))
 
     # domains
 
@@ -159,7 +169,15 @@ class HostStorage:
         self, verb: str, params: Mapping[str, Json], *, seconds: float = _TASK_SECONDS
     ) -> Mapping[str, Json]:
         """Begin a task, wait for its end, and clear it. Raises HostTaskFailed, HostTaskSlow."""
-        task_id = str(self.call(verb, params))
+        return self.wait_task(verb, self.begin_task(verb, params), seconds=seconds)
+
+    def begin_task(self, verb: str, params: Mapping[str, Json]) -> str:
+        """Its id."""
+        return str(self.call(verb, params))
+
+    def wait_task(self, verb: str, task_id: str, *, seconds: float = _TASK_SECONDS) -> Mapping[str, Json]:
+        """Wait for its end, and clear it. Raises HostTaskFailed, HostTaskSlow; HostRefused (NO_SUCH_TASK) for one
+        that was cleared."""
         waited, silent_seconds, pause_seconds = 0.0, 0.0, _LOOK_SECONDS
         while True:
             try:

@@ -18,6 +18,7 @@ from covirt.rpc.jsonrpc import Json
 
 _FORMATS: Final = {DiskFormat.COW: "COW", DiskFormat.RAW: "RAW"}
 _GONE: Final = (Code.NO_SUCH_IMAGE, Code.NO_SUCH_VOLUME, Code.IMAGE_PATH)
+_CREATE: Final = "Volume.create"
 _LONG_SECONDS: Final = 24 * 3600.0  # all blocks of a large one are written
 
 
@@ -36,9 +37,9 @@ class HostVolumes:
     storage: HostStorage
     pool_id: str
 
-    def create(self, disk: Disk) -> None:
-        """A volume appears on its host when it is whole: one that is there was made by an earlier call, since nobody
-        else has its id. Raises HostTaskFailed and what Hosts.call raises."""
+    def begin_create(self, disk: Disk) -> str:
+        """The id of the host's task, for finish_create; empty when the volume is there. A volume appears when it is
+        whole, and nobody else has its id: an earlier call has made it. Raises what Hosts.call raises."""
         params: dict[str, Json] = {
             **self._ids(disk),
             "size": disk.provisioned_size_bytes,
@@ -48,9 +49,20 @@ class HostVolumes:
             "desc": disk.name,
         }
         try:
-            self.storage.finish_task("Volume.create", params, seconds=_LONG_SECONDS)
+            return self.storage.begin_task(_CREATE, params)
         except HostRefused as error:
             if error.code != Code.VOLUME_EXISTS:
+                raise
+        return ""
+
+    def finish_create(self, disk: Disk, task_id: str) -> None:
+        """Also one whose task was cleared by an earlier call. Raises HostTaskFailed, and what Hosts.call raises."""
+        if not task_id:
+            return
+        try:
+            self.storage.wait_task(_CREATE, task_id, seconds=_LONG_SECONDS)
+        except HostRefused as error:
+            if error.code != Code.NO_SUCH_TASK or not self.is_there(disk):
                 raise
         except HostTaskFailed:
             if not self.is_there(disk):

@@ -55,7 +55,8 @@ class AddDisk(Command):
 
     def run(self, flow: Flow) -> JsonValue:
         host_id = flow.step("Choosing a host", self._choose)
-        sizes = flow.step("Creating the volume", self._create, host_id, undo=self._remove)
+        task_id = flow.step("Asking the host for the volume", self._ask, host_id, undo=self._remove)
+        sizes = flow.step("Creating the volume", self._create, host_id, task_id)
         if self.attachment is not None and self.attachment.active:
             flow.step("Plugging it into the running machine", self._plug, undo=self._unplug)
         return sizes
@@ -84,9 +85,14 @@ class AddDisk(Command):
             domain = session.storage_domains.get(self.disk.storage_domain_id)
             return manager_of(session, doing.services.hosts, domain, "add")
 
-    def _create(self, doing: Doing, host_id: str) -> JsonValue:
+    def _ask(self, doing: Doing, host_id: str) -> JsonValue:
+        return volumes_on(doing, self.disk, host_id).begin_create(self.disk)
+
+    def _create(self, doing: Doing, host_id: str, task_id: str) -> JsonValue:
+        """A step of its own: an engine that was killed waits for the task that it has begun, and begins no second
+        one, which would need the disk's space once more."""
         volumes = volumes_on(doing, self.disk, host_id)
-        volumes.create(self.disk)
+        volumes.finish_create(self.disk, task_id)
         return {"actual": volumes.sizes(self.disk).actual}
 
     def _remove(self, doing: Doing, host_id: str) -> JsonValue:
