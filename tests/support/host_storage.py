@@ -21,6 +21,7 @@ from covirt.host.storage.storage_config import StorageConfig
 from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
 from covirt.host.verbs.faults import described
 from covirt.host.verbs.images import image_verb_classes
+from covirt.host.verbs.merge import MergeVerbs
 from covirt.host.verbs.storage_domain import StorageDomainVerbs
 from covirt.host.verbs.storage_pool import StoragePoolVerbs
 from covirt.host.verbs.volume import VolumeVerbs
@@ -49,6 +50,7 @@ class StorageAgent:
             StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
             StorageDomainVerbs(self.storage),
             VolumeVerbs(storage=self.storage, tasks=self.images.tasks),
+            MergeVerbs(storage=self.storage, tasks=self.images.tasks, jobs=self.images.jobs),
             *image_verb_classes(
                 self.images,
                 root=root,

@@ -22,6 +22,7 @@ from covirt.host.verbs.dispatch import Dispatcher, VerbClass
 from covirt.host.verbs.faults import described
 from covirt.host.verbs.host import HostVerbs
 from covirt.host.verbs.images import image_verb_classes
+from covirt.host.verbs.merge import MergeVerbs
 from covirt.host.verbs.network import NetworkVerbs
 from covirt.host.verbs.storage_domain import StorageDomainVerbs
 from covirt.host.verbs.storage_pool import StoragePoolVerbs
@@ -109,6 +110,7 @@ class Agent:
             StoragePoolVerbs(storage=self.storage, tasks=self.images.tasks),
             StorageDomainVerbs(self.storage),
             VolumeVerbs(storage=self.storage, tasks=self.images.tasks),
+            MergeVerbs(storage=self.storage, tasks=self.images.tasks, jobs=self.images.jobs),
             *image_verb_classes(
                 self.images,
                 root=root,

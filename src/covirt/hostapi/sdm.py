@@ -27,7 +27,48 @@ class CopyDataParams(Params):
     copy_bitmaps: bool = False
 
 
+class SubchainParams(Params):
+    """Two volumes of an image: ``top_id`` builds on ``base_id``. ``base_generation``: as in copies."""
+
+    sd_id: str
+    img_id: str
+    top_id: str
+    base_id: str
+    base_generation: int | None = Field(default=None, ge=0, le=999)
+
+
+class PoolMergeParams(Params):
+    pool_id: str = Field(alias="storagepoolID")
+    subchain: SubchainParams = Field(alias="subchainInfo")
+
+
+class MergeParams(Params):
+    job_id: str
+    subchain: SubchainParams = Field(alias="subchain_info")
+    merge_bitmaps: bool = False
+
+
 VERBS: Final = (
+    Verb(
+        name="StoragePool.prepareMerge",
+        summary="Begins a task that makes a volume as large as the one above it, which is to be merged into it.",
+        params=PoolMergeParams,
+        result=str,
+        changes=True,
+    ),
+    Verb(
+        name="SDM.merge",
+        summary="Begins a job that writes a volume into the one that it builds on; nobody may use the image.",
+        params=MergeParams,
+        changes=True,
+    ),
+    Verb(
+        name="StoragePool.finalizeMerge",
+        summary="Begins a task that takes a merged volume out of its chain and makes it illegal; delete it then.",
+        params=PoolMergeParams,
+        result=str,
+        changes=True,
+    ),
     Verb(
         name="SDM.copy_data",
         summary="Begins a job that copies one volume's content into another that exists.",

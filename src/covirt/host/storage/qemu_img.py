@@ -203,8 +203,45 @@ def convert(
         argv.append("--target-is-zero")
     # The page cache would hold a disk image that is not read again soon, at the cost of guests.
     argv += ["-t", _cache_mode(target.path), "-T", _cache_mode(source.path), source.filename, target.filename]
+    _run_long(argv, directory=target.path.parent, progress=progress, started=started)
+
+
+def commit(
+    top: Layer,
+    *,
+    progress: Callable[[float], object],
+    started: Callable[[Callable[[], object]], Callable[[], object]],
+) -> None:
+    """Write what the image holds into the one below it, which grows to its size; the image stays as it is.
+
+    Done again after it was cut short it ends as if it had not been. Raises as convert().
+    """
+    top.check()
+    argv: list[Argument] = ["commit", "-p", "-d", "-f", top.format, "-t", _cache_mode(top.path), top.filename]
+    _run_long(argv, directory=top.path.parent, progress=progress, started=started)
+
+
+def rebase(layer: Layer, *, backing: str, backing_format: ImageFormat) -> None:
+    """Write into the image that it builds on another one, which holds all that was below it.
+
+    ``backing`` is written as given and not opened. Raises BrokenImage, ForeignReference.
+    """
+    layer.check()
+    argv: list[Argument] = [
+        "rebase", "-q", "-u", "-f", layer.format, "-b", backing, "-F", backing_format, layer.path,
+    ]  # fmt: skip
+    _run(argv, directory=layer.path.parent)
+
+
+def _run_long(
+    argv: Sequence[Argument],
+    *,
+    directory: Path,
+    progress: Callable[[float], object],
+    started: Callable[[Callable[[], object]], Callable[[], object]],
+) -> None:
     command = as_storage_user([*_COPY_LIMITS, "qemu-img", *argv])
-    with spawn(command, directory=target.path.parent, stdout=PIPE, stderr=PIPE, own_group=True) as child:
+    with spawn(command, directory=directory, stdout=PIPE, stderr=PIPE, own_group=True) as child:
         forget = started(lambda: child.signal(signal.SIGKILL))
         try:
             _follow(child, progress)

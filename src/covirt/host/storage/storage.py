@@ -15,6 +15,7 @@ from covirt.host.storage.domain_format import BLANK_ID, DomainStatus
 from covirt.host.storage.domains import Domains
 from covirt.host.storage.file_domain import FileDomain, Space
 from covirt.host.storage.jobs import Jobs
+from covirt.host.storage.merge import MergeWork
 from covirt.host.storage.monitor import Health, HealthListener, Look, StorageMonitor
 from covirt.host.storage.operations import Book
 from covirt.host.storage.pools import Pools
@@ -56,6 +57,7 @@ class Storage:
             stages=self._stages,
         )
         self.work = VolumeWork(domain=self.domains.get, users=self.volumes.users, claims=self._state)
+        self.merging = MergeWork(domain=self.domains.get, claims=self._state, work=self.work)
         self.monitor = StorageMonitor(
             look=self._look,
             period_seconds=config.monitor_period_seconds,
@@ -64,7 +66,8 @@ class Storage:
 
     def add_work(self, tasks: Tasks, jobs: Jobs) -> None:
         """Before the tasks start."""
-        tasks.add_kinds([*self.work.kinds(), *self.pools.kinds()])
+        tasks.add_kinds([*self.work.kinds(), *self.merging.task_kinds(), *self.pools.kinds()])
+        jobs.add_kinds([self.merging.job_kind()])
         self._books = [tasks, jobs]
 
     def add_health_listener(self, listener: HealthListener) -> None:

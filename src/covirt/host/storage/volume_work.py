@@ -240,9 +240,10 @@ class VolumeWork:
         ref, capacity = VolumeRef(**params["ref"]), rounded(params["capacity_bytes"])
         in_use = bool(self._users(ref))
         with self._kept(ref), storage_failures(ref.domain_id):
-            self._extend(ref, capacity, in_use=in_use)
+            self.extend(ref, capacity, in_use=in_use)
 
-    def _extend(self, ref: VolumeRef, capacity: int, *, in_use: bool) -> None:
+    def extend(self, ref: VolumeRef, capacity: int, *, in_use: bool = False) -> None:
+        """Raises as check_extend(). The caller sees to it that nobody removes it meanwhile."""
         self.check_extend(ref, capacity)
         domain = self._domain(ref.domain_id)
         metadata = domain.volume_metadata(ref.image_id, ref.volume_id)

@@ -37,6 +37,7 @@ from covirt.host.storage.disk_images import ImageInUse, ImageIsTemplate, NoSuchI
 from covirt.host.storage.image_volumes import CopiedWhileUsed, VolumeIsIllegal, VolumeIsShared, WrittenWhileUsed
 from covirt.host.storage.imageio import ImageDaemonRefused, ImageDaemonSilent, NoImageDaemon
 from covirt.host.storage.jobs import JobExists, JobNotActive, JobNotDone, NoSuchJob
+from covirt.host.storage.merge import MergedWhileUsed, NotOnTop
 from covirt.host.storage.nbd import BadNbdSettings
 from covirt.host.storage.operation import OperationStopped
 from covirt.host.storage.qemu_img import BrokenImage, ForeignReference, LargerThanItsVolume
@@ -74,6 +75,8 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (WrittenWhileUsed, Code.VOLUME_BUSY),
     (CopiedWhileUsed, Code.VOLUME_BUSY),
     (TargetInUse, Code.VOLUME_BUSY),
+    (MergedWhileUsed, Code.VOLUME_BUSY),
+    (NotOnTop, Code.WRONG_PARENT_VOLUME),
     (ContainerImageInUse, Code.VOLUME_BUSY),
     (ImageIsTemplate, Code.SHARED_VOLUME_KEPT),
     (UploadRefused, Code.IMAGE_VERIFICATION),
