@@ -257,7 +257,7 @@ def test_what_outlives_the_agent_is_ended_by_its_command(fresh_host: Host) -> No
     life.transfers.add(ticket_for(f"file://{path}", "read"))
     life.servers.start(server_id, NbdExport(volume=Layer(path=fresh_host.qcow2_volume(), format=ImageFormat.QCOW2)))
     life.transfers.stop()
-    command = [*CovirtHost.program, "--root", fresh_host.root.path, "end-transfers"]
+    command = [*map(str, CovirtHost.program), "--root", str(fresh_host.root.path), "end-transfers"]
     with acquire_daemon_lock(fresh_host.root, "covirt-host"):
         refused = run(command, timeout_seconds=SECONDS, check=False)
         assert (refused.status, b"stop it first" in refused.stderr) == (1, True)
