@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_IN_MEMORY = ("tmpfs", "ramfs")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
@@ -30,6 +31,13 @@ def mounts(containing: bytes = b"") -> Iterator[MountEntry]:
     for line in Path("/proc/thread-self/mountinfo").read_bytes().splitlines():
         if containing in line:
             yield parse_line(line)
+
+
+def in_memory(path: Path) -> bool:
+    """Whether what is written there is on no disk; it may be swapped out."""
+    number = path.stat().st_dev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    return any(entry.device == device and entry.filesystem in _IN_MEMORY for entry in mounts(device.encode()))
 
 
 def mounts_below(directory: Path) -> list[MountEntry]:

@@ -47,6 +47,8 @@ def _given(text: str) -> GivenSecret:
     if place.startswith("/"):
         if posixpath.normpath(place) != place or place == "/":
             raise ValueError(f"{place!r} is not the path of a file, written without . and ..")
+        if not place.isprintable():
+            raise ValueError(f"{place!r} is not the path of a file: it has other characters than printable ones")
         return GivenSecret(name=name, path=place)
     if not _VARIABLE.fullmatch(place):
         raise ValueError(f"{place!r} is neither an absolute path nor the name of a variable")

@@ -100,7 +100,7 @@ def container_settings(properties: tuple[CustomProperty, ...], *, action: str) -
         environment=read(Property.ENVIRONMENT, _environment, ""),
         restart=read(Property.RESTART, _restart, ""),
         root_disk=read(Property.ROOT, _root, None),
-        secrets=read(Property.SECRETS, given_secrets, no_secrets),
+        secrets=read(Property.SECRETS, lambda text: _secrets(text, values.get(Property.ENVIRONMENT, "")), no_secrets),
     )
 
 
@@ -147,11 +147,22 @@ def _command(text: str) -> str:
 
 def _environment(text: str) -> str:
     """NAME=value words, or a JSON object."""
-    names = _names(json.loads(text)) if text.startswith("{") else [_name(word) for word in shlex.split(text)]
-    for name in names:
+    for name in _variables(text):
         if not _VARIABLE.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a variable")
     return text
+
+
+def _variables(text: str) -> list[str]:
+    return _names(json.loads(text)) if text.startswith("{") else [_name(word) for word in shlex.split(text)]
+
+
+def _secrets(text: str, environment: str) -> tuple[GivenSecret, ...]:
+    found, variables = given_secrets(text), _variables(environment)
+    twice = next((each.variable for each in found if each.variable in variables), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is set by {Property.ENVIRONMENT.value}, too")
+    return found
 
 
 def _names(table: Mapping[str, object]) -> list[str]:

@@ -259,7 +259,7 @@ def _targets(config: DomainConfig, image: ContainerImage) -> Iterator[_Target]:
     yield from _mapped_targets(config, declared_volumes(image))
     for secret in config.settings.secrets:
         if secret.path is not None:
-            yield _Target(path=secret.path, what=f"the secret {secret.name}", strict=False, file=True)
+            yield _Target(path=secret.path, what=secret.label, strict=False, file=True)
 
 
 def _mapped_targets(config: DomainConfig, declared: tuple[str, ...]) -> Iterator[_Target]:

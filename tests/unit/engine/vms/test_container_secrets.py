@@ -17,8 +17,9 @@ def test_files_and_variables() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-a", "a b", "../a", "a:", "a:/", "a:/x/../y", "a:b/c", "a:1X", "a,a", "a:X,b:X", "a:/run/secrets/b,b",
-     ",".join(f"a:X{number}" for number in range(129))]
+    "text",
+    ["-a", "a b", "../a", "a:", "a:/", "a:/x/../y", "a:/x\ny", "a:b/c", "a:1X", "a,a", "a:X,b:X",
+     "a:/run/secrets/b,b", ",".join(f"a:X{number}" for number in range(129))],
 )  # fmt: skip
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="is"):

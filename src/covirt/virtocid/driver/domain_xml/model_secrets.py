@@ -22,6 +22,6 @@ class GivenSecret:
     gid: int | None = None
 
     @property
-    def name(self) -> str:
-        """What the XML calls it."""
-        return self.usage or str(self.uuid)
+    def label(self) -> str:
+        """For messages, beside its place; a UUID would tell nobody which one it is."""
+        return f"the secret {self.usage}" if self.usage else "a secret"

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from covirt.common.errors import Error
 from covirt.common.files import BrokenFile, make_directory, remove_tree, write_atomic
+from covirt.common.mountinfo import in_memory
 from covirt.virtocid.driver.secrets.model import SecretConfig
 from covirt.virtocid.driver.secrets.secret_xml import format_secret, parse_secret
 
@@ -39,6 +40,9 @@ class SecretFiles:
         for directory in (self._kept, self._boots, self._ephemeral):
             make_directory(directory.parent)  # which has more than secrets in it
             make_directory(directory, mode=0o700)
+        if not in_memory(self._ephemeral):
+            log.warning("Ephemeral secrets and variables of containers are on a disk, and should be in memory: "
+                        "mount a tmpfs at the run directory path=%s", self._boots)  # fmt: skip
         for entry in self._boots.iterdir():
             if entry != self._ephemeral:
                 remove_tree(entry)

@@ -148,6 +148,9 @@ def test_a_container_is_given_its_secrets(safe: Safe, tmp_path: Path) -> None:
 def test_a_start_that_cannot_have_its_secrets(safe: Safe) -> None:
     assert "no secret called door" in safe.container("door", 409)
     assert "neither an absolute path" in safe.container("door:a/b", 400)
+    both = safe.body("door:DOOR")
+    both["custom_properties"]["custom_property"].append({"name": "containerEnvironment", "value": "A=b DOOR=open"})
+    assert "DOOR is set by containerEnvironment, too" in safe.api.post("vms", both, 400)
     safe.api.post(SECRETS, {"name": "door", "value_base64": base64.b64encode(b"\xff").decode()})
     vm = safe.container("door:DOOR")
     assert "can be given as a file only" in safe.api.post(f"vms/{vm['id']}/start", {}, 409)
