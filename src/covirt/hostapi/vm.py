@@ -14,7 +14,7 @@ from covirt.hostapi.verb import NoParams, Params, Verb
 # Of VM.create, an addition of ours: it is no verb, so hosts tell it beside those of verbs.
 SECRETS_EXTENSION: Final = "vm-secrets"
 _LARGEST_SECRET_BYTES: Final = 65536  # libvirt's limit
-_MOST_SECRETS: Final = 128
+MOST_SECRETS: Final = 128
 
 # Any text: what is no UUID is no Vm either, and Vdsm answers so. It is looked up, and never becomes a path.
 VmId = Annotated[str, AfterValidator(str.lower)]
@@ -64,7 +64,7 @@ class VmSettings(Params):
     """``vmParams`` of VM.create; the rest is in the XML's metadata, but ``secrets`` (extension ``vm-secrets``)."""
 
     xml: str
-    secrets: list[VmSecret] = Field(default=[], max_length=_MOST_SECRETS)
+    secrets: list[VmSecret] = Field(default=[], max_length=MOST_SECRETS)
 
 
 class CreateParams(Params):

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from covirt.hostapi.vm import MOST_SECRETS
+
 SECRET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIRECTORY: Final = "/run/secrets"
-_MOST: Final = 128  # as VM.create takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,8 @@ def given_secrets(text: str) -> tuple[GivenSecret, ...]:
     twice = next((place for place in places if places.count(place) > 1), None)
     if twice is not None:
         raise ValueError(f"{twice} is given twice")
-    if len(found) > _MOST:
-        raise ValueError(f"it is given {len(found)} secrets, and may have {_MOST}")
+    if len(found) > MOST_SECRETS:
+        raise ValueError(f"it is given {len(found)} secrets, and may have {MOST_SECRETS}")
     return found
 
 

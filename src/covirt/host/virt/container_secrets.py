@@ -70,7 +70,8 @@ def check_secrets(given: Sequence[GivenSecret], kind: Kind, facts: VmFacts) -> N
     """Raises BadVm, BadContainerProperty."""
     if given and kind is not Kind.CONTAINER:
         raise BadVm(reason="secrets are given to containers, and this is a virtual machine")
-    if not given and facts.custom.get(Property.SECRETS, "").strip() and kind is Kind.CONTAINER:
+    named = facts.custom.get(Property.SECRETS, "").strip(", \t\n")
+    if not given and named and kind is Kind.CONTAINER:
         raise BadContainerProperty(
             name=Property.SECRETS,
             reason="it names secrets, and the engine gave none; start it with an engine that does",

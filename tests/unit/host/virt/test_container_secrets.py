@@ -53,6 +53,7 @@ def test_who_may_be_given_some() -> None:
     named = VmFacts(custom={"containerType": "docker", "containerSecrets": "db"})
     check_secrets([_SECRET], Kind.CONTAINER, named)
     check_secrets([], Kind.MACHINE, VmFacts())
+    check_secrets([], Kind.CONTAINER, VmFacts(custom={"containerSecrets": " , "}))
     with pytest.raises(BadVm, match="given to containers"):
         check_secrets([_SECRET], Kind.MACHINE, VmFacts())
     with pytest.raises(BadContainerProperty, match="containerSecrets"):

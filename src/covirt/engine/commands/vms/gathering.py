@@ -19,8 +19,8 @@ from covirt.engine.store.session import Session
 from covirt.engine.vms.container_settings import container_settings
 from covirt.engine.vms.cpu_models import libvirt_model
 from covirt.engine.vms.domain import Domain, DomainDisk, DomainNic, VolumePlace, volume_of
+from covirt.hostapi.vm import SECRETS_EXTENSION
 
-SECRETS_EXTENSION: Final = "vm-secrets"  # covirt's addition to the host API that takes them
 _CLOSED: Final = 8  # characters that VNC has of a password
 
 
