@@ -25,6 +25,12 @@ class NoValueGiven(InvalidRequest):
     template = "there is no terminal to ask for the value; give it as FILE, or - for standard input"
 
 
+class NotShared(NotFound):
+    """Fields: name, user."""
+
+    template = "{name} is not shared with {user}; covirt secret show {name} tells with whom it is"
+
+
 class WrongKind(NotFound):
     """Fields: name, kind, other, noun."""
 

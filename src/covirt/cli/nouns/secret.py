@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt secret``."""
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named
-from covirt.cli.output import Column
+from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, lazily, named
+from covirt.cli.output import Column, output_option, tell_one
 
 if TYPE_CHECKING:
     from covirt.client.record import Record
+
+_USER_ROLE: Final = "SecretUser"
 
 
 @click.group()
@@ -22,6 +24,12 @@ def _users(each: "Record") -> str:
     return ", ".join(map(str, each.values.get("used_by") or ()))
 
 
+def _shared(each: "Record") -> str:
+    permissions = each.records("permissions.permission")
+    return ", ".join(f"{one.name} ({one.text('role')})" for one in permissions)
+
+
+_SHARED: Final = Column(title="ROLES", value=_shared)
 FACE = Face(
     load=lazily("SECRETS"),
     columns=(
@@ -34,7 +42,20 @@ FACE = Face(
     ),
 )
 add_list(secret, FACE, "secrets")
-add_show(secret, FACE, "a secret")
+
+
+@secret.command("show")
+@click.argument("name")
+@output_option
+def show(name: str, output: str) -> None:
+    """Show a secret, by name or id, and who has a role on it."""
+    from covirt.cli.session import engine
+    from covirt.client.record import Record
+
+    with engine() as resources:
+        found = FACE.found(resources, name)
+        permissions = resources.api.get(_permissions(found))
+    tell_one(Record({**found.values, "permissions": permissions}), (*FACE.columns, _SHARED), output)
 
 
 @secret.command("create")
@@ -76,13 +97,35 @@ def share(name: str, user: str) -> None:
     from covirt.cli.session import engine
 
     with engine() as resources:
-        found = FACE.found(resources, name)
-        body = {"role": {"name": "SecretUser"}, "user": {"user_name": user}}
-        resources.add(f"{FACE.load().path}/{found.id}/permissions", body)
+        body = {"role": {"name": _USER_ROLE}, "user": {"user_name": user}}
+        resources.add(_permissions(FACE.found(resources, name)), body)
+    click.echo(name)
+
+
+@secret.command("unshare")
+@click.argument("name")
+@click.argument("user")
+def unshare(name: str, user: str) -> None:
+    """Let USER give it to no more containers; those that run keep what they have."""
+    from covirt.cli.errors import NotShared
+    from covirt.cli.session import engine
+
+    with engine() as resources:
+        path = _permissions(FACE.found(resources, name))
+        for each in resources.api.get(path)["permission"]:
+            if each["role"] == _USER_ROLE and each["name"] in (user, f"{user}-authz"):
+                resources.api.delete(f"{path}/{each['id']}")
+                break
+        else:
+            raise NotShared(name=name, user=user)
     click.echo(name)
 
 
 add_remove(secret, FACE, "secrets")
+
+
+def _permissions(found: "Record") -> str:
+    return f"{FACE.load().path}/{found.id}/permissions"
 
 
 def _value(name: str, file: IO[bytes] | None) -> str:

@@ -111,8 +111,17 @@ def _permissions(asking: Asking) -> tuple[int, object]:
     query = ListQuery(where={"object_type": ObjectType.SECRET, "object_id": secret.id}, visible_to=asking.call.viewer)
     rows = session.permissions.list(query)
     roles = session.roles.by_ids({row.role_id for row in rows})
+    users = session.users.by_ids({row.user_id for row in rows if row.user_id})
+    groups = session.groups.by_ids({row.group_id for row in rows if row.group_id})
+    names = {user.id: user.user_name for user in users.values()} | {each.id: each.name for each in groups.values()}
     shown = [
-        {"id": row.id, "role": roles[row.role_id].name, "user_id": row.user_id, "group_id": row.group_id}
+        {
+            "id": row.id,
+            "role": roles[row.role_id].name,
+            "user_id": row.user_id,
+            "group_id": row.group_id,
+            "name": names.get(row.user_id or row.group_id or "", ""),
+        }
         for row in rows
     ]
     return 200, {"permission": shown}

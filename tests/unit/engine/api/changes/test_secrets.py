@@ -177,7 +177,9 @@ def test_who_may_use_a_secret(safe: Safe) -> None:
     shared = {"role": {"name": "SecretUser"}, "user": {"user_name": "cook@internal-authz"}}
     safe.user.post(f"{SECRETS}/door/permissions", shared, 404)
     permission = safe.api.post(f"{SECRETS}/door/permissions", shared)
-    assert permission["id"] in [each["id"] for each in safe.api.get(f"{SECRETS}/door/permissions")["permission"]]
+    told = {each["id"]: each for each in safe.api.get(f"{SECRETS}/door/permissions")["permission"]}
+    assert told[permission["id"]]["role"] == "SecretUser"
+    assert told[permission["id"]]["name"] == "cook@internal-authz"
     assert [each["id"] for each in safe.user.get(SECRETS)["secret"]] == [secret["id"]]
     safe.user.put(f"{SECRETS}/door", {"value": "x"}, 403)
     safe.user.delete(f"{SECRETS}/door", 403)
