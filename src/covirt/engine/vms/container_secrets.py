@@ -39,6 +39,11 @@ def given_secrets(text: str) -> tuple[GivenSecret, ...]:
     return found
 
 
+def secret_names(text: str) -> set[str]:
+    """Those that the property names, whatever else may be wrong with it: it may be of before a rule."""
+    return {each.partition(":")[0].strip() for each in text.split(",") if each.strip()}
+
+
 def _given(text: str) -> GivenSecret:
     name, colon, place = (part.strip() for part in text.partition(":"))
     if not SECRET_NAME.fullmatch(name):

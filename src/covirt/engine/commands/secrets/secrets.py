@@ -22,7 +22,7 @@ from covirt.engine.model.secret import Secret
 from covirt.engine.store.query import ALL, ListQuery
 from covirt.engine.store.session import Session
 from covirt.engine.vault.vault import Vault
-from covirt.engine.vms.container_secrets import SECRET_NAME, given_secrets
+from covirt.engine.vms.container_secrets import SECRET_NAME, secret_names
 from covirt.engine.vms.container_settings import Property
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def users_by_secret(session: Session, query: ListQuery = ALL) -> Mapping[str, li
 def names_in(hardware: Hardware) -> set[str]:
     """The secrets that a machine's custom property names."""
     texts = [each.value for each in hardware.custom_properties if each.name == Property.SECRETS]
-    return {given.name for text in texts for given in given_secrets(text)}
+    return {name for text in texts for name in secret_names(text)}
 
 
 def _check(value: bytes | None, username: str, description: str, action: str) -> None:

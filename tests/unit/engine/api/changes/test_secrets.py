@@ -162,6 +162,19 @@ def test_a_start_that_cannot_have_its_secrets(safe: Safe) -> None:
     assert "cannot give secrets to containers" in safe.api.post(f"vms/{vm['id']}/start", {}, 409)
 
 
+def test_a_machine_of_before_a_rule_hides_no_secret(safe: Safe) -> None:
+    safe.add()
+    vm = safe.container("door")
+    with safe.store.write() as session:
+        found = session.vms.get(vm["id"])
+        changed = [replace(each, value="door,door") if each.name == "containerSecrets" else each
+                   for each in found.hardware.custom_properties]  # fmt: skip
+        session.vms.update(replace(found, hardware=replace(found.hardware, custom_properties=tuple(changed))))
+    assert safe.api.get(SECRETS)["secret"][0]["used_by"] == ["web"]
+    assert "given to: web" in safe.api.delete(f"{SECRETS}/door", 409)
+    assert "given twice" in safe.api.post(f"vms/{vm['id']}/start", {}, 400)
+
+
 def test_who_may_use_a_secret(safe: Safe) -> None:
     """Neither see nor use it, until its owner says so."""
     secret = safe.add()
