@@ -37,6 +37,14 @@ def open_initialization(vault: Vault, value: Initialization) -> Initialization:
     )
 
 
+def reseal_initialization(vault: Vault, value: Initialization) -> Initialization:
+    """With the current key. Raises NoSuchKey, BrokenSeal."""
+    texts = (value.root_password, value.custom_script)
+    if all(not text or text.startswith(f"{SEALED}{vault.current}:") for text in texts):
+        return value
+    return seal_initialization(vault, open_initialization(vault, value))
+
+
 def _sealed(vault: Vault, text: str) -> str:
     if not text or text.startswith(SEALED):
         return text

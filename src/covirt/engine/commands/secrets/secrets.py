@@ -21,6 +21,7 @@ from covirt.engine.model.hardware import Hardware
 from covirt.engine.model.secret import Secret
 from covirt.engine.store.query import ALL, ListQuery
 from covirt.engine.store.session import Session
+from covirt.engine.vault.sealing import reseal_initialization
 from covirt.engine.vault.vault import Vault
 from covirt.engine.vms.container_secrets import SECRET_NAME, secret_names
 from covirt.engine.vms.container_settings import Property
@@ -102,7 +103,10 @@ def remove_secret(change: Change, secret_id: str) -> None:
 
 
 def reseal(session: Session, vault: Vault) -> None:
-    """With the current key, what is sealed with another one; what cannot be opened stays as it is."""
+    """With the current key, what is sealed with another one; what cannot be opened stays as it is.
+
+    What operations that are under way were asked is opened with the key that it has.
+    """
     for secret in session.secrets.list():
         if secret.key_id == vault.current:
             continue
@@ -112,6 +116,22 @@ def reseal(session: Session, vault: Vault) -> None:
             log.warning("%s", error)
         else:
             session.secrets.update(replace(secret, key_id=vault.current, sealed=sealed))
+    for vm in session.vms.list():
+        if (hardware := _resealed(vm.hardware, vault, vm.name)) != vm.hardware:
+            session.vms.update(replace(vm, hardware=hardware))
+    for template in session.templates.list():
+        if (hardware := _resealed(template.hardware, vault, template.name)) != template.hardware:
+            session.templates.update(replace(template, hardware=hardware))
+
+
+def _resealed(hardware: Hardware, vault: Vault, name: str) -> Hardware:
+    if hardware.initialization is None:
+        return hardware
+    try:
+        return replace(hardware, initialization=reseal_initialization(vault, hardware.initialization))
+    except Unavailable as error:
+        log.warning("First settings cannot be sealed anew name=%s reason=%s", name, error)
+        return hardware
 
 
 def users_by_secret(session: Session, query: ListQuery = ALL) -> Mapping[str, list[str]]:
