@@ -30,7 +30,7 @@ from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.volume import VolumeVerbs
 from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.table import VERBS
-from covirt.hostapi.vm import SECRETS_EXTENSION
+from covirt.hostapi.vm import ENDED_EXTENSION, SECRETS_EXTENSION
 from covirt.rpc.server import RpcServer
 from covirt.rpc.streams import STREAM_PREFIX, TicketStreams
 from covirt.rpc.tls import TlsFiles, load_identity, server_context
@@ -126,4 +126,4 @@ class Agent:
     def _extensions(self) -> list[str]:
         """Of the verbs that are answered here, and what VM.create takes besides."""
         verbs = {verb.extension for name in self.dispatcher.names if (verb := VERBS[name]).extension}
-        return sorted(verbs | {SECRETS_EXTENSION})
+        return sorted(verbs | {ENDED_EXTENSION, SECRETS_EXTENSION})

@@ -13,6 +13,8 @@ from covirt.hostapi.verb import NoParams, Params, Verb
 
 # Of VM.create, an addition of ours: it is no verb, so hosts tell it beside those of verbs.
 SECRETS_EXTENSION: Final = "vm-secrets"
+# A Vm that has ended holds nothing but its log, so that an engine may leave it where it is.
+ENDED_EXTENSION: Final = "vm-ended-log"
 _LARGEST_SECRET_BYTES: Final = 65536  # libvirt's limit
 MOST_SECRETS: Final = 128
 
@@ -82,7 +84,7 @@ class ShutdownParams(VmParams):
     delay_seconds: int = Field(alias="delay", default=30, ge=0)
     message: str = ""
     reboot: bool = False
-    timeout_seconds: int = Field(alias="timeout", default=120, ge=1, le=3600)
+    timeout_seconds: int = Field(alias="timeout", default=120, ge=0, le=3600)
     force: bool = False
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from covirt.common.process import run
+from tests.support.waiting import wait_until
 from tests.system.cli.conftest import PROGRAM, Terminal
 
 pytestmark = [pytest.mark.qemu, pytest.mark.runc]
@@ -57,8 +58,34 @@ def test_a_container(terminal: Terminal, open_dir: Path) -> None:
     assert terminal.data("container", "list") == []
     discarding = ["--volume", "/data:discard", "--attach", "--rm", "--", "sh", "-c", "exit 3"]
     terminal.type("container", "run", reference, *discarding, status=3)
+    _its_log_is_there_afterwards(terminal)
     assert "busy:1" in terminal.say("image", "prune", "--yes")
     assert terminal.data("image", "list") == []
+
+
+def _its_log_is_there_afterwards(terminal: Terminal) -> None:
+    """However quickly it ended, and however it was ended; until its next start."""
+    words = ["--name", "once", "--volume", "mine:/data:8MiB"]
+    for _ in range(3):
+        said = terminal.say("container", "run", terminal.reference, *words, "--attach", "--", "echo", "quick")
+        assert said.split() == ["quick"]
+        assert terminal.say("container", "logs", "once").split() == ["quick"]
+        terminal.say("container", "remove", "once")
+    script = "trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    terminal.say("container", "run", terminal.reference, *words, "--", "sh", "-c", script)
+    terminal.say("container", "stop", "once")
+    assert terminal.say("container", "logs", "once").split() == ["ready", "asked"]
+    terminal.say("container", "start", "once")
+    assert terminal.say("container", "logs", "once").split() == ["ready"]
+    terminal.say("container", "stop", "--force", "once")
+    assert terminal.say("container", "logs", "once").split()[0] == "ready"
+    terminal.say("host", "maintenance", "testhost")  # nothing of the ended one holds it up
+    assert "it is not active" in terminal.refused("container", "logs", "once", status=6)
+    terminal.say("host", "activate", "testhost")
+    wait_until(lambda: terminal.data("host", "show", "testhost")["status"] == "up", timeout_seconds=60)
+    assert terminal.say("container", "logs", "once").split()[0] == "ready"
+    terminal.say("container", "remove", "once")
+    terminal.say("disk", "remove", "mine")
 
 
 def test_what_fails_leaves_nothing(terminal: Terminal) -> None:

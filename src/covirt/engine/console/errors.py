@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why there is no stream, or no more of it."""
 
-from covirt.common.errors import Denied, InvalidRequest, Unavailable, Unsupported
+from covirt.common.errors import Conflict, Denied, InvalidRequest, Unavailable, Unsupported
 
 
 class BadStreamRequest(InvalidRequest):
@@ -38,6 +38,12 @@ class NoStreamsOnHost(Unsupported):
     """Fields: host, what."""
 
     template = "Host {host} cannot show {what}: it is no covirt-host, or too old a one."
+
+
+class NoLogLeft(Conflict):
+    """Fields: name."""
+
+    template = "Cannot read the log of {name}. It is not running, and no host has the log of an earlier run."
 
 
 class StreamFailed(Unavailable):

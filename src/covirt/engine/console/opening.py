@@ -9,10 +9,10 @@ from typing import Final
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.change import Change, changing
-from covirt.engine.commands.vms.common import about, require_running, subject_of
+from covirt.engine.commands.vms.common import about, is_running, require_running, subject_of
 from covirt.engine.commands.vms.errors import NoDisplay
 from covirt.engine.console import messages
-from covirt.engine.console.errors import NoStreamsOnHost
+from covirt.engine.console.errors import NoLogLeft, NoStreamsOnHost
 from covirt.engine.console.request import StreamRequest
 from covirt.engine.console.tickets import Granted, StreamTickets
 from covirt.engine.hosts.connections import Hosts
@@ -61,7 +61,9 @@ class Consoles:
         """What has changed since the ticket was issued counts. Raises what hosts raise, too."""
         with self._store.read() as session:
             vm, host_id = _checked(session, granted.asked, granted.vm_id, granted.request)
-            host = session.hosts.get(host_id)
+            host = session.hosts.find(id=host_id)
+        if host is None:
+            raise NoLogLeft(name=vm.name)
         answer = self._ask(host_id, host.name, vm, granted)
         ticket = answer.get("ticket") if isinstance(answer, Mapping) else None
         if not isinstance(ticket, str) or not ticket.isascii() or not ticket.isprintable():
@@ -75,6 +77,8 @@ class Consoles:
         try:
             return self._hosts.call(host_id, facts.verb, params, flow_id=flow_id, timeout_seconds=_HOST_SECONDS)
         except HostRefused as error:
+            if error.code == Code.NO_SUCH_VM and vm.facts.log_host_id == host_id:
+                raise NoLogLeft(name=vm.name) from error
             if error.code == Code.NO_SUCH_METHOD:
                 raise NoStreamsOnHost(host=host_name, what=facts.name) from error
             raise
@@ -105,7 +109,16 @@ def _checked(session: Session, asked: Asked, vm_id: str, request: StreamRequest)
     Change(session, asked).require(request.facts.right, subject_of(vm_id))
     vm = session.vms.get(vm_id)
     require_stream(request.stream, vm.kind, name=vm.name)
+    if request.stream is Stream.LOG and not is_running(vm):
+        return vm, _place_of_log(vm)
     host_id = require_running(vm, "open a stream of")
     if request.stream is Stream.VNC and not any(each.protocol == "vnc" for each in vm.facts.graphics):
         raise NoDisplay(action="open the display", name=vm.name)
     return vm, host_id
+
+
+def _place_of_log(vm: Vm) -> str:
+    """Of one that has ended. Raises NoLogLeft."""
+    if vm.facts.log_host_id is None:
+        raise NoLogLeft(name=vm.name)
+    return vm.facts.log_host_id

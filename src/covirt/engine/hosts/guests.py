@@ -17,10 +17,12 @@ from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.audit import About, AuditMessage, tell
 from covirt.engine.hosts import messages
 from covirt.engine.hosts.vm_report import VmReport, ended_facts, off_facts, running_facts
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.host import Host
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
+from covirt.hostapi.vm import ENDED_EXTENSION
 
 _UNKNOWN_END: Final = "the host knows it no more"
 
@@ -78,15 +80,13 @@ def settle(session: Session, host: Host, vm_id: str, report: VmReport | None, *,
             _end(session, host, vm, now=now)
         return Settled.NOTHING
     if report.is_down:
+        if vm.facts.log_host_id == host.id:
+            return Settled.NOTHING
+        if here and leaves_log(vm, host):
+            _end(session, host, replace(vm, facts=_with_end(vm.facts, report, now=now)), now=now, stays=True)
+            return Settled.NOTHING
         if here:  # its end is kept before the host forgets it: the engine may be killed in between
-            ended = ended_facts(vm.facts, report, now=now)
-            kept = replace(
-                vm.facts,
-                exit_code=ended.exit_code,
-                exit_reason=ended.exit_reason,
-                exit_message=ended.exit_message,
-            )
-            session.vms.update_facts(vm_id, kept)
+            session.vms.update_facts(vm_id, _with_end(vm.facts, report, now=now))
         return Settled.FORGET
     if vm.facts.host_id not in (None, host.id):
         return Settled.TWICE
@@ -129,6 +129,11 @@ def put_down(session: Session, host: Host, asked: Asked, *, now: datetime) -> li
     return guests
 
 
+def leaves_log(vm: Vm, host: Host | None) -> bool:
+    """Whether it is left on its host when it has ended, for its log, which costs the host nothing else."""
+    return vm.kind is VmKind.CONTAINER and host is not None and ENDED_EXTENSION in host.facts.extensions
+
+
 def guests_of(session: Session, host_id: str) -> Sequence[Vm]:
     """Those that run there by the engine's knowledge, by name."""
     return session.vms.list(ListQuery(where={"host_id": host_id}))
@@ -156,6 +161,8 @@ def _sorted_out(
         if report is None:
             if complete and here:
                 found.doubtful.add(vm.id)
+        elif report.is_down and vm.facts.log_host_id == host.id:
+            continue
         elif report.is_down or not here:
             found.doubtful.add(vm.id)
         else:
@@ -165,7 +172,13 @@ def _sorted_out(
     return found
 
 
-def _end(session: Session, host: Host, vm: Vm, *, now: datetime) -> None:
+def _with_end(facts: VmFacts, report: VmReport, *, now: datetime) -> VmFacts:
+    ended = ended_facts(facts, report, now=now)
+    return replace(facts, exit_code=ended.exit_code, exit_reason=ended.exit_reason, exit_message=ended.exit_message)
+
+
+def _end(session: Session, host: Host, vm: Vm, *, now: datetime, stays: bool = False) -> None:
+    """``stays``: on its host, for its log."""
     last = vm.facts
     if last.exit_code is None:
         last = replace(last, exit_code=1, exit_message=_UNKNOWN_END)
@@ -174,6 +187,7 @@ def _end(session: Session, host: Host, vm: Vm, *, now: datetime) -> None:
         exit_code=last.exit_code,
         exit_reason=last.exit_reason,
         exit_message=last.exit_message,
+        log_host_id=host.id if stays else None,
     )
     session.vms.update_facts(vm.id, facts)
     message = messages.VM_DOWN if facts.exit_code == 0 else messages.VM_DOWN_ERROR

@@ -78,6 +78,7 @@ class VmFacts:
     elapsed_seconds: int = 0
     health: str = ""
     seen_at: datetime | None = None
+    log_host_id: str | None = None  # of a container that has ended: where its log is still to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,8 @@ Find = Callable[[str], Vm | None]
 
 
 class DomainEvents:
-    """One for each connection; ``find`` knows the Vms by their ids, ``on_reboot`` what a reboot is to lead to, and
-    ``on_device_removed`` what becomes of what a device held."""
+    """One for each connection; ``find`` knows the Vms by their ids, ``on_reboot`` what a reboot is to lead to,
+    ``on_end`` what an end is, and ``on_device_removed`` what becomes of what a device held."""
 
     def __init__(
         self,
@@ -54,11 +54,13 @@ class DomainEvents:
         find: Find,
         *,
         on_reboot: Callable[[Vm], object],
+        on_end: Callable[[Vm, Exit], object],
         on_device_removed: Callable[[Vm], object] = lambda _vm: None,
     ) -> None:
         self._kind = kind
         self._find = find
         self._on_reboot = on_reboot
+        self._on_end = on_end
         self._on_device_removed = on_device_removed
         self._queue: queue.SimpleQueue[tuple[Any, int, tuple[Any, ...]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"vm-events-{kind.name.lower()}", daemon=True)
@@ -127,11 +129,11 @@ class DomainEvents:
             return  # whoever starts it is told why, and tells the engine
         stop = self._container_stop(vm, domain)
         if stop is None:
-            vm.set_down(_exit(vm, detail))
+            self._on_end(vm, _exit(vm, detail))
         elif stop.restarts and vm.record.stopping is None and vm.record.phase is Phase.RUNNING:
             vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
         else:
-            vm.set_down(_container_exit(vm, stop))
+            self._on_end(vm, _container_exit(vm, stop))
 
     def _restart_changed(self, vm: Vm, domain: Any) -> None:
         """A container that waited for its next run may be one that stays off now: no other event tells of that."""
@@ -141,9 +143,9 @@ class DomainEvents:
         if stop is None or stop.restarts:
             return
         if vm.list_status is VmStatus.POWERING_DOWN and stop.exit.code is ExitCode.ERROR:
-            vm.set_down(exit_for(ExitReason.ADMIN_SHUTDOWN))  # the stop cause is its last run's
+            self._on_end(vm, exit_for(ExitReason.ADMIN_SHUTDOWN))  # the stop cause is its last run's
         else:
-            vm.set_down(_container_exit(vm, stop))
+            self._on_end(vm, _container_exit(vm, stop))
 
     def _container_stop(self, vm: Vm, domain: Any) -> ContainerStop | None:
         if self._kind is not Kind.CONTAINER:

@@ -17,7 +17,7 @@ from covirt.host.virt.errors import NotGivenBack
 from covirt.host.virt.libvirt_errors import is_gone, is_missing
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Exit, Phase
-from covirt.host.virt.starting import give_back
+from covirt.host.virt.starting import end_vm, give_back
 from covirt.host.virt.stop_causes import container_exit, container_stop, exit_asked_for, exit_for, exit_of_state
 from covirt.host.virt.vm import Vm
 from covirt.hostapi.statuses import ExitReason, PauseCode, VmStatus
@@ -39,9 +39,9 @@ def recover_vm(vm: Vm, connection: Any, parts: VmParts, *, left_over: bool) -> N
     if vm.record.phase is Phase.STARTING:
         _undo_start(vm, domain, parts)
     elif domain is None:
-        vm.set_down(_remembered(vm) or exit_for(ExitReason.DOMAIN_MISSING))
+        end_vm(vm, parts, _remembered(vm) or exit_for(ExitReason.DOMAIN_MISSING))
     else:
-        _follow(vm, domain)
+        _follow(vm, domain, parts)
 
 
 def _domain(vm: Vm, connection: Any) -> Any | None:
@@ -53,7 +53,7 @@ def _domain(vm: Vm, connection: Any) -> Any | None:
         return None
 
 
-def _follow(vm: Vm, domain: Any) -> None:
+def _follow(vm: Vm, domain: Any, parts: VmParts) -> None:
     state, reason = domain.state(0)
     if state in _RUNNING_STATES:
         _goes_on(vm, domain, state, reason)
@@ -63,9 +63,9 @@ def _follow(vm: Vm, domain: Any) -> None:
         vm.set_running(paused=False, first=False)
         vm.set_status(VmStatus.REBOOT_IN_PROGRESS)
     elif stop is not None:
-        vm.set_down(container_exit(stop, asked_for=vm.record.stopping is not None))
+        end_vm(vm, parts, container_exit(stop, asked_for=vm.record.stopping is not None))
     else:
-        vm.set_down(_remembered(vm) or exit_of_state(reason))
+        end_vm(vm, parts, _remembered(vm) or exit_of_state(reason))
 
 
 def _goes_on(vm: Vm, domain: Any, state: int, reason: int) -> None:

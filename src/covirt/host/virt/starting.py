@@ -6,6 +6,7 @@ When libvirt goes away in the middle nobody knows whether the guest runs. It is 
 engine that is told "down" may start it elsewhere; recovery ends it once libvirt is back.
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from covirt.host.virt.errors import HypervisorUnavailable, NotGivenBack
 from covirt.host.virt.libvirt_errors import is_connection_loss, is_gone, is_missing, translated
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.payloads import Payload, insert_disc
+from covirt.host.virt.records import Exit, Phase
 from covirt.host.virt.stop_causes import exit_for
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import VolumeRef
@@ -158,13 +160,35 @@ def give_back(vm: Vm, parts: VmParts) -> None:
 
     Raises HypervisorUnavailable, NotGivenBack, and can be called again then.
     """
-    if vm.record.owns_domain:
+    with vm.giving_back:
+        if vm.record.owns_domain:
+            try:
+                undefine(vm, vm.domain())
+            except libvirt.libvirtError as error:
+                if not is_missing(error):
+                    raise HypervisorUnavailable(name="libvirt", reason=error.get_error_message()) from error
+            vm.leave_domain()
+        _give_back_but_log(vm, parts)
+
+
+def give_back_but_log(vm: Vm, parts: VmParts) -> None:
+    """Of one that has ended, and that its engine keeps for its log. Raises and may be called again as give_back()."""
+    with vm.giving_back:
+        _give_back_but_log(vm, parts)
+
+
+def end_vm(vm: Vm, parts: VmParts, exit: Exit) -> None:  # noqa: A002 - oVirt's word
+    """It has ended. Who is told so finds none of its volumes in use; what cannot be given back now is tried again."""
+    if vm.record.phase is not Phase.DOWN and vm.giving_back.acquire(blocking=False):  # or somebody is at it
         try:
-            undefine(vm, vm.domain())
-        except libvirt.libvirtError as error:
-            if not is_missing(error):
-                raise HypervisorUnavailable(name="libvirt", reason=error.get_error_message()) from error
-        vm.leave_domain()
+            with contextlib.suppress(NotGivenBack):
+                _give_volumes_back(vm, parts)
+        finally:
+            vm.giving_back.release()
+    vm.set_down(exit)
+
+
+def _give_back_but_log(vm: Vm, parts: VmParts) -> None:
     give_secrets_back(vm, parts)
     parts.discs.remove(vm.vm_id)
     _give_volumes_back(vm, parts)

@@ -61,6 +61,7 @@ class Vm:
         self._responsive = record.phase is not Phase.RUNNING  # of an earlier life: its libvirt was not asked yet
         self._cancelled = False
         self._forgotten = False
+        self.giving_back = threading.Lock()  # another Vm of its id may hold the same as soon as that is over
         self.started = threading.Event()  # the start is over, well or badly
         self.stopped = threading.Event()
         if record.phase is not Phase.STARTING:

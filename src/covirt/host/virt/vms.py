@@ -31,7 +31,7 @@ from covirt.host.virt.payloads import PayloadDiscs, read_payload, take_files_out
 from covirt.host.virt.records import Phase, Records, VmRecord
 from covirt.host.virt.recovery import recover_vm, unreachable
 from covirt.host.virt.sampling import Sampler
-from covirt.host.virt.starting import NotKept, give_secrets_back, start_vm
+from covirt.host.virt.starting import NotKept, end_vm, give_back_but_log, start_vm
 from covirt.host.virt.stats import Stats, vm_stats
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import Volumes
@@ -74,7 +74,13 @@ class Vms:
         self._guest_facts = guest_facts
         self._on_destroyed = on_destroyed
         self._domain_events = {
-            kind: DomainEvents(kind, self._vms.get, on_reboot=self._rebooted, on_device_removed=on_device_removed)
+            kind: DomainEvents(
+                kind,
+                self._vms.get,
+                on_reboot=self._rebooted,
+                on_end=lambda vm, end: end_vm(vm, self._parts, end),
+                on_device_removed=on_device_removed,
+            )
             for kind in Kind
         }
         self.connections = {kind: self._connection(kind, root, config) for kind in Kind}
@@ -276,16 +282,16 @@ class Vms:
         for vm in self._of(kind):
             vm.tell_when_up()
             self.actions.finish_destroy(vm)
-            self._take_secrets(vm)
+            self._release(vm)
 
-    def _take_secrets(self, vm: Vm) -> None:
-        """What has ended needs none any more, however long its engine takes to destroy it."""
+    def _release(self, vm: Vm) -> None:
+        """What has ended needs nothing any more, however long its engine keeps it."""
         if vm.record.phase is not Phase.DOWN:
             return
         try:
-            give_secrets_back(vm, self._parts)
+            give_back_but_log(vm, self._parts)
         except (HypervisorUnavailable, NotGivenBack) as error:
-            log.debug("It keeps its secrets for now vm=%s reason=%s", vm.vm_id, error)
+            log.debug("It keeps what it holds for now vm=%s reason=%s", vm.vm_id, error)
 
     def _of(self, kind: Kind) -> list[Vm]:
         return [vm for vm in self.all() if vm.kind is kind]

@@ -13,6 +13,7 @@ from covirt.engine.hosts.config import HostsConfig
 from covirt.engine.hosts.manager import HostManager
 from covirt.engine.model.cluster import Cluster
 from covirt.engine.model.event import Event
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.host import Host, HostFacts, HostStatus
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.store.store import Store
@@ -47,14 +48,14 @@ class Installation:
             session.hosts.add(host)
         return host
 
-    def add_vm(self, name: str = "soup", **facts: Any) -> Vm:
-        vm = replace(new_vm(self.cluster, name), facts=VmFacts(**facts))
+    def add_vm(self, name: str = "soup", *, kind: VmKind = VmKind.VIRTUAL_MACHINE, **facts: Any) -> Vm:
+        vm = replace(new_vm(self.cluster, name), kind=kind, facts=VmFacts(**facts))
         with self.store.write() as session:
             session.vms.add(vm)
         return vm
 
-    def add_running(self, name: str = "soup") -> Vm:
-        return self.add_vm(name, status=VmStatus.UP, host_id=self.host.id)
+    def add_running(self, name: str = "soup", *, kind: VmKind = VmKind.VIRTUAL_MACHINE) -> Vm:
+        return self.add_vm(name, kind=kind, status=VmStatus.UP, host_id=self.host.id)
 
     def facts(self, host: Host | None = None) -> HostFacts:
         with self.store.read() as session:

@@ -10,8 +10,10 @@ from covirt.engine.hosts.guests import put_down
 from covirt.engine.hosts.manager import HostManager
 from covirt.engine.model.command import CommandRow
 from covirt.engine.model.event import Job, JobStatus
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.host import HostStatus
-from covirt.engine.model.vm import VmStatus
+from covirt.engine.model.vm import VmFacts, VmStatus
+from covirt.hostapi.vm import ENDED_EXTENSION
 from tests.integration.engine.hosts.conftest import Installation
 from tests.support.engine_objects import NOON, new_id
 from tests.support.host_answers import down_stats, vm_stats
@@ -62,6 +64,30 @@ def test_an_ended_guest_is_forgotten_by_its_host_and_its_end_is_kept(
     assert facts.exit_message == "Container killed: out of memory"
     assert vm.id not in simulated.vms
     assert "Container killed: out of memory" in installation.events(119)[0].description
+
+
+def test_an_ended_container_stays_on_its_host_for_its_log(
+    manager: HostManager, installation: Installation, simulated: SimulatedHost
+) -> None:
+    """Until it begins somewhere else. A host is asked about it no more."""
+    simulated.capabilities["covirtExtensions"] = [ENDED_EXTENSION]
+    manager.refresh(installation.host.id)
+    vm = installation.add_running(kind=VmKind.CONTAINER)
+    simulated.vms[vm.id] = down_stats(vm.id, code=1, reason=1, message="Container ended: exit code 3")
+    manager.refresh(installation.host.id)
+    facts = installation.vm(vm)
+    assert (facts.status, facts.host_id, facts.log_host_id) == (VmStatus.DOWN, None, installation.host.id)
+    assert (facts.exit_code, facts.exit_message) == (1, "Container ended: exit code 3")
+    assert len(installation.events(119)) == 1
+    asked = len(simulated.asked("VM.getStats"))
+    manager.refresh(installation.host.id)
+    assert len(simulated.asked("VM.getStats")) == asked
+    assert len(installation.events(119)) == 1
+    assert vm.id in simulated.vms
+    with installation.store.write() as session:
+        session.vms.update_facts(vm.id, VmFacts(status=VmStatus.DOWN))
+    manager.refresh(installation.host.id)
+    assert vm.id not in simulated.vms
 
 
 def test_a_guest_that_its_host_does_not_know_is_down(

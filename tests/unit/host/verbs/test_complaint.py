@@ -23,7 +23,7 @@ VOLUME = {"volumeID": "v", "storagepoolID": "p", "storagedomainID": "d", "imageI
         ("VM.setBalloonTarget", {"vmID": "a", "target": None}, "target must be a whole number"),
         ("VM.setBalloonTarget", {"vmID": "a", "target": 1.5}, "target must be a whole number"),
         ("VM.setBalloonTarget", {"vmID": "a", "target": "9" * 5000}, "target must be a smaller number"),
-        ("VM.shutdown", {"vmID": "a", "timeout": 0}, "timeout must be 1 or more"),
+        ("VM.shutdown", {"vmID": "a", "timeout": -1}, "timeout must be 0 or more"),
         ("VM.shutdown", {"vmID": "a", "timeout": 4000}, "timeout must be 3600 or less"),
         ("Host.getVMList", {"vmList": "a"}, "vmList must be a list"),
         ("Host.setupNetworks", {"networks": {"red": {"mtu": "x"}}}, "networks.red.mtu must be a whole number"),

@@ -9,9 +9,13 @@ from typing import Final
 from covirt.engine.commands.audit import About
 from covirt.engine.commands.command import Doing
 from covirt.engine.commands.vms.errors import VmInStatus, VmIsNotRunning, VmIsRunning
+from covirt.engine.hosts.errors import HostRefused
+from covirt.engine.hosts.words import entries, table
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.store.session import Session
+from covirt.hostapi.errors import Code
+from covirt.rpc.jsonrpc import Json
 
 # Nothing of the machine is on any host.
 _AT_REST: Final = frozenset({VmStatus.DOWN, VmStatus.SUSPENDED, VmStatus.UNASSIGNED})
@@ -60,15 +64,33 @@ def domain_xml_on(doing: Doing, host_id: str, vm_id: str) -> str:
     return xml if isinstance(xml, str) else ""
 
 
+def stats_on(doing: Doing, host_id: str, vm_id: str) -> Mapping[str, Json] | None:
+    """What the host says of it; None when it does not know it. Raises what Hosts.call raises."""
+    try:
+        answer = doing.services.hosts.call(host_id, "VM.getStats", {"vmID": vm_id})
+    except HostRefused as error:
+        if error.code != Code.NO_SUCH_VM:
+            raise
+        return None
+    return table({"stats": next(iter(entries({"list": answer}, "list")), {})}, "stats")
+
+
 def held(session: Session, vm_id: str) -> Vm:
     """The machine, whose facts nobody else writes until the transaction ends. Raises NoSuchObject."""
     session.vms.hold_facts([vm_id])
     return session.vms.get(vm_id)
 
 
-def write_down(session: Session, vm: Vm, *, reason: str = "", message: str = "") -> None:
+def write_down(
+    session: Session, vm: Vm, *, reason: str = "", message: str = "", log_host_id: str | None = None
+) -> None:
     """It runs nowhere."""
     facts = VmFacts(
-        status=VmStatus.DOWN, stop_time=datetime.now(UTC), stop_reason=reason, exit_code=0, exit_message=message
+        status=VmStatus.DOWN,
+        stop_time=datetime.now(UTC),
+        stop_reason=reason,
+        exit_code=0,
+        exit_message=message,
+        log_host_id=log_host_id,
     )
     session.vms.update_facts(vm.id, facts)

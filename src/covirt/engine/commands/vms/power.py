@@ -11,17 +11,31 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.vms import messages
-from covirt.engine.commands.vms.common import about, held, host_name, require_running, subject_of, write_down
+from covirt.engine.commands.vms.common import (
+    about,
+    held,
+    host_name,
+    require_running,
+    stats_on,
+    subject_of,
+    write_down,
+)
 from covirt.engine.commands.vms.run import destroy_on_host
 from covirt.engine.hosts.errors import HostRefused
+from covirt.engine.hosts.guests import leaves_log
+from covirt.engine.hosts.words import text
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.vm import Vm, VmStatus
 from covirt.hostapi.errors import Code
+from covirt.hostapi.statuses import VmStatus as HostWord
 from covirt.rpc.jsonrpc import Json
 
 _WARNING_SECONDS: Final = 0  # of a guest's users
 _EACH_WAY_SECONDS: Final = 120
 _CONTAINER_SECONDS: Final = 10
+_END_LOOKS: Final = 40
+_LOOK_SECONDS: Final = 0.25
+_BEGINNING: Final = frozenset({VmStatus.WAIT_FOR_LAUNCH, VmStatus.UNKNOWN})  # it may not run yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +103,19 @@ class StopVm(_OnHost):
     not_done: ClassVar = messages.STOP_FAILED
 
     def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
-        destroy_on_host(doing, host_id, vm.id)
+        with doing.services.store.read() as session:
+            stays = leaves_log(vm, session.hosts.find(id=host_id))
+        if not stays or vm.facts.status in _BEGINNING or not _ended_there(doing, vm, host_id):
+            destroy_on_host(doing, host_id, vm.id)
 
     def succeeded(self, finish: Finish) -> None:
         self._tell(finish, self.done)
         vm = held(finish.session, self.vm_id)
         if vm.facts.host_id is not None:
-            write_down(finish.session, vm, reason=self.reason, message="Admin shut down from the engine")
+            host = finish.session.hosts.find(id=vm.facts.host_id)
+            there = host.id if host is not None and leaves_log(vm, host) else None
+            message = "Admin shut down from the engine"
+            write_down(finish.session, vm, reason=self.reason, message=message, log_host_id=there)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +187,17 @@ class ResumeVm(_OnHost):
 
     def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
         ask_host(doing, host_id, "VM.cont", {"vmID": vm.id})
+
+
+def _ended_there(doing: Doing, vm: Vm, host_id: str) -> bool:
+    """End it at once, and leave it on its host. False: it has not ended."""
+    ask_host(doing, host_id, "VM.shutdown", {**shutdown_params(vm), "timeout": 0})
+    for _ in range(_END_LOOKS):
+        stats = stats_on(doing, host_id, vm.id)
+        if stats is None or text(stats, "status") == HostWord.DOWN:
+            return True
+        doing.pause(_LOOK_SECONDS)
+    return False
 
 
 def shutdown_params(vm: Vm, *, message: str = "") -> dict[str, Json]:

@@ -16,6 +16,7 @@ from covirt.engine.commands.forget import forget
 from covirt.engine.commands.vms.common import about, require_down, subject_of
 from covirt.engine.commands.vms.errors import DeleteProtected
 from covirt.engine.commands.vms.messages import DISKS_LEFT, REMOVED
+from covirt.engine.commands.vms.run import destroy_on_host
 from covirt.engine.model.disk import Disk, DiskStatus
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
@@ -52,6 +53,7 @@ class RemoveVm(Command):
         start.describe(f"Removing VM {vm.name}", {vm.id, *(disk.id for disk in disks)})
 
     def run(self, flow: Flow) -> JsonValue:
+        flow.step("Clearing its host", self._clear)
         disk_ids = flow.step("Looking which disks go with it", self._look)
         for disk_id in disk_ids if isinstance(disk_ids, list) else []:
             flow.step("Removing a disk", self._remove, disk_id)
@@ -84,6 +86,17 @@ class RemoveVm(Command):
         images = session.container_images.by_ids(ids)
         disks = (disk for disk in session.disks.by_ids(ids).values() if not disk.shareable and disk.id not in images)
         return sorted((disk for disk in disks if len(attachments_of(session, disk.id)) == 1), key=lambda d: d.name)
+
+    def _clear(self, doing: Doing) -> JsonValue:
+        """Of what a container that has ended left there for its log. A host that is away keeps that."""
+        with doing.services.store.read() as session:
+            host_id = session.vms.get(self.vm_id).facts.log_host_id
+        if host_id is not None:
+            try:
+                destroy_on_host(doing, host_id, self.vm_id)
+            except Error as error:
+                log.warning("A log stays on a host vm=%s host=%s reason=%s", self.vm_id, host_id, error)
+        return None
 
     def _look(self, doing: Doing) -> JsonValue:
         with doing.services.store.read() as session:

@@ -16,13 +16,21 @@ from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonVal
 from covirt.engine.commands.secrets.secrets import names_in
 from covirt.engine.commands.secrets.using import require_secrets, secrets_of
 from covirt.engine.commands.vms.checks import NO_CLOUD_INIT, check_hardware, require_containers
-from covirt.engine.commands.vms.common import about, held, host_name, require_down, subject_of, write_down
+from covirt.engine.commands.vms.common import (
+    about,
+    held,
+    host_name,
+    require_down,
+    stats_on,
+    subject_of,
+    write_down,
+)
 from covirt.engine.commands.vms.errors import NothingToBootFrom, StartFailed, StartUncertain
 from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_view
 from covirt.engine.commands.vms.messages import START_FAILED, STARTED
 from covirt.engine.commands.vms.update import forget_running_hardware
 from covirt.engine.hosts.errors import HostRefused, HostUncertain
-from covirt.engine.hosts.words import entries, table, text, texts, whole
+from covirt.engine.hosts.words import table, text, texts, whole
 from covirt.engine.model.hardware import BootDevice, Initialization, VmKind
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
 from covirt.engine.scheduler.choice import choose_host
@@ -146,7 +154,9 @@ class RunVm(Command):
             if vm.facts.host_id is not None:  # chosen before the engine was killed
                 return vm.facts.host_id
             host_id = self._choose_host(session, vm, self._checked(session, vm), doing.services.hosts.is_up)
-            session.vms.update_facts(vm.id, VmFacts(status=VmStatus.WAIT_FOR_LAUNCH, host_id=host_id))
+            session.vms.update_facts(
+                vm.id, VmFacts(status=VmStatus.WAIT_FOR_LAUNCH, host_id=host_id, log_host_id=vm.facts.log_host_id)
+            )
             return host_id
 
     def _release(self, doing: Doing) -> JsonValue:
@@ -154,7 +164,7 @@ class RunVm(Command):
         with doing.services.store.write() as session:
             vm = held(session, self.vm_id)
             if vm.facts.status_detail != _ASKED and vm.facts.host_id is not None:
-                write_down(session, vm)
+                write_down(session, vm, log_host_id=vm.facts.log_host_id)
         return None
 
     def _create(self, doing: Doing, host_id: str) -> JsonValue:
@@ -170,7 +180,7 @@ class RunVm(Command):
             _check_volumes(vm, texts(table({"facts": inspected}, "facts"), "volumes"))
         with doing.services.store.write() as session:
             facts = held(session, self.vm_id).facts
-            session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED))
+            session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED, log_host_id=None))
         # Their values are in this call and nowhere else.
         params: Mapping[str, Json] = {"vmID": vm.id, "vmParams": {"xml": domain_xml(domain), **given}}
         try:
@@ -222,13 +232,9 @@ class RunVm(Command):
 
     def _word(self, doing: Doing, host_id: str) -> tuple[str, str]:
         """The host's word of its status, and why it could not be started."""
-        try:
-            answer = doing.services.hosts.call(host_id, "VM.getStats", {"vmID": self.vm_id})
-        except HostRefused as error:
-            if error.code != Code.NO_SUCH_VM:
-                raise
+        stats = stats_on(doing, host_id, self.vm_id)
+        if stats is None:
             return HostWord.DOWN, "it has forgotten it"
-        stats = table({"stats": next(iter(entries({"list": answer}, "list")), {})}, "stats")
         word = text(stats, "status")
         failed = word == HostWord.DOWN and whole(stats, "exitReason", ExitReason.START_FAILED) in _NEVER_RAN
         return word, text(stats, "exitMessage", "it does not say why") if failed else ""
