@@ -54,9 +54,9 @@ class EngineOnHost:
         return self.system.vms_service()
 
     def on_host(self) -> dict[str, str]:
-        """What the host itself says it has: names and statuses."""
+        """What the host itself says it has: names and statuses; of what has ended the id."""
         with self.host.client() as client:
-            return {vm["vmName"]: vm["status"] for vm in client.call("Host.getAllVmStats")}
+            return {vm.get("vmName", vm["vmId"]): vm["status"] for vm in client.call("Host.getAllVmStats")}
 
     def macs_on_host(self, vm_id: str) -> set[str]:
         with self.host.client() as client:

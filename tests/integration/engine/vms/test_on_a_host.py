@@ -95,7 +95,7 @@ def test_a_machine_and_a_container_side_by_side(engine: EngineOnHost, tiny_guest
     assert services["web"].get().status == DOWN
     services["shop"].shutdown()
     assert engine.wait_status(shop.id, DOWN).stop_reason
-    assert set(engine.on_host()) == {"shop"}, "for its log"
+    assert engine.on_host() == {shop.id: "Down"}, "for its log"
     for service in services.values():
         service.remove()
     assert engine.vms.list() == []
