@@ -3,7 +3,6 @@
 """A container from what people type: its image, its volumes, its properties."""
 
 import contextlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,17 +11,17 @@ from covirt.cli import machines
 from covirt.cli.errors import BadOption
 from covirt.cli.images import Wanted as WantedImage
 from covirt.cli.images import find_image, import_image
+from covirt.cli.nouns.machines import exit_code_in
 from covirt.client.errors import NoSuchName, RefusedNow
 from covirt.client.record import Record
 from covirt.client.resources import VMS, Resources
-from covirt.common.units import parse_size
 
 _ROOT: Final = "root"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What was typed."""
+    """What was typed; sizes in bytes."""
 
     image: str
     command: Sequence[str] = ()
@@ -32,8 +31,8 @@ class Recipe:
     environment: Sequence[str] = ()
     secrets: Sequence[str] = ()
     restart: str = "never"
-    root_disk: str | None = None
-    memory: str = "256MiB"
+    root_disk: int | None = None
+    memory: int = 256 << 20
     cpus: int = 1
     runtime: str = "docker"
     cluster: str | None = None
@@ -47,7 +46,6 @@ def create_container(resources: Resources, recipe: Recipe) -> machines.Made:
     engine refuses with; then nothing of it is left but the image."""
     volumes = [machines.parse_volume(each) for each in recipe.volumes]
     environment = machines.environment_of(recipe.environment)
-    memory = parse_size(recipe.memory)
     cluster = machines.default_cluster(resources, recipe.cluster)
     image = _image(resources, recipe)
     name = recipe.name or machines.random_name(_stem(image.name))
@@ -62,10 +60,10 @@ def create_container(resources: Resources, recipe: Recipe) -> machines.Made:
         "containerSecrets": ",".join(recipe.secrets),
     }
     if recipe.root_disk:
-        root = machines.Volume(disk=f"{name}-{_ROOT}", size_bytes=parse_size(recipe.root_disk))
+        root = machines.Volume(disk=f"{name}-{_ROOT}", size_bytes=recipe.root_disk)
         volumes.append(root)
         properties["containerRootDisk"] = root.disk
-    body = machines.machine_body(name, cluster, memory, recipe.cpus) | machines.properties_body(properties)
+    body = machines.machine_body(name, cluster, recipe.memory, recipe.cpus) | machines.properties_body(properties)
     wanted = machines.Wanted(
         name=name, body=body, volumes=volumes, networks=recipe.networks, storage=recipe.storage or ""
     )
@@ -94,8 +92,8 @@ def remove_with_its_own(resources: Resources, made: machines.Made) -> None:
 def exit_code_of(vm: Record) -> int:
     """What stop_reason says of it; 1 where it has ended badly without one."""
     reason = vm.text("stop_reason")
-    found = re.search(r"\bcode (\d{1,3})\b", reason)
-    return int(found[1]) if found else 0 if not reason else 1
+    found = exit_code_in(reason)
+    return found if found is not None else int(bool(reason))
 
 
 def _image(resources: Resources, recipe: Recipe) -> Record:

@@ -63,9 +63,3 @@ class JobFailed(Conflict):
     """Fields: what, reason."""
 
     template = "{what} has failed: {reason}"
-
-
-class VmEnded(Conflict):
-    """Fields: name, reason."""
-
-    template = "{name} has ended: {reason}"

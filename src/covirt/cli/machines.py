@@ -5,18 +5,21 @@
 import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from covirt.cli.errors import BadOption
-from covirt.client.errors import EngineRefused, EngineSilent, NoSuchName
+from covirt.cli.errors import BadOption, JobFailed
+from covirt.cli.unmaking import remove_disk, remove_machine, unanswered_machine
+from covirt.cli.waiting import wait_for_disk
+from covirt.client.errors import EngineRefused, NoSuchName
 from covirt.client.record import Record
-from covirt.client.resources import CLUSTERS, DISKS, NETWORKS, PROFILES, Resources
+from covirt.client.resources import CLUSTERS, DISKS, NETWORKS, PROFILES, STORAGE, Resources
 from covirt.common.undo import UndoStack, undo_on_failure
-from covirt.common.units import BadSize, parse_size
+from covirt.common.units import BadSize, parse_size, readable_size
 
 DISCARD: Final = "discard"
 _INTERFACE: Final = "virtio"
@@ -51,10 +54,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """``own_disks``: ids of those that nobody named, so that nobody will ask for them when the machine is gone."""
+    """``own_disks``: ids of those that nobody named, so that nobody will ask for them when the machine is gone;
+    ``found_disks``: of those that were there before."""
 
     vm: Record
     own_disks: Sequence[str] = ()
+    found_disks: Collection[str] = ()
 
 
 def parse_volume(text: str) -> Volume:
@@ -68,28 +73,35 @@ def parse_volume(text: str) -> Volume:
         raise BadOption(option="--volume", text=text, reason=reason)
     if last == DISCARD and not disk:
         return Volume(path=path, discarded=True)
-    return Volume(path=path, disk=disk, size_bytes=_size(text, last))
+    return Volume(path=path, disk=disk, size_bytes=_size("--volume", text, last))
 
 
 def parse_disk(text: str) -> Volume:
     """SIZE, NAME:SIZE, or the NAME of one that is there. Raises BadOption."""
     name, colon, size = text.rpartition(":")
     if colon:
-        return Volume(disk=name, size_bytes=_size(text, size))
+        return Volume(disk=name, size_bytes=_size("--disk", text, size))
     try:
         return Volume(size_bytes=parse_size(text))
     except BadSize:
         return Volume(disk=text)
 
 
-def _size(text: str, size: str) -> int:
+def _size(option: str, text: str, size: str) -> int:
     """0 where none is said."""
-    if not size:
-        return 0
+    return parsed_size(option, size, text) if size else 0
+
+
+def parsed_size(option: str, size: str, text: str = "") -> int:
+    """In bytes; ``text``: all that the option has, where that is more. Raises BadOption."""
     try:
-        return parse_size(size)
+        found = parse_size(size)
     except BadSize as error:
-        raise BadOption(option="--volume", text=text, reason=str(error)) from error
+        reason = "a size is a whole number with a unit such as KiB, MiB or GiB"
+        raise BadOption(option=option, text=text or size, reason=reason) from error
+    if not found:
+        raise BadOption(option=option, text=text or size, reason="a size is more than nothing")
+    return found
 
 
 def new_disk(name: str, size_bytes: int, *, storage: str, disk_format: str = "raw") -> dict[str, object]:
@@ -146,11 +158,15 @@ def environment_of(pairs: Sequence[str]) -> str:
 def create(resources: Resources, wanted: Wanted) -> Made:
     """The machine with its disks and NICs; nothing of it is left when a step fails. Raises what the engine refuses
     with."""
+    if wanted.storage:
+        resources.find(STORAGE, wanted.storage)
     profiles = [_profile(resources, name) for name in wanted.networks]
     there = _existing(resources, wanted.volumes)
     with undo_on_failure() as undo:
-        vm = resources.add("vms", wanted.body)
-        undo.add("remove the machine", partial(_remove, resources, f"vms/{vm.id}?detach_only=true"))
+        with unanswered_machine(resources):
+            vm = resources.add("vms", wanted.body)
+        found = frozenset(each.id for each in there.values())
+        undo.add("remove the machine", partial(remove_machine, resources, vm.id, keep=found))
         for number, profile in enumerate(profiles, start=1):
             nic = {"name": f"nic{number}", "vnic_profile": {"id": profile}}
             resources.add(f"vms/{vm.id}/nics", nic)
@@ -159,7 +175,17 @@ def create(resources: Resources, wanted: Wanted) -> Made:
             disk = _attach(resources, wanted, vm, volume, there, undo, bootable=not number and not volume.path)
             if volume.disk not in there and not (volume.disk and volume.path):
                 own.append(disk)
-    return Made(vm=vm, own_disks=tuple(own))
+    return Made(vm=vm, own_disks=tuple(own), found_disks=found)
+
+
+@contextmanager
+def taken_back(resources: Resources, made: Made) -> Iterator[None]:
+    """Around what shall be done with a new machine: where the engine refuses it, or it fails, nothing is left."""
+    try:
+        yield
+    except (EngineRefused, JobFailed):
+        remove_machine(resources, made.vm.id, keep=made.found_disks)
+        raise
 
 
 def _existing(resources: Resources, volumes: Sequence[Volume]) -> dict[str, Record]:
@@ -172,7 +198,20 @@ def _existing(resources: Resources, volumes: Sequence[Volume]) -> dict[str, Reco
             except NoSuchName:
                 if not volume.size_bytes:
                     raise
+            else:
+                _require_room(found[volume.disk], volume)
     return found
+
+
+def _require_room(disk: Record, volume: Volume) -> None:
+    """Raises BadOption for one that is there and smaller than what was typed."""
+    size = disk.whole("provisioned_size")
+    if size < volume.size_bytes:
+        reason = (
+            f"the disk is there already and has only {readable_size(size)}; leave the size out, or make it larger:"
+            f" covirt disk resize {volume.disk} SIZE"
+        )
+        raise BadOption(option="--volume" if volume.path else "--disk", text=volume.disk, reason=reason)
 
 
 def _attach(
@@ -187,20 +226,9 @@ def _attach(
     words = {"interface": _INTERFACE, "active": "true", "bootable": str(bootable).lower(), "disk": disk}
     made = resources.add(f"vms/{vm.id}/diskattachments", words)
     if volume.disk not in there:
-        undo.add("remove its disk", partial(_remove, resources, f"disks/{made.id}"))
-        _wait_ok(resources, made.id)
+        undo.add("remove its disk", partial(remove_disk, resources, made.id))
+        wait_for_disk(resources, made.id)
     return made.id
-
-
-def _wait_ok(resources: Resources, disk_id: str) -> None:
-    """A large one with all of its blocks takes a while."""
-    import time
-
-    from covirt.cli.waiting import bar
-
-    with bar("making a disk"):
-        while resources.get(DISKS, disk_id).text("status") == "locked":
-            time.sleep(0.2)
 
 
 def disk_name(machine: str, volume: Volume) -> str:
@@ -232,10 +260,3 @@ def default_cluster(resources: Resources, name: str | None) -> str:
     if len(found) == 1:
         return found[0]
     raise BadOption(option="--cluster", text="", reason=f"say in which: {', '.join(found) or 'there is none'}")
-
-
-def _remove(resources: Resources, path: str) -> None:
-    import contextlib
-
-    with contextlib.suppress(EngineRefused, EngineSilent):  # what is left is the engine's to tell
-        resources.api.delete(path)

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from covirt.cli.errors import JobFailed, TookTooLong
 from covirt.client.record import Record
-from covirt.client.resources import JOBS, VMS, Resources
+from covirt.client.resources import DISKS, JOBS, VMS, Resources
 from covirt.client.resources import Collection as Below
 
 if TYPE_CHECKING:
@@ -70,10 +69,22 @@ def _percent(resources: Resources, job_id: str) -> int:
 
 
 def _why(resources: Resources) -> str:
-    """The engine's words: what has happened by our request carries its correlation id."""
-    answer = Record(resources.api.get(f"events?search={quote(f'correlation_id={resources.api.correlation_id}')}"))
-    bad = [each for each in answer.records("event") if each.text("severity") in ("error", "warning", "alert")]
+    """The engine's words."""
+    bad = [each for each in resources.own_events() if each.text("severity") in ("error", "warning", "alert")]
     return bad[0].text("description") if bad else "covirt event list tells more"
+
+
+def wait_for_disk(resources: Resources, disk_id: str) -> None:
+    """Until it is there: a large one with all of its blocks takes a while. Raises JobFailed, TookTooLong."""
+    until = time.monotonic() + WAIT_SECONDS
+    with bar("making a disk"):
+        while (disk := resources.get(DISKS, disk_id)).text("status") == "locked":
+            if time.monotonic() > until:
+                hint = f"covirt disk show {disk_id}"
+                raise TookTooLong(what=f"making disk {disk.name}", seconds=WAIT_SECONDS, hint=hint)
+            time.sleep(_LOOK_SECONDS)
+    if disk.text("status") != "ok":
+        raise JobFailed(what=f"making disk {disk.name}", reason=_why(resources))
 
 
 def wait_for_vm(

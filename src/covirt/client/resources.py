@@ -3,7 +3,7 @@
 """Collections of the API: listed, searched, and found by name or id."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -75,6 +75,10 @@ class Resources:
 
     def add(self, path: str, body: Mapping[str, Any]) -> Record:
         return Record(self.api.post(path, body))
+
+    def own_events(self) -> Sequence[Record]:
+        """What has happened by our requests: it carries their correlation id."""
+        return self.list(EVENTS, search=f"correlation_id={self.api.correlation_id}")
 
     def act(self, collection: Collection, object_id: str, verb: str, **body: Any) -> Record:
         return Record(self.api.post(f"{collection.path}/{object_id}/{verb}", body))

@@ -49,6 +49,8 @@ def test_a_container(terminal: Terminal, open_dir: Path) -> None:
     (disk,) = [each for each in terminal.data("disk", "list") if each["name"] == "kept"]
     assert disk["used_by"] == []
 
+    larger = terminal.refused("container", "run", reference, "--volume", "kept:/data:32MiB", status=2)
+    assert "--volume 'kept': the disk is there already and has only 16.0 MiB" in larger
     again = ["--volume", "kept:/data:16MiB", "--attach", "--rm", "--", "cat", "/data/file"]
     assert terminal.say("container", "run", reference, *again).split() == ["kept"]
     unnamed = ["--volume", "/data:16MiB", "--root-disk", "16MiB", "--attach", "--rm", "--", "true"]
@@ -56,8 +58,11 @@ def test_a_container(terminal: Terminal, open_dir: Path) -> None:
     assert [each["id"] for each in terminal.data("disk", "list") if each["content_type"] == "data"] == [disk["id"]]
     terminal.say("disk", "remove", "kept")
     assert terminal.data("container", "list") == []
-    discarding = ["--volume", "/data:discard", "--attach", "--rm", "--", "sh", "-c", "exit 3"]
+    discarding = ["--volume", "/data:discard", "--attach", "--name", "three", "--", "sh", "-c", "exit 3"]
     terminal.type("container", "run", reference, *discarding, status=3)
+    assert "three" in terminal.say("container", "list", "--filter", "status=down", "--filter", "exit=3")
+    assert "sh -c 'exit 3'" in terminal.say("container", "show", "three")
+    terminal.say("container", "remove", "three")
     _its_log_is_there_afterwards(terminal)
     assert "busy:1" in terminal.say("image", "prune", "--yes")
     assert terminal.data("image", "list") == []
@@ -94,12 +99,35 @@ def test_what_fails_leaves_nothing(terminal: Terminal) -> None:
     terminal.refused("vm", "create", "half", *broken, status=2)
     assert terminal.data("vm", "list") == []
     assert "half" not in terminal.say("disk", "list")
+    terminal.refused("vm", "create", "half", "--disk", "8MiB", "--memory", "900GiB", "--start", status=5)
+    terminal.refused("vm", "create", "half", "--disk", "8MiB", "--storage", "nowhere", status=3)
+    assert terminal.data("vm", "list") == []
+    terminal.say("disk", "create", "there", "16MiB")
+    volumes = ["--volume", "there:/data", "--volume", "/more:8MiB", "--volume", "named:/named:8MiB"]
+    unknown = terminal.refused(
+        "container",
+        "run",
+        terminal.reference,
+        "--no-tls-verify",
+        *volumes,
+        "--name",
+        "half",
+        "--",
+        "/nothing",
+        status=5,
+    )
+    assert "no such file" in unknown
+    assert terminal.data("container", "list") == []
+    data = [each["name"] for each in terminal.data("disk", "list") if each["content_type"] == "data"]
+    assert data == ["there"]
+    terminal.say("disk", "remove", "there")
+    terminal.say("image", "prune", "--yes")
 
 
 def test_a_virtual_machine(terminal: Terminal) -> None:
     made = terminal.say("vm", "create", "db", "--memory", "64MiB", "--disk", "16MiB", "--net", "ovirtmgmt", "--start")
     (told,) = terminal.data("vm", "list")
-    assert (told["id"], told["name"]) == (made.strip(), "db")
+    assert (made.strip(), told["name"]) == ("db", "db")
     assert told["status"] in ("up", "powering_up")
     assert "db is a virtual machine; use covirt vm" in terminal.refused("container", "show", "db", status=3)
     terminal.say("disk", "create", "more", "8MiB")
@@ -159,7 +187,7 @@ def test_secrets(terminal: Terminal) -> None:
     """Their values are neither arguments nor in what any command prints."""
     made = terminal.say("secret", "create", "door", "-", "--user", "tom", stdin=b"open sesame")
     (told,) = terminal.data("secret", "list")
-    assert (told["id"], told["name"], told["username"]) == (made.strip(), "door", "tom")
+    assert (made.strip(), told["name"], told["username"]) == ("door", "door", "tom")
     assert terminal.say("secret", "set", "door", "-", stdin=b"\0\xff") == "door\n"
     assert "tom" in terminal.say("secret", "show", "door")
     assert (

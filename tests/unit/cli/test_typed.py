@@ -15,9 +15,11 @@ from covirt.cli.machines import (
     environment_of,
     parse_disk,
     parse_volume,
+    parsed_size,
     volume_map,
     words_of,
 )
+from covirt.cli.nouns.machines import addresses
 from covirt.cli.output import Column, filtered, plain, printable
 from covirt.client.record import Record
 
@@ -48,6 +50,29 @@ def test_disks() -> None:
     assert parse_disk("10GiB") == Volume(size_bytes=10 * GIB)
     assert parse_disk("root:10GiB") == Volume(disk="root", size_bytes=10 * GIB)
     assert parse_disk("root") == Volume(disk="root")
+
+
+@pytest.mark.parametrize(
+    ("option", "size"), [("--memory", "lots"), ("--root-disk", "0"), ("SIZE", "10x"), ("SIZE", "")]
+)
+def test_what_is_no_size(option: str, size: str) -> None:
+    with pytest.raises(BadOption, match=f"^{option} '{size}': a size is"):
+        parsed_size(option, size)
+    with pytest.raises(BadOption, match="^--disk 'new:much': a size is"):
+        parse_disk("new:much")
+
+
+def test_addresses_that_lead_somewhere() -> None:
+    told = [
+        ("v6", "fe80::1"),
+        ("v6", "2001:db8::7"),
+        ("v4", "127.0.0.1"),
+        ("v6", "::1"),
+        ("v4", "10.0.0.7"),
+        ("v4", ""),
+    ]
+    ips = {"ip": [{"version": version, "address": address} for version, address in told]}
+    assert addresses(Record({"reported_devices": {"reported_device": [{"ips": ips}]}})) == "10.0.0.7, 2001:db8::7"
 
 
 def test_the_map_of_volumes() -> None:

@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,13 +20,15 @@ Load = Callable[[], "Collection"]  # imported when it is needed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
     """How a noun is told. ``follow``: what its columns look at beside the object; ``prepare`` may replace objects by
-    what columns need, once for all of them. ``check`` raises for one that is none of these."""
+    what columns need, once for all of them. ``check`` raises for one that is none of these. ``noun``: the command
+    line's, where its collection has several."""
 
     load: Load
     columns: Sequence[Column]
     follow: str = ""
     search: str = ""
     maximum: int = 0
+    noun: str = ""
     prepare: "Callable[[Resources, list[Record]], list[Record]]" = lambda _resources, found: found
     check: "Callable[[str, Record], object]" = lambda _name, _found: None
 
@@ -36,9 +38,33 @@ class Face:
         return self.prepare(resources, found)
 
     def found(self, resources: "Resources", name: str) -> "Record":
-        found = resources.find(self.load(), name, follow=self.follow)
+        from covirt.client.errors import NoSuchName
+
+        try:
+            found = resources.find(self.load(), name, follow=self.follow)
+        except NoSuchName as error:
+            raise NoSuchName(noun=self.noun or self.load().noun, name=name) from error
         self.check(name, found)
         return self.prepare(resources, [found])[0]
+
+
+class SizeType(click.ParamType[int]):
+    """In bytes; what is none is told with the option's name."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Raises BadOption."""
+        from covirt.cli.machines import parsed_size
+
+        del ctx
+        if isinstance(value, int):
+            return value
+        name = param.opts[0] if param is not None else ""
+        return parsed_size(name if name.startswith("-") else name.upper(), str(value))
+
+
+SIZE: Final = SizeType()
 
 
 def wait_option(function: Callable[..., Any]) -> Callable[..., Any]:

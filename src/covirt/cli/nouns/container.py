@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from covirt.cli.nouns.common import wait_option
+from covirt.cli.nouns.common import SIZE, wait_option
 from covirt.cli.nouns.machines import CONTAINER, add_common, find_machine
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ _OPTIONS = (
     click.option("--net", "networks", multiple=True, metavar="NETWORK", help="An interface in it; may be repeated."),
     click.option(
         "--volume", "-v", "volumes", multiple=True, metavar="[DISK:]/PATH[:SIZE|:discard]",
-        help="A disk, which is made of this size where it is not there yet, or memory for one run; may be repeated.",
+        help="A disk, which is made where it is not there yet and has at least this size, or memory for one run; may be"
+        " repeated.",
     ),
     click.option("--env", "-e", "environment", multiple=True, metavar="NAME=VALUE", help="May be repeated."),
     click.option(
@@ -38,8 +39,8 @@ _OPTIONS = (
         help="As the file /run/secrets/NAME, another file, or a variable; may be repeated.",
     ),
     click.option("--restart", type=click.Choice(_RESTARTS), default="never", show_default=True),
-    click.option("--root-disk", metavar="SIZE", help="Keep what is written outside of volumes on a disk so large."),
-    click.option("--memory", default="256MiB", show_default=True, metavar="SIZE"),
+    click.option("--root-disk", type=SIZE, metavar="SIZE", help="Keep what is written outside of volumes on a disk so large."),
+    click.option("--memory", type=SIZE, default="256MiB", show_default=True, metavar="SIZE"),
     click.option("--cpus", type=click.IntRange(1, 710), default=1, show_default=True, metavar="NUMBER"),
     click.option("--runtime", default="docker", show_default=True, help="docker is the host's default."),
     click.option("--cluster", help="[default: Default, or the only one]"),
@@ -88,6 +89,7 @@ def run(*, attach: bool, removed: bool, wait: bool, **words: Any) -> None:
     covirt container run busybox --attach --rm -- echo hello
     """
     from covirt.cli.containers import create_container, exit_code_of, follow_to_its_end, remove_with_its_own
+    from covirt.cli.machines import taken_back
     from covirt.cli.nouns.machines import start_machine
     from covirt.cli.session import engine
 
@@ -95,7 +97,8 @@ def run(*, attach: bool, removed: bool, wait: bool, **words: Any) -> None:
         raise click.UsageError("--rm belongs to --attach: who does not wait cannot remove it")
     with engine() as resources:
         made = create_container(resources, _of(words))
-        start_machine(resources, made.vm, host_name=None, wait=wait and not attach)
+        with taken_back(resources, made):
+            start_machine(resources, made.vm, host_name=None, wait=wait and not attach)
         if not attach:
             click.echo(made.vm.name)
             return

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named, sized
+from covirt.cli.nouns.common import (
+    ID,
+    NAME,
+    SIZE,
+    Face,
+    add_list,
+    add_remove,
+    add_show,
+    lazily,
+    named,
+    sized,
+    wait_option,
+)
 from covirt.cli.output import Column
 
 if TYPE_CHECKING:
@@ -55,34 +67,37 @@ add_remove(disk, FACE, "disks that no machine runs with")
 
 @disk.command()
 @click.argument("name")
-@click.argument("size")
+@click.argument("size", type=SIZE)
 @click.option("--storage", metavar="NAME", help="The storage domain for it.  [default: the one that is active]")
 @click.option("--format", "disk_format", type=click.Choice(("raw", "cow")), default="raw", show_default=True)
 @click.option("--preallocated", is_flag=True, help="Take all of its size now.")
 @click.option("--shareable", is_flag=True, help="Several machines may have it.")
+@wait_option
 def create(
-    name: str, size: str, storage: str | None, disk_format: str, *, preallocated: bool, shareable: bool
+    name: str, size: int, storage: str | None, disk_format: str, *, preallocated: bool, shareable: bool, wait: bool
 ) -> None:
     """Make a disk, as in: covirt disk create data 10GiB."""
     from covirt.cli.machines import new_disk
     from covirt.cli.session import engine
-    from covirt.common.units import parse_size
+    from covirt.cli.waiting import wait_for_disk
 
-    body = new_disk(name, parse_size(size), storage=storage or "", disk_format=disk_format)
+    body = new_disk(name, size, storage=storage or "", disk_format=disk_format)
     body |= {"sparse": str(not preallocated).lower(), "shareable": str(shareable).lower()}
     with engine() as resources:
-        click.echo(resources.add("disks", body).id)
+        made = resources.add("disks", body)
+        if wait:
+            wait_for_disk(resources, made.id)
+        click.echo(made.id)
 
 
 @disk.command()
 @click.argument("name")
-@click.argument("size")
-def resize(name: str, size: str) -> None:
+@click.argument("size", type=SIZE)
+def resize(name: str, size: int) -> None:
     """Make a disk larger."""
     from covirt.cli.session import engine
-    from covirt.common.units import parse_size
 
     with engine() as resources:
         found = resources.find(FACE.load(), name)
-        resources.api.put(f"disks/{found.id}", {"provisioned_size": parse_size(size)})
+        resources.api.put(f"disks/{found.id}", {"provisioned_size": size})
         click.echo(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from covirt.cli.nouns.common import Face, add_list, lazily, named
-from covirt.cli.output import Column, ago, at, output_option, say_data, say_table, tell_one
+from covirt.cli.output import Column, ago, at, output_option, plain, say_data, say_table, tell_one
 
 if TYPE_CHECKING:
     from covirt.client.record import Record
@@ -48,11 +48,11 @@ def show(job_id: str, output: str) -> None:
     from covirt.client.resources import JOBS, Collection
 
     with engine() as resources:
-        found = resources.get(JOBS, job_id)
+        found = resources.find(JOBS, job_id)
         below = Collection(path=f"jobs/{found.id}/steps", element="step", noun="step")
         steps = resources.list(below)
     if output in ("json", "yaml"):
-        say_data({**found.values, "steps": [dict(each.values) for each in steps]}, output)
+        say_data(plain({**found.values, "steps": [each.values for each in steps]}), output)
         return
     tell_one(found, FACE.columns, output)
     ordered = sorted(steps, key=lambda each: each.whole("number"))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What virtual machines and containers have alike: how they are told, begun, ended and removed."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -35,22 +36,53 @@ def prop(each: "Record", name: str) -> str:
 
 
 def addresses(each: "Record") -> str:
-    """IPv4 first; what is of the link alone helps nobody."""
+    """IPv4 first; what is of the link or the machine alone helps nobody."""
     found = [ip for device in each.records("reported_devices.reported_device") for ip in device.records("ips.ip")]
     told = [(ip.text("version") == "v6", ip.text("address")) for ip in found]
-    return ", ".join(address for _, address in sorted(told) if address and not address.startswith("fe80:"))
+    return ", ".join(address for _, address in sorted(told) if _is_reached(address))
 
 
-def _status(each: "Record") -> str:
-    """With how the last run ended, where it is over."""
-    status = each.text("status")
-    reason = each.text("stop_reason")
-    return f"{status} ({reason})" if status == "down" and reason else status
+def _is_reached(address: str) -> bool:
+    """From elsewhere."""
+    import ipaddress
+
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not (found.is_link_local or found.is_loopback)
+
+
+def _exit_code(each: "Record") -> str:
+    """Of the last run, where it is over and its process had one but 0."""
+    found = exit_code_in(each.text("stop_reason")) if each.text("status") == "down" else None
+    return "" if found is None else str(found)
+
+
+def _command(each: "Record") -> str:
+    """As a shell takes it."""
+    import json
+    import shlex
+
+    text = prop(each, "containerCommand")
+    try:
+        return shlex.join(json.loads(text)) if text else ""
+    except (ValueError, TypeError):
+        return text
+
+
+def exit_code_in(reason: str) -> int | None:
+    """In the engine's words of an end."""
+    found = re.search(r"\bcode (\d{1,3})\b", reason)
+    return int(found[1]) if found else None
 
 
 def face_of(kind: str) -> Face:
     own = (
-        [Column(title="IMAGE", value=lambda each: each.text("image_name") or prop(each, "containerImage"))]
+        [
+            Column(title="EXIT", value=_exit_code),
+            Column(title="IMAGE", value=lambda each: each.text("image_name") or prop(each, "containerImage")),
+        ]
         if kind == CONTAINER
         else [named("CPUS", "cpu.topology.cores")]
     )
@@ -58,19 +90,21 @@ def face_of(kind: str) -> Face:
         load=lazily("VMS"),
         columns=(
             NAME,
-            Column(title="STATUS", value=_status),
+            named("STATUS", "status"),
             *own,
             Column(title="ADDRESS", value=addresses),
             named("HOST", "host.name"),
             Column(title="STARTED", value=lambda each: ago(each.when("start_time")) if each.text("host.id") else ""),
+            named("REASON", "stop_reason", wide=True),
             sized("MEMORY", "memory", wide=True),
             named("CLUSTER", "cluster.name", wide=True),
-            Column(title="COMMAND", value=lambda each: prop(each, "containerCommand"), wide=True),
+            Column(title="COMMAND", value=_command, wide=True),
             Column(title="VOLUMES", value=lambda each: prop(each, "volumeMap"), wide=True),
             ID,
         ),
         follow=_FOLLOW,
         search=_SEARCHES[kind],
+        noun=kind,
         prepare=_with_images if kind == CONTAINER else _as_they_are,
         check=partial(_check_kind, kind),
     )
@@ -136,7 +170,7 @@ def _add_start(group: click.Group, kind: str) -> None:
 
 
 def start_machine(resources: "Resources", vm: "Record", *, host_name: str | None, wait: bool) -> None:
-    """Raises VmEnded for one whose start has failed on its host, and what the engine refuses with."""
+    """Raises JobFailed and what the engine refuses with."""
     from covirt.cli.waiting import STARTED, wait_for_answer, wait_for_vm
     from covirt.client.resources import VMS
 

@@ -5,6 +5,7 @@
 import click
 
 from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named
+from covirt.cli.output import Column
 
 
 @click.group()
@@ -17,7 +18,7 @@ FACE = Face(
     columns=(
         NAME,
         named("VLAN", "vlan.id"),
-        named("MTU", "mtu"),
+        Column(title="MTU", value=lambda each: str(each.whole("mtu") or "default")),
         named("DATA CENTER", "data_center.name"),
         named("DESCRIPTION", "description", wide=True),
         ID,

@@ -69,7 +69,8 @@ def create(name: str, file: IO[bytes] | None, user: str, description: str) -> No
 
     body = {"name": name, "username": user, "description": description, "value_base64": _value(name, file)}
     with engine() as resources:
-        click.echo(resources.add(FACE.load().path, body).text("id"))
+        resources.add(FACE.load().path, body)
+        click.echo(name)
 
 
 @secret.command("set")

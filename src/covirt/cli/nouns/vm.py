@@ -4,7 +4,7 @@
 
 import click
 
-from covirt.cli.nouns.common import wait_option
+from covirt.cli.nouns.common import SIZE, wait_option
 from covirt.cli.nouns.machines import VM, add_common, find_machine
 
 
@@ -18,7 +18,7 @@ add_common(vm, VM)
 
 @vm.command()
 @click.argument("name")
-@click.option("--memory", default="1GiB", show_default=True, metavar="SIZE")
+@click.option("--memory", type=SIZE, default="1GiB", show_default=True, metavar="SIZE")
 @click.option("--cpus", type=click.IntRange(1, 710), default=1, show_default=True, metavar="NUMBER")
 @click.option(
     "--disk", "disks", multiple=True, metavar="[NAME:]SIZE|NAME", help="New, or there; the first one boots."
@@ -33,7 +33,7 @@ add_common(vm, VM)
 @click.option("--start", is_flag=True, help="Start it, too.")
 @wait_option
 def create(
-    name: str, memory: str, cpus: int, disks: tuple[str, ...], disk_format: str, networks: tuple[str, ...],
+    name: str, memory: int, cpus: int, disks: tuple[str, ...], disk_format: str, networks: tuple[str, ...],
     cdrom: str | None, template: str, cluster: str | None, storage: str | None, *, start: bool, wait: bool,
 ) -> None:  # fmt: skip
     """Make a virtual machine, as in: covirt vm create db --memory 4GiB --disk 20GiB --net ovirtmgmt."""
@@ -41,12 +41,11 @@ def create(
     from covirt.cli.nouns.machines import start_machine
     from covirt.cli.session import engine
     from covirt.client.resources import DISKS, Collection
-    from covirt.common.units import parse_size
 
     with engine() as resources:
         where = machines.default_cluster(resources, cluster)
         disc = resources.find(DISKS, cdrom) if cdrom else None
-        body = machines.machine_body(name, where, parse_size(memory), cpus, template)
+        body = machines.machine_body(name, where, memory, cpus, template)
         order = ["hd", "cdrom"] if disks else ["cdrom"] if disc else ["network"]
         body["os"] = {"boot": {"devices": {"device": order}}}
         made = machines.create(
@@ -59,14 +58,15 @@ def create(
                 storage=storage or "",
                 disk_format=disk_format,
             ),
-        ).vm
-        if disc is not None:
-            drives = Collection(path=f"vms/{made.id}/cdroms", element="cdrom", noun="cdrom")
-            (drive,) = resources.list(drives)
-            resources.api.put(f"{drives.path}/{drive.id}", {"file": {"id": disc.id}})
-        if start:
-            start_machine(resources, made, host_name=None, wait=wait)
-        click.echo(made.id)
+        )
+        with machines.taken_back(resources, made):
+            if disc is not None:
+                drives = Collection(path=f"vms/{made.vm.id}/cdroms", element="cdrom", noun="cdrom")
+                (drive,) = resources.list(drives)
+                resources.api.put(f"{drives.path}/{drive.id}", {"file": {"id": disc.id}})
+            if start:
+                start_machine(resources, made.vm, host_name=None, wait=wait)
+        click.echo(name)
 
 
 @vm.command()

@@ -9,6 +9,7 @@ import click
 ROOT = click.option(
     "--root",
     default="/",
+    envvar="COVIRT_ROOT",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False),
     help="Where everything lies; it is there already.",
