@@ -42,8 +42,8 @@ web   up            docker.io/library/nginx:1  10.77.0.76  node1  4 s ago
 - A container's volumes stay when it is removed (`--volumes` removes them); a virtual machine's own disks go with it
   (`--keep-disks` keeps them).
 - Long work shows a bar on a terminal; `--no-wait` returns at once, and `covirt job show ID` tells the rest. A
-  `container run` or `vm create` that fails takes back what it has made, also when only the start fails; an imported image
-  stays. A disk of `--volume` or `--disk` that is there already is taken as it is, if it has the size that is named.
+  `container run` or `vm create` that fails takes back what it has made, also when only the start fails; an imported
+  image stays. A disk that is there already is taken as it is, if it has the size that is named.
 - Completion: `covirt completion bash >/etc/bash_completion.d/covirt`, and alike for zsh and fish.
 
 ## How it ends

@@ -30,7 +30,7 @@ _OPTIONS = (
     click.option("--net", "networks", multiple=True, metavar="NETWORK", help="An interface in it; may be repeated."),
     click.option(
         "--volume", "-v", "volumes", multiple=True, metavar="[DISK:]/PATH[:SIZE|:discard]",
-        help="A disk, which is made where it is not there yet and has at least this size, or memory for one run; may be"
+        help="A disk of at least this size, which is made where it is not there yet, or memory for one run; may be"
         " repeated.",
     ),
     click.option("--env", "-e", "environment", multiple=True, metavar="NAME=VALUE", help="May be repeated."),
@@ -39,7 +39,9 @@ _OPTIONS = (
         help="As the file /run/secrets/NAME, another file, or a variable; may be repeated.",
     ),
     click.option("--restart", type=click.Choice(_RESTARTS), default="never", show_default=True),
-    click.option("--root-disk", type=SIZE, metavar="SIZE", help="Keep what is written outside of volumes on a disk so large."),
+    click.option(
+        "--root-disk", type=SIZE, metavar="SIZE", help="Keep what is written outside of volumes on a disk so large."
+    ),
     click.option("--memory", type=SIZE, default="256MiB", show_default=True, metavar="SIZE"),
     click.option("--cpus", type=click.IntRange(1, 710), default=1, show_default=True, metavar="NUMBER"),
     click.option("--runtime", default="docker", show_default=True, help="docker is the host's default."),
