@@ -31,6 +31,12 @@ class NotShared(NotFound):
     template = "{name} is not shared with {user}; covirt secret show {name} tells with whom it is"
 
 
+class HasNoRole(NotFound):
+    """Fields: who, role, place."""
+
+    template = "{who} has no role {role} on {place}; covirt permission list tells who has which"
+
+
 class WrongKind(NotFound):
     """Fields: name, kind, other, noun."""
 

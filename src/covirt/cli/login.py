@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt login`` and ``logout``."""
 
-import sys
 from pathlib import Path
 from typing import IO
 
 import click
 
+from covirt.cli.passwords import password_option
+
 
 @click.command()
 @click.argument("url", required=False)
 @click.option("--user", "-u", default="admin@internal", show_default=True, help="With its domain.")
-@click.option("--password-file", metavar="FILE", type=click.File("r"), help="- is standard input.")
+@password_option
 @click.option(
     "--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="The engine's authority."
 )
@@ -21,6 +22,7 @@ def login(url: str | None, user: str, password_file: IO[str] | None, ca_file: st
 
     Without a URL it is the engine that covirt up has made on this machine.
     """
+    from covirt.cli.passwords import typed_password
     from covirt.cli.session import bare, local_login
     from covirt.client.engine import EngineApi
     from covirt.client.errors import NotLoggedIn
@@ -33,7 +35,7 @@ def login(url: str | None, user: str, password_file: IO[str] | None, ca_file: st
         click.echo(f"logged in to {made.url} as {made.user}")
         return
     where = bare(url)
-    password = _password(user, password_file)
+    password = typed_password(f"Password of {user}", password_file)
     authority = str(Path(ca_file).resolve()) if ca_file else ""
     api = EngineApi(where, Path(authority) if authority else None).log_in(user, password)
     write_login(Login(url=where, ca_file=authority, user=user, token=str.__str__(api.token)))
@@ -53,14 +55,3 @@ def logout() -> None:
         return
     EngineApi(found.url, Path(found.ca_file) if found.ca_file else None, token=found.token).log_out()
     click.echo(f"logged out of {found.url}")
-
-
-def _password(user: str, file: IO[str] | None) -> str:
-    """Raises NoPasswordGiven."""
-    from covirt.cli.errors import NoPasswordGiven
-
-    if file is not None:
-        return file.read().removesuffix("\n")
-    if not sys.stdin.isatty():
-        raise NoPasswordGiven
-    return str(click.prompt(f"Password of {user}", hide_input=True))

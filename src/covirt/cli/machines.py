@@ -259,4 +259,5 @@ def default_cluster(resources: Resources, name: str | None) -> str:
         return "Default"
     if len(found) == 1:
         return found[0]
-    raise BadOption(option="--cluster", text="", reason=f"say in which: {', '.join(found) or 'there is none'}")
+    reason = f"name one of {', '.join(found)}" if found else "you may see no cluster, and machines belong to one"
+    raise BadOption(option="--cluster", text="", reason=reason)

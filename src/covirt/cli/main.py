@@ -30,6 +30,8 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "cluster": ("covirt.cli.nouns.cluster:cluster", "Clusters of hosts."),
         "template": ("covirt.cli.nouns.template:template", "What machines are made from."),
         "user": ("covirt.cli.nouns.user:user", "Who may log in."),
+        "role": ("covirt.cli.nouns.role:role", "What somebody may do who has one on an object."),
+        "permission": ("covirt.cli.nouns.permission:permission", "Who has which role on what."),
         "secret": ("covirt.cli.nouns.secret:secret", "Passwords and keys for containers and registries."),
         "event": ("covirt.cli.nouns.event:event", "What has happened."),
         "job": ("covirt.cli.nouns.job:job", "Operations, and how far they are."),

@@ -27,17 +27,19 @@ TAG: Final = "busy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """``reference``: of an image with the volume /data in a registry without TLS."""
+    """``reference``: of an image with the volume /data in a registry without TLS; ``root``: that its user has files
+    of, where it is not the machine's."""
 
     machine: Machine
     home: Path
     reference: str
+    root: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.home),
-            "COVIRT_ROOT": str(self.machine.root.path),
+            "COVIRT_ROOT": str(self.root or self.machine.root.path),
             "COLUMNS": "120",
         }
 

@@ -140,7 +140,19 @@ def test_a_virtual_machine(terminal: Terminal) -> None:
 
 
 def test_nouns_are_told(terminal: Terminal) -> None:
-    for noun in ("host", "cluster", "storage", "network", "template", "user", "event", "job", "disk", "image"):
+    for noun in (
+        "host",
+        "cluster",
+        "storage",
+        "network",
+        "template",
+        "user",
+        "role",
+        "event",
+        "job",
+        "disk",
+        "image",
+    ):
         lines = terminal.say(noun, "list", "--output", "wide").splitlines()
         assert lines[0].isupper(), noun
         terminal.data(noun, "list")

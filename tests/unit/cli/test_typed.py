@@ -20,6 +20,7 @@ from covirt.cli.machines import (
     words_of,
 )
 from covirt.cli.nouns.machines import addresses
+from covirt.cli.nouns.user import full_name, login_name
 from covirt.cli.output import Column, filtered, plain, printable
 from covirt.client.record import Record
 
@@ -60,6 +61,12 @@ def test_what_is_no_size(option: str, size: str) -> None:
         parsed_size(option, size)
     with pytest.raises(BadOption, match="--disk 'new:much': a size is"):
         parse_disk("new:much")
+
+
+@pytest.mark.parametrize("typed", ["ann", "ann@internal", "ann@internal-authz"])
+def test_names_of_users(typed: str) -> None:
+    assert full_name(typed) == "ann@internal-authz"
+    assert login_name(Record({"user_name": full_name(typed)})) == "ann@internal"
 
 
 def test_addresses_that_lead_somewhere() -> None:

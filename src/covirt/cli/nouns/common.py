@@ -21,7 +21,7 @@ Load = Callable[[], "Collection"]  # imported when it is needed
 class Face:
     """How a noun is told. ``follow``: what its columns look at beside the object; ``prepare`` may replace objects by
     what columns need, once for all of them. ``check`` raises for one that is none of these. ``noun``: the command
-    line's, where its collection has several."""
+    line's, where its collection has several; ``spelled``: a name as the engine has it, of what people type."""
 
     load: Load
     columns: Sequence[Column]
@@ -29,6 +29,7 @@ class Face:
     search: str = ""
     maximum: int = 0
     noun: str = ""
+    spelled: Callable[[str], str] = str
     prepare: "Callable[[Resources, list[Record]], list[Record]]" = lambda _resources, found: found
     check: "Callable[[str, Record], object]" = lambda _name, _found: None
 
@@ -38,14 +39,21 @@ class Face:
         return self.prepare(resources, found)
 
     def found(self, resources: "Resources", name: str) -> "Record":
+        """With all that columns need."""
+        return self.prepare(resources, [self.find(resources, name, follow=self.follow)])[0]
+
+    def find(self, resources: "Resources", name: str, *, follow: str = "") -> "Record":
         from covirt.client.errors import NoSuchName
 
-        try:
-            found = resources.find(self.load(), name, follow=self.follow)
-        except NoSuchName as error:
-            raise NoSuchName(noun=self.noun or self.load().noun, name=name) from error
-        self.check(name, found)
-        return self.prepare(resources, [found])[0]
+        collection = self.load()
+        for spelling in dict.fromkeys((name, self.spelled(name))):
+            try:
+                found = resources.find(collection, spelling, follow=follow)
+            except NoSuchName:
+                continue
+            self.check(name, found)
+            return found
+        raise NoSuchName(noun=self.noun or collection.noun, name=name)
 
 
 class SizeType(click.ParamType[int]):
@@ -76,13 +84,15 @@ def wait_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def add_list(group: click.Group, face: Face, what: str) -> None:
+def add_list(group: click.Group, face: Face, what: str, *, searched: bool = True) -> None:
+    """``searched``: whether the engine's search language knows these."""
+
     @group.command("list", help=f"List {what}.")
     @filter_option
-    @click.option("--search", default="", metavar="QUERY", help="In oVirt's search language, as in 'status = up'.")
+    @_search_option(offered=searched)
     @click.option("--quiet", "-q", is_flag=True, help="Ids only.")
     @output_option
-    def listing(filters: tuple[str, ...], search: str, output: str, *, quiet: bool) -> None:
+    def listing(filters: tuple[str, ...], output: str, *, quiet: bool, search: str = "") -> None:
         from covirt.cli.output import filtered
         from covirt.cli.session import engine
 
@@ -93,6 +103,14 @@ def add_list(group: click.Group, face: Face, what: str) -> None:
                 click.echo(each.id)
         else:
             tell_list(found, face.columns, output, filters)
+
+
+def _search_option(*, offered: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    if not offered:
+        return lambda function: function
+    return click.option(
+        "--search", default="", metavar="QUERY", help="In oVirt's search language, as in 'status = up'."
+    )
 
 
 def add_show(group: click.Group, face: Face, what: str) -> None:
@@ -114,7 +132,7 @@ def add_remove(group: click.Group, face: Face, what: str) -> None:
 
         with engine() as resources:
             for name in names:
-                found = resources.find(face.load(), name)
+                found = face.find(resources, name)
                 resources.api.delete(f"{face.load().path}/{found.id}")
                 click.echo(name)
 

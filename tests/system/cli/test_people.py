@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Users and what they may do, by the command line of an administrator, and by their own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.system.cli.conftest import Terminal
+
+pytestmark = [pytest.mark.qemu, pytest.mark.runc]
+
+_PASSWORD = b"correct horse\n"
+
+
+def _logged_in(terminal: Terminal, home: Path, password: bytes, *, status: int = 0) -> Terminal:
+    """The terminal of ann, who has no file of the installation."""
+    own = replace(terminal, home=home, root=home)
+    engine = terminal.machine.status
+    url = engine["url"].removesuffix("/ovirt-engine/api")
+    login = ("login", url, "--user", "ann@internal", "--ca-file", engine["ca_file"], "--password-file", "-")
+    own.type(*login, stdin=password, status=status)
+    return own
+
+
+def test_a_user_with_a_container(terminal: Terminal, open_dir: Path) -> None:
+    """She administers nothing, and uses what was shared with her."""
+    assert terminal.say("user", "create", "ann", "--password-file", "-", stdin=_PASSWORD) == "ann@internal\n"
+    assert (
+        "exists already"
+        in terminal.type(
+            "user", "create", "ann@internal", "--password-file", "-", stdin=_PASSWORD, status=5
+        ).stderr.decode()
+    )
+    assert "no terminal to ask" in terminal.refused("user", "create", "bob", status=2)
+    assert "ann@internal" in terminal.say("user", "list", "--filter", "user=ann*")
+    for name in ("shared", "private"):
+        words = ["--no-tls-verify", "--name", name, "--volume", "/data:discard", "--", "sleep", "1000"]
+        terminal.say("container", "run", terminal.reference, *words)
+    given = ("UserVmManager", "--user", "ann", "--container", "shared")
+    assert terminal.say("permission", "add", *given) == "ann@internal has UserVmManager on shared\n"
+    assert "vm shared" in terminal.say("permission", "list", "--user", "ann@internal")
+    assert "there is no container nowhere" in terminal.refused(
+        "permission", "list", "--container", "nowhere", status=3
+    )
+    assert "say on what" in terminal.refused("permission", "add", "UserRole", "--user", "ann", status=2)
+
+    ann = _logged_in(terminal, open_dir, _PASSWORD)
+    assert [each["name"] for each in ann.data("container", "list")] == ["shared"]
+    assert ann.say("container", "exec", "shared", "echo", "hello") == "hello\n"
+    ann.say("container", "stop", "--force", "shared")
+    ann.say("container", "start", "shared")
+    ann.refused("container", "stop", "private", status=3)
+    ann.refused("user", "create", "bob", "--no-password", status=4)
+    assert "you may see no cluster" in ann.refused("container", "run", terminal.reference, status=2)
+
+    terminal.say("user", "password", "ann", "--password-file", "-", stdin=b"another horse")
+    ann.refused("container", "list", status=4)
+    _logged_in(terminal, open_dir, _PASSWORD, status=4)
+    ann = _logged_in(terminal, open_dir, b"another horse")
+    assert terminal.say("permission", "remove", *given).endswith("on shared no more\n")
+    assert "ann@internal has no role" in terminal.refused("permission", "remove", *given, status=3)
+    assert ann.data("container", "list") == []
+    terminal.say("container", "remove", "--force", "shared", "private")
+    terminal.say("user", "remove", "ann")
+    ann.refused("container", "list", status=4)
+    terminal.say("image", "prune", "--yes")
