@@ -133,6 +133,10 @@ def test_a_virtual_machine(terminal: Terminal) -> None:
     terminal.say("disk", "create", "more", "8MiB")
     terminal.say("disk", "resize", "more", "9MiB")
     assert terminal.data("disk", "show", "more")["provisioned_size"] == 9 << 20
+    copied = terminal.say("disk", "copy", "more", "again", "--format", "cow").strip()
+    assert terminal.data("disk", "show", "again")["id"] == copied
+    assert "lies on Storage Domain local already" in terminal.refused("disk", "move", "again", "local", status=5)
+    terminal.say("disk", "remove", "again")
     terminal.say("vm", "stop", "--force", "db")
     terminal.say("vm", "remove", "db")
     assert [each["name"] for each in terminal.data("disk", "list")] == ["more"]

@@ -101,3 +101,48 @@ def resize(name: str, size: int) -> None:
         found = resources.find(FACE.load(), name)
         resources.api.put(f"disks/{found.id}", {"provisioned_size": size})
         click.echo(name)
+
+
+@disk.command()
+@click.argument("name")
+@click.argument("new_name")
+@click.option("--storage", metavar="NAME", help="The storage domain for the copy.  [default: the disk's own]")
+@click.option(
+    "--format", "disk_format", type=click.Choice(("raw", "cow")), help="Of the copy.  [default: the disk's]"
+)
+@wait_option
+def copy(name: str, new_name: str, storage: str | None, disk_format: str | None, *, wait: bool) -> None:
+    """Copy a disk that no machine runs with, as in: covirt disk copy data data-2."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_answer
+
+    with engine() as resources:
+        found = resources.find(FACE.load(), name, follow=FACE.follow)
+        body = {"name": new_name, **({"format": disk_format} if disk_format else {})}
+        answer = resources.act(FACE.load(), found.id, "copy", storage_domain=_target(found, storage), disk=body)
+        if wait:
+            wait_for_answer(resources, answer, f"copy of {name}")
+        click.echo(answer.text("disk.id"))
+
+
+@disk.command()
+@click.argument("name")
+@click.argument("storage")
+@wait_option
+def move(name: str, storage: str, *, wait: bool) -> None:
+    """Move a disk that no machine runs with to another storage domain of its data center."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_answer
+
+    with engine() as resources:
+        found = resources.find(FACE.load(), name)
+        answer = resources.act(FACE.load(), found.id, "move", storage_domain={"name": storage})
+        if wait:
+            wait_for_answer(resources, answer, f"move of {name}")
+        click.echo(name)
+
+
+def _target(disk: "Record", storage: str | None) -> dict[str, str]:
+    if storage is not None:
+        return {"name": storage}
+    return {"id": disk.records("storage_domains.storage_domain")[0].id}

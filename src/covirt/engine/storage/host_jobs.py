@@ -28,10 +28,11 @@ class HostJobs:
     progress: Callable[[int], None]
     flow_id: str = ""
 
-    def finish(self, verb: str, params: Mapping[str, Json], *, job_id: str) -> None:
-        """Begin it, unless it was begun, and wait for its end. Raises HostJobFailed and what Hosts.call raises."""
+    def finish(self, verb: str, params: Mapping[str, Json], *, job_id: str, id_field: str = "jobID") -> None:
+        """Begin it, unless it was begun, and wait for its end. ``id_field``: as the verb calls the job's id. Raises
+        HostJobFailed and what Hosts.call raises."""
         try:
-            self._call(verb, {**params, "jobID": job_id})
+            self._call(verb, {**params, id_field: job_id})
         except HostRefused as error:
             if error.code != Code.JOB_EXISTS:
                 raise

@@ -3,25 +3,21 @@
 """An engine that is killed after each call that it makes of its host for a transfer; the next one carries it on."""
 
 import json
-import os
 import re
-import signal
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 
-from covirt.common.process import run
 from covirt.common.root import Root
 from covirt.engine.commands.command import Command
 from covirt.engine.commands.transfers.begin import TransferDiskImage
 from covirt.engine.commands.transfers.finish import CancelImageTransfer, FinalizeImageTransfer
 from covirt.engine.commands.transfers.pause import PauseImageTransfer, ResumeImageTransfer
 from covirt.engine.model.disk import Disk, DiskFormat, DiskStatus, ImageTransfer, TransferDirection, TransferPhase
-from covirt.engine.store.plain import to_text
 from covirt.host.storage.socket_program import SocketProgram
+from tests.support.killed_engine import is_killed
 from tests.support.storage_site import Site, new_site
 from tests.support.waiting import free_port
 
@@ -41,21 +37,8 @@ class Place:
 
     spare: Mapping[DiskFormat, list[str]]
 
-    def engine(self, *order: str, kill: int = 0) -> int:
-        """How the process ended; it ends by itself when nothing is under way."""
-        root = self.site.covirt_host.root.path
-        argv = [sys.executable, "-m", "tests.support.transfer_engine", f"sqlite:///{root}/engine.db", str(root)]
-        argv += [str(self.site.covirt_host.port), self.site.hosts.host_id, *order]
-        environment = {**os.environ, "COVIRT_KILL": str(kill)}
-        return run(argv, timeout_seconds=100, check=False, environment=environment).status
-
     def is_killed(self, command: Command, kill: int) -> bool:
-        """Whether it was killed on its way; after that it is at its end all the same."""
-        status = self.engine(command.action, to_text(command), kill=kill)
-        assert status in (0, -signal.SIGKILL)
-        if status:
-            assert self.engine() == 0
-        return bool(status)
+        return is_killed(self.site, command, kill)
 
     def transfer(self, transfer_id: str) -> ImageTransfer:
         with self.site.store.read() as session:

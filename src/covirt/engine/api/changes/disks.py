@@ -9,20 +9,23 @@ from typing import Final
 
 from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
-from covirt.engine.api.changes.bodies import has, refuse_set, told, told_word
+from covirt.engine.api.changes.bodies import has, refuse_set, seen, told, told_word
 from covirt.engine.api.errors import Incomplete
 from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Done
+from covirt.engine.api.resources.values import reference
 from covirt.engine.commands.command import Command
 from covirt.engine.commands.disks.add_disk import AddDisk
 from covirt.engine.commands.disks.attach import AttachDiskToVm, DetachDiskFromVm, UpdateVmDisk
+from covirt.engine.commands.disks.copy_disk import CopyDisk
 from covirt.engine.commands.disks.errors import BadDisk, DiskRefused
+from covirt.engine.commands.disks.move_disk import MoveDisk
 from covirt.engine.commands.disks.remove_disk import RemoveDisk
 from covirt.engine.commands.disks.update_disk import UpdateDisk
 from covirt.engine.commands.images.remove_image import RemoveContainerImage
-from covirt.engine.model.disk import Disk, DiskAttachment, DiskFormat, DiskInterface
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskBackup, DiskFormat, DiskInterface
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus, StorageDomainType
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
@@ -53,6 +56,56 @@ def add_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
 def update_disk(call: Call, ids: tuple[str, ...], body: Body) -> None:
     """PUT disks/ID."""
     call.run(UpdateDisk(disk=_changed(call.session, call.session.disks.get(ids[-1]), body)))
+
+
+def copy_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST disks/ID/copy: to a storage domain, which may be its own; ``disk`` says what shall be different."""
+    source: Disk = call.session.disks.get(ids[-1])
+    refuse_set(body, quota="quotas")
+    require_fields("Action", body, "copy", "storage_domain.id|name")
+    domain = _target(call, body)
+    given = body.get("disk")
+    wanted: Body = given if isinstance(given, dict) else {}
+    refuse_set(wanted, **_ABSENT)
+    image_format = told_word(wanted, "format", source.format)
+    copied = replace(
+        source,
+        id=str(uuid.uuid4()),
+        image_id=str(uuid.uuid4()),
+        name=told(wanted, "alias", told(wanted, "name", source.name)),
+        description=told(wanted, "description", source.description),
+        storage_domain_id=domain.id,
+        format=image_format,
+        sparse=told(wanted, "sparse", source.sparse or image_format is DiskFormat.COW),
+        backup=told_word(wanted, "backup", source.backup if image_format is source.format else DiskBackup.NONE),
+        qcow_version="qcow2_v3" if image_format is DiskFormat.COW else "",
+        shareable=False,
+        disk_profile_id=_profile(call.session, body, domain),
+        created_at=datetime.now(UTC),
+    )
+    outcome = call.run(CopyDisk(source_id=source.id, disk=copied))
+    return Done(pending=outcome.pending, job_id=outcome.job_id, values={"disk": reference("Disk", copied.id)})
+
+
+def move_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST disks/ID/move: to another storage domain of the data center."""
+    disk: Disk = call.session.disks.get(ids[-1])
+    refuse_set(body, quota="quotas")
+    require_fields("Action", body, "move", "storage_domain.id|name")
+    domain = _target(call, body)
+    command = MoveDisk(
+        disk_id=disk.id,
+        from_id=disk.storage_domain_id,
+        storage_domain_id=domain.id,
+        disk_profile_id=_profile(call.session, body, domain),
+    )
+    outcome = call.run(command)
+    return Done(pending=outcome.pending, job_id=outcome.job_id)
+
+
+def _target(call: Call, body: Body) -> StorageDomain:
+    found: StorageDomain = seen(call, call.session.storage_domains, body["storage_domain"], "storage_domain")
+    return found
 
 
 def remove_disk(call: Call, ids: tuple[str, ...]) -> None:

@@ -85,6 +85,7 @@ ATTACHMENTS_OF_VM = replace(
     remove=changes.remove_attachment,
 )
 ATTACHMENTS_OF_TEMPLATE = _attachments("template_id")
+_ACTIONS = {"copy": changes.copy_disk, "move": changes.move_disk}
 DISK_CHILDREN = (permissions_below(ObjectType.DISK), DISK_STATISTICS)
 DISKS = Collection(
     path="disks",
@@ -95,6 +96,7 @@ DISKS = Collection(
     add=changes.add_disk,
     update=changes.update_disk,
     remove=changes.remove_disk,
+    actions=_ACTIONS,
     searchable=True,
     children=DISK_CHILDREN,
 )
@@ -104,5 +106,8 @@ DISKS_OF_STORAGE_DOMAIN = Collection(
     show=_disks,
     below=by_parent(lambda session: session.disks, "storage_domain_id"),
     add=changes.add_disk,
+    update=changes.update_disk,
+    remove=changes.remove_disk,
+    actions=_ACTIONS,
     children=DISK_CHILDREN,
 )

@@ -38,7 +38,7 @@ class AddDisk(Command):
         session, disk = start.session, self.disk
         domain = session.storage_domains.get(disk.storage_domain_id)
         start.require(Right.CREATE_DISK, of_domain(domain.id))
-        _check(disk)
+        check_disk(disk, action="add")
         require_room(domain, 0 if disk.sparse else disk.provisioned_size_bytes, "add")
         manager_of(session, start.services.hosts, domain, "add")
         session.disks.add(replace(disk, status=DiskStatus.LOCKED))
@@ -115,19 +115,20 @@ class AddDisk(Command):
         return None
 
 
-def _check(disk: Disk) -> None:
+def check_disk(disk: Disk, *, action: str) -> None:
+    """Raises BadName, BadDisk."""
     check_title("Disk", disk.name)
     size = disk.provisioned_size_bytes
     if not _SMALLEST_BYTES <= size <= _LARGEST_BYTES:
-        raise BadDisk(action="add", reason=f"Its size has to be between 1 byte and 500 TiB, and is {size} bytes.")
+        raise BadDisk(action=action, reason=f"Its size has to be between 1 byte and 500 TiB, and is {size} bytes.")
     if disk.format is DiskFormat.COW and not disk.sparse:
         reason = "Disk configuration (COW Preallocated) is incompatible with the storage domain type."
-        raise BadDisk(action="add", reason=reason)
+        raise BadDisk(action=action, reason=reason)
     if disk.backup is DiskBackup.INCREMENTAL and disk.format is not DiskFormat.COW:
         raise BadDisk(
-            action="add", reason="Incremental backup needs the format cow: only that keeps what has changed."
+            action=action, reason="Incremental backup needs the format cow: only that keeps what has changed."
         )
     if disk.shareable and disk.format is not DiskFormat.RAW:
-        raise BadDisk(action="add", reason="Only raw disks can be shared by machines.")
+        raise BadDisk(action=action, reason="Only raw disks can be shared by machines.")
     if disk.content_type not in _ADDABLE:
-        raise BadDisk(action="add", reason=f"Only data and iso can be its content type, not {disk.content_type}.")
+        raise BadDisk(action=action, reason=f"Only data and iso can be its content type, not {disk.content_type}.")

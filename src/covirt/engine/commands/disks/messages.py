@@ -40,6 +40,23 @@ UNPLUG_FAILED: Final = AuditMessage(
 )
 VM_DISK_UPDATED: Final = AuditMessage(code=88, text="VM {vm} {disk} disk was updated by {user}.")
 UPDATED: Final = AuditMessage(code=2042, text="Disk {disk} was updated by {user}.")
+COPY_BEGUN: Final = AuditMessage(code=2004, text="User {user} is copying disk {disk} to domain {domain}.")
+COPIED: Final = AuditMessage(code=2006, text="User {user} finished copying disk {disk} to domain {domain}.")
+COPY_FAILED: Final = AuditMessage(
+    code=2007,
+    text="User {user} finished with error copying disk {disk} to domain {domain}. {reason}",
+    severity=_ERROR,
+)
+MOVE_BEGUN: Final = AuditMessage(code=2008, text="User {user} moving disk {disk} to domain {domain}.")
+MOVED: Final = AuditMessage(code=2010, text="User {user} finished moving disk {disk} to domain {domain}.")
+MOVE_FAILED: Final = AuditMessage(
+    code=2011, text="User {user} has failed to move disk {disk} to domain {domain}. {reason}", severity=_ERROR
+)
+MOVED_WITH_LEFTOVERS: Final = AuditMessage(
+    code=15061,
+    text="Disk {disk} was moved, and what it was copied from could not be removed from domain {domain}. {reason}",
+    severity=_WARNING,
+)
 EXTENDED: Final = AuditMessage(
     code=371, text="Size of the disk '{disk}' was successfully updated to {size} GB by {user}."
 )

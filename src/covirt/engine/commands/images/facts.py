@@ -3,11 +3,9 @@
 """What operations on container images need to know."""
 
 from covirt.common.errors import Conflict
-from covirt.engine.commands.command import Doing
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.model.disk import Disk
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus
-from covirt.engine.storage.host_jobs import HostJobs
 from covirt.engine.store.session import Session
 from covirt.rpc.jsonrpc import Json
 
@@ -36,13 +34,3 @@ def volume_ids(session: Session, disk: Disk) -> dict[str, Json]:
         "imageID": disk.id,
         "volumeID": disk.image_id,
     }
-
-
-def jobs_of(doing: Doing, host_id: str) -> HostJobs:
-    return HostJobs(
-        hosts=doing.services.hosts,
-        host_id=host_id,
-        pause=doing.pause,
-        progress=doing.progress,
-        flow_id=doing.asked.correlation_id,
-    )

@@ -17,9 +17,9 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import About, AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.forget import forget
-from covirt.engine.commands.images.facts import jobs_of, manager_of, volume_ids
+from covirt.engine.commands.images.facts import manager_of, volume_ids
 from covirt.engine.commands.secrets.using import credentials_of, require_credentials
-from covirt.engine.commands.storage.facts import of_domain
+from covirt.engine.commands.storage.facts import jobs_of, of_domain
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.container_image import ContainerImage
 from covirt.engine.model.disk import Disk, DiskContentType, DiskFormat, DiskStatus

@@ -11,7 +11,8 @@ from covirt.engine.commands.audit import About, AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks.facts import require_ok
 from covirt.engine.commands.forget import forget
-from covirt.engine.commands.images.facts import jobs_of, manager_of, volume_ids
+from covirt.engine.commands.images.facts import manager_of, volume_ids
+from covirt.engine.commands.storage.facts import jobs_of
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.container_image import ContainerImage

@@ -14,6 +14,7 @@ from covirt.engine.model.host import Host
 from covirt.engine.model.storage_domain import StorageConnection, StorageDomain
 from covirt.engine.model.vm import VmStatus
 from covirt.engine.storage.errors import NoHostForStorage
+from covirt.engine.storage.host_jobs import HostJobs
 from covirt.engine.storage.host_storage import HostStorage
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
@@ -94,3 +95,13 @@ def check_unused(session: Session, domain: StorageDomain, action: str) -> None:
     running = sorted(vm.name for vm in vms.values() if vm.facts.status is not VmStatus.DOWN)
     if running:
         raise StorageInUse(action=action, what=f"these VMs, which run: {', '.join(running)}")
+
+
+def jobs_of(doing: Doing, host_id: str) -> HostJobs:
+    return HostJobs(
+        hosts=doing.services.hosts,
+        host_id=host_id,
+        pause=doing.pause,
+        progress=doing.progress,
+        flow_id=doing.asked.correlation_id,
+    )

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Disks are copied and moved between two storage domains of a real covirt-host, whatever is killed meanwhile."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.process import run
+from covirt.engine.commands.disks.copy_disk import CopyDisk
+from covirt.engine.commands.disks.move_disk import MoveDisk
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskInterface, DiskStatus
+from covirt.engine.model.hardware import VmKind
+from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from tests.support.engine_objects import NOON
+from tests.support.engine_samples import sample_id
+from tests.support.killed_engine import is_killed
+from tests.support.storage_site import Site, new_site
+
+pytestmark = pytest.mark.root
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A site with two storage domains."""
+
+    site: Site
+    domains: tuple[str, str]
+
+    def add(self, name: str, image_format: str = "raw") -> tuple[Disk, bytes]:
+        """With something random in it."""
+        domain = {"storage_domain": [{"id": self.domains[0]}]}
+        body = {"alias": name, "format": image_format, "provisioned_size": 4 * _MIB, "storage_domains": domain}
+        disk = self.disk(self.site.api.post("disks", body)["id"])
+        data = os.urandom(4 * _MIB)
+        raw = self.site.covirt_host.root.path / "random"
+        raw.write_bytes(data)
+        argv = ["qemu-img", "convert", "-n", "-O", str(self._kind(disk)), str(raw), str(self.volume(disk))]
+        run(argv, timeout_seconds=60)
+        return disk, data
+
+    def disk(self, disk_id: str) -> Disk:
+        with self.site.store.read() as session:
+            found: Disk = session.disks.get(disk_id)
+            return found
+
+    def volume(self, disk: Disk, domain_id: str = "") -> Path:
+        domain = domain_id or disk.storage_domain_id
+        directory = "data" if domain == self.domains[0] else "other"
+        return self.site.covirt_host.root.path / directory / domain / "images" / disk.id / disk.image_id
+
+    def read(self, disk: Disk) -> bytes:
+        """What a guest sees."""
+        raw = self.site.covirt_host.root.path / "read"
+        argv = ["qemu-img", "convert", "-f", self._kind(disk), "-O", "raw", str(self.volume(disk)), str(raw)]
+        run(argv, timeout_seconds=60)
+        return raw.read_bytes()
+
+    def attach(self, disk: Disk, name: str, **facts: Any) -> None:
+        with self.site.store.write() as session:
+            (cluster,) = session.clusters.list()
+            vm = Vm(
+                id=sample_id(name),
+                name=name,
+                cluster_id=cluster.id,
+                created_at=NOON,
+                facts=VmFacts(**facts),
+            )
+            session.vms.add(vm)
+            session.disk_attachments.add(
+                DiskAttachment(disk_id=disk.id, vm_id=vm.id, active=True, interface=DiskInterface.VIRTIO)
+            )
+
+    def act(self, source: Disk, action: str, status: int = 200, **body: Any) -> Any:
+        wanted = {"storage_domain": {"name": "other"}, **body}
+        return self.site.api.post(f"disks/{source.id}/{action}", wanted, status)
+
+    def events(self, code: int) -> list[str]:
+        with self.site.store.read() as session:
+            return [event.description for event in session.events.list() if event.code == code]
+
+    @staticmethod
+    def _kind(disk: Disk) -> str:
+        return "qcow2" if disk.format == "cow" else "raw"
+
+
+@pytest.fixture(scope="module", name="place")
+def place_fixture() -> Iterator[Place]:
+    with new_site() as site:
+        domains = (site.new_domain("data"), site.new_domain("other"))
+        for each in domains:
+            site.api.put(f"storagedomains/{each}", {"critical_space_action_blocker": "0"})
+        yield Place(site=site, domains=domains)
+
+
+@pytest.mark.parametrize(("image_format", "wanted"), [("raw", "raw"), ("cow", "cow"), ("raw", "cow"), ("cow", "raw")])
+def test_a_copy_has_what_is_in_the_disk(place: Place, image_format: str, wanted: str) -> None:
+    disk, data = place.add(f"{image_format}-{wanted}", image_format)
+    with place.site.store.write() as session:
+        session.disks.update(replace(disk, kind=VmKind.CONTAINER))
+    told = place.act(disk, "copy", disk={"name": "second", "format": wanted, "sparse": "true"})
+    assert told["status"] == "complete"
+    copied = place.disk(told["disk"]["id"])
+    assert (copied.name, copied.storage_domain_id, copied.format) == ("second", place.domains[1], wanted)
+    assert (copied.status, copied.kind) == (DiskStatus.OK, VmKind.CONTAINER)
+    assert copied.actual_size_bytes > 0
+    assert place.read(copied) == data == place.read(disk)
+    assert place.disk(disk.id).status is DiskStatus.OK
+    here = place.act(disk, "copy", storage_domain={"name": "data"})["disk"]["id"]
+    assert place.read(place.disk(here)) == data
+    assert place.events(2006)
+
+
+def test_a_moved_disk_is_where_it_was_moved_to(place: Place) -> None:
+    disk, data = place.add("traveller")
+    place.attach(disk, "home")
+    place.act(disk, "move")
+    moved = place.disk(disk.id)
+    assert (moved.storage_domain_id, moved.image_id, moved.status) == (place.domains[1], disk.image_id, DiskStatus.OK)
+    assert place.read(moved) == data
+    assert not place.volume(disk).parent.exists()
+    profiles = place.site.api.get(f"storagedomains/{place.domains[1]}/diskprofiles")["disk_profile"]
+    assert moved.disk_profile_id in {each["id"] for each in profiles}
+    place.site.api.post(
+        f"storagedomains/{place.domains[1]}/disks/{disk.id}/move", {"storage_domain": {"name": "data"}}, 200
+    )
+    assert place.read(place.disk(disk.id)) == data
+    assert not place.volume(moved).parent.exists()
+    assert any("finished moving disk traveller to domain other" in each for each in place.events(2010))
+
+
+def test_what_cannot_be_copied_or_moved(place: Place) -> None:
+    disk, data = place.add("busy")
+    place.attach(disk, "runner", status=VmStatus.UP, host_id=place.site.hosts.host_id)
+    for action in ("copy", "move"):
+        assert "busy is used by runner, which run" in place.act(disk, action, 409)
+        assert "storage_domain.id|name" in place.act(disk, action, 400, storage_domain=None)
+        assert "nowhere" in place.act(disk, action, 404, storage_domain={"name": "nowhere"})
+    assert "lies on Storage Domain data already" in place.act(disk, "move", 409, storage_domain={"name": "data"})
+    free, _ = place.add("free")
+    assert "COW Preallocated" in place.act(free, "copy", 400, disk={"format": "cow", "sparse": "false"})
+    assert place.disk(disk.id).status is DiskStatus.OK
+    assert place.read(disk) == data
+
+
+def test_a_copy_that_fails_leaves_nothing(place: Place) -> None:
+    """What is damaged cannot be read; the disk is as it was."""
+    disk, _ = place.add("damaged", "cow")
+    place.volume(disk).write_bytes(b"no qcow2" * 1024)
+    before = len(place.site.api.get("disks")["disk"])
+    for action in ("copy", "move"):
+        assert "SDM.copy_data" in place.act(disk, action, 409)
+    assert any("finished with error copying disk damaged to domain other" in each for each in place.events(2007))
+    assert any("has failed to move disk damaged to domain other" in each for each in place.events(2011))
+    assert len(place.site.api.get("disks")["disk"]) == before
+    assert (place.disk(disk.id).status, place.disk(disk.id).storage_domain_id) == (DiskStatus.OK, place.domains[0])
+    assert not place.volume(disk, place.domains[1]).parent.exists()
+
+
+@pytest.fixture(scope="module", name="killed")
+def killed_fixture() -> Iterator[Place]:
+    """Its own engine has no operations any more: each is another process'."""
+    with new_site() as site:
+        domains = (site.new_domain("data"), site.new_domain("other"))
+        for each in domains:
+            site.api.put(f"storagedomains/{each}", {"critical_space_action_blocker": "0"})
+        yield Place(site=site, domains=domains)
+
+
+def test_an_engine_that_is_killed_after_each_call(killed: Place) -> None:
+    disks = [killed.add(f"disk-{number}") for number in range(2)]
+    killed.site.commands.stop()
+    (disk, data), (second, other) = disks
+    place = killed
+    for kill in (1, 2, 3, 4, 6, 9):
+        copied = replace(disk, id=str(uuid4()), image_id=str(uuid4()), storage_domain_id=place.domains[1])
+        command = CopyDisk(source_id=disk.id, disk=copied)
+        was_killed = is_killed(place.site, command, kill)
+        assert place.disk(copied.id).status is DiskStatus.OK
+        assert place.read(copied) == data
+        target = place.domains[1] if second.storage_domain_id == place.domains[0] else place.domains[0]
+        moving = MoveDisk(disk_id=second.id, from_id=second.storage_domain_id, storage_domain_id=target)
+        was_killed |= is_killed(place.site, moving, kill)
+        moved = place.disk(second.id)
+        assert (moved.status, moved.storage_domain_id) == (DiskStatus.OK, target)
+        assert place.read(moved) == other
+        assert not place.volume(second).parent.exists()
+        second = moved
+        assert was_killed
