@@ -26,7 +26,10 @@ from covirt.engine.commands.vms.remove import RemoveVm
 from covirt.engine.commands.vms.run import RunVm
 from covirt.engine.commands.vms.update import update_vm as update
 from covirt.engine.console.request import StreamRequest
+from covirt.engine.model.disk import DiskContentType
+from covirt.engine.model.template import Template
 from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Nic, Vm, VmStatus
+from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 from covirt.engine.vms.kinds import ACTIONS, Stream, require_action
 
@@ -72,7 +75,7 @@ def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     with call.changing() as change:
         session = change.session
         cluster = referred_object(session.clusters, body["cluster"], "cluster")
-        template = referred(session.templates, body, "template") or session.templates.get(BLANK_TEMPLATE_ID)
+        template = _template(call, session, body)
         type_id, base = sized_like(session, template.hardware, body)
         vm = Vm(
             id="",
@@ -82,7 +85,7 @@ def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
             instance_type_id=type_id,
             hardware=changed_hardware(session, call.services.vault, base, body),
             origin=told(body, "origin", "ovirt"),
-            cpu_profile_id=_cpu_profile(session, body, None),
+            cpu_profile_id=_cpu_profile(session, body, None, cluster.id),
             created_at=datetime.now(UTC),
         )
         return Done(id=add(change, called(vm, body)))
@@ -97,12 +100,13 @@ def update_vm(call: Call, ids: tuple[str, ...], body: Body) -> None:
         if template is not None and template.id != vm.template_id:
             raise TemplateStays
         type_id, base = sized_like(session, vm.hardware, body)
+        cluster_id = cluster.id if cluster else vm.cluster_id
         vm = replace(
             vm,
-            cluster_id=cluster.id if cluster else vm.cluster_id,
+            cluster_id=cluster_id,
             instance_type_id=type_id or vm.instance_type_id,
             hardware=changed_hardware(session, call.services.vault, base, body),
-            cpu_profile_id=_cpu_profile(session, body, vm.cpu_profile_id),
+            cpu_profile_id=_cpu_profile(session, body, vm.cpu_profile_id, cluster_id),
         )
         update(change, called(vm, body))
 
@@ -112,8 +116,16 @@ def remove_vm(call: Call, ids: tuple[str, ...]) -> None:
     call.run(RemoveVm(vm_id=ids[-1], detach_only=flag(call.params.others.get("detach_only", "false"))))
 
 
-def _cpu_profile(session: Session, body: Body, default: str | None) -> str | None:
-    found = referred(session.cpu_profiles, body, "cpu_profile")
+def _template(call: Call, session: Session, body: Body) -> Template:
+    """The one that the body names, if the caller sees it; everybody has Blank. Raises NoSuchObject."""
+    templates = session.templates
+    found: Template = referred(templates, body, "template") or templates.get(BLANK_TEMPLATE_ID)
+    return found if found.id == BLANK_TEMPLATE_ID else templates.get_visible(found.id, call.viewer)
+
+
+def _cpu_profile(session: Session, body: Body, default: str | None, cluster_id: str) -> str | None:
+    """By its id, or by its name among those of the machine's cluster."""
+    found = referred(session.cpu_profiles, body, "cpu_profile", cluster_id=cluster_id)
     return found.id if found else default
 
 
@@ -273,20 +285,25 @@ def _nic(session: Session, nic: Nic, body: Body) -> Nic:
 
 
 def _profile(session: Session, nic: Nic, body: Body) -> str | None:
-    """By its id; or, among those of the machine's networks, by its name or that of its network. An empty reference
+    """By its id; or, among those of the machine's data center, by its name or that of its network. An empty reference
     takes it away."""
-    value = body.get("vnic_profile")
+    value, center = body.get("vnic_profile"), {"data_center_id": _data_center_id(session, nic)}
     if value is None:
         network = body.get("network")
         if not isinstance(network, dict):
             return nic.vnic_profile_id
-        found = referred_object(session.networks, network, "network")
+        found = referred_object(session.networks, network, "network", **center)
         profile = session.vnic_profiles.find(network_id=found.id)
         return profile.id if profile else None
     if isinstance(value, dict) and not value.get("id") and not value.get("name"):
         return None
-    profile_id: str = referred_object(session.vnic_profiles, value, "vnic_profile").id
+    networks = tuple(each.id for each in session.networks.list(ListQuery(where=center)))
+    profile_id: str = referred_object(session.vnic_profiles, value, "vnic_profile", network_id=networks).id
     return profile_id
+
+
+def _data_center_id(session: Session, nic: Nic) -> str:
+    return session.clusters.get(session.vms.get(nic.vm_id).cluster_id).data_center_id
 
 
 def plug_nic(*, plugged: bool) -> Act:
@@ -303,6 +320,7 @@ def update_disc(call: Call, ids: tuple[str, ...], body: Body) -> None:
     wanted = at(body, "file.id")
     name = at(body, "file.name")
     if wanted is None and name:
-        wanted = referred_object(call.session.disks, {"name": name}, "file").id
+        discs = {"content_type": DiskContentType.ISO}
+        wanted = referred_object(call.session.disks, {"name": name}, "file", **discs).id
     file_id = call.session.disks.get(str(wanted).lower()).id if wanted else None
     call.run(ChangeDisc(vm_id=ids[0], file_id=file_id, current=call.params.current))

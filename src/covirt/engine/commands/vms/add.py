@@ -16,7 +16,7 @@ from covirt.engine.commands.secrets.secrets import names_in
 from covirt.engine.commands.secrets.using import require_secrets
 from covirt.engine.commands.vms.checks import check_hardware, kind_of
 from covirt.engine.commands.vms.common import about, subject_of
-from covirt.engine.commands.vms.errors import TemplateHasDisks, VmNameInUse
+from covirt.engine.commands.vms.errors import CpuProfileElsewhere, TemplateHasDisks, VmNameInUse
 from covirt.engine.commands.vms.gathering import image_of
 from covirt.engine.commands.vms.messages import ADDED
 from covirt.engine.model.access import ObjectType, Subject
@@ -45,7 +45,10 @@ def add_vm(change: Change, wanted: Vm) -> str:
     vm = replace(
         wanted, id=str(uuid.uuid4()), kind=kind_of(hardware), hardware=hardware, created_at=datetime.now(UTC)
     )
-    _check_template(change.session, template, vm)
+    _check_template(change, template, vm)
+    if vm.hardware.placement_host_ids != template.hardware.placement_host_ids:
+        change.require(Right.EDIT_ADMIN_VM_PROPERTIES, Subject(type=ObjectType.CLUSTER, id=vm.cluster_id))
+    check_cpu_profile(change.session, vm, action="add")
     check_hardware(change.session, vm.hardware, cluster, vm.kind, action="add")
     require_image(change, vm)
     require_secrets(change, names_in(vm.hardware), action="add VM")
@@ -77,12 +80,20 @@ def check_vm_name(session: Session, vm: Vm, *, action: str) -> None:
         raise VmNameInUse(action=action)
 
 
-def _check_template(session: Session, template: Template, vm: Vm) -> None:
+def check_cpu_profile(session: Session, vm: Vm, *, action: str) -> None:
+    """Raises NoSuchObject, CpuProfileElsewhere."""
+    profile = session.cpu_profiles.get(vm.cpu_profile_id) if vm.cpu_profile_id is not None else None
+    if profile is not None and profile.cluster_id != vm.cluster_id:
+        raise CpuProfileElsewhere(action=action, profile=profile.name)
+
+
+def _check_template(change: Change, template: Template, vm: Vm) -> None:
     if template.id == BLANK_TEMPLATE_ID:
         return
+    change.require(Right.CREATE_VM, Subject(type=ObjectType.TEMPLATE, id=template.id))
     if template.kind is not vm.kind:
         raise KindOfTemplate(kind=KIND_NAMES[vm.kind], template_name=template.name, other=KIND_NAMES[template.kind])
-    if session.disk_attachments.find(template_id=template.id) is not None:
+    if change.session.disk_attachments.find(template_id=template.id) is not None:
         raise TemplateHasDisks(template_name=template.name)
 
 

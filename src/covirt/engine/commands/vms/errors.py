@@ -39,6 +39,12 @@ class BadSize(InvalidRequest):
     template = "Cannot {action} VM. {reason}"
 
 
+class CpuProfileElsewhere(InvalidRequest):
+    """Fields: action, profile."""
+
+    template = "Cannot {action} VM. The CPU profile {profile} is not one of the VM's cluster; choose one of those."
+
+
 class OtherDataCenter(Conflict):
     template = "Cannot edit VM. VM can be moved only to a Cluster in the same Data Center."
 

@@ -8,7 +8,7 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.change import Change
 from covirt.engine.commands.secrets.secrets import names_in
 from covirt.engine.commands.secrets.using import require_secrets
-from covirt.engine.commands.vms.add import check_vm_name, require_image
+from covirt.engine.commands.vms.add import check_cpu_profile, check_vm_name, require_image
 from covirt.engine.commands.vms.checks import check_hardware, kind_of
 from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
 from covirt.engine.commands.vms.errors import OtherDataCenter
@@ -31,6 +31,11 @@ def update_vm(change: Change, vm: Vm) -> None:
     check_vm_name(change.session, vm, action="edit")
     if vm.cluster_id != before.cluster_id:
         _check_move(change, before, vm)
+        if vm.cpu_profile_id == before.cpu_profile_id:  # it stays behind
+            vm = replace(vm, cpu_profile_id=None)
+    check_cpu_profile(change.session, vm, action="edit")
+    if vm.hardware.placement_host_ids != before.hardware.placement_host_ids:
+        change.require(Right.EDIT_ADMIN_VM_PROPERTIES, subject_of(vm.id))
     cluster = change.session.clusters.get(vm.cluster_id)
     if vm.hardware != before.hardware or vm.cluster_id != before.cluster_id:
         check_hardware(change.session, vm.hardware, cluster, vm.kind, action="edit")
