@@ -98,4 +98,6 @@ def test_a_network_is_one_of_the_data_center(quick: Kitchen) -> None:
     by_profile = quick.api.post(f"vms/{vm_id}/nics", {"name": "nic1", "vnic_profile": {"name": "pipes"}})
     by_network = quick.api.post(f"vms/{vm_id}/nics", {"name": "nic2", "network": {"name": "pipes"}})
     assert [by_profile["vnic_profile"]["id"], by_network["vnic_profile"]["id"]] == [profiles[0]["id"]] * 2
-    assert "strange" in quick.api.post(f"vms/{vm_id}/nics", {"name": "nic3", "vnic_profile": {"name": "strange"}}, 404)
+    assert "strange" in quick.api.post(
+        f"vms/{vm_id}/nics", {"name": "nic3", "vnic_profile": {"name": "strange"}}, 404
+    )
