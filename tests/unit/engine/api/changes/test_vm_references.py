@@ -8,7 +8,7 @@ from covirt.engine.model.access import ObjectType
 from covirt.engine.model.vm import BLANK_TEMPLATE_ID
 from tests.support import engine_samples as s
 from tests.support.engine_changing import give
-from tests.unit.engine.api.changes.test_vms import BLANK, OPERATOR, Kitchen, quick
+from tests.unit.engine.api.changes.test_vms import Kitchen, quick
 
 __all__ = ["quick"]
 
