@@ -35,8 +35,8 @@ web   up            docker.io/library/nginx:1  10.77.0.76  node1  4 s ago
 ```
 
 - Objects are named by name or id. Where several have a name the answer lists their ids.
-- Tables fit the terminal, and are whole in a pipe. `--output wide` has more columns, `json` and `yaml` all of an
-  object, as [the API](rest-api.md) has it. `--filter NAME=VALUE` looks at columns, `--search` is
+- Tables fit the terminal as far as names stay whole, and are whole in a pipe. `--output wide` has more columns,
+  `json` and `yaml` all of an object, as [the API](rest-api.md) has it. `--filter NAME=VALUE` looks at columns, `--search` is
   [oVirt's language](rest-api.md#asking).
 - A name without a registry is completed as podman and docker do: `nginx` is `docker.io/library/nginx:latest`.
 - A container's volumes stay when it is removed (`--volumes` removes them); a virtual machine's own disks go with it
@@ -44,7 +44,8 @@ web   up            docker.io/library/nginx:1  10.77.0.76  node1  4 s ago
 - Long work shows a bar on a terminal; `--no-wait` returns at once, and `covirt job show ID` tells the rest. A
   `container run` or `vm create` that fails takes back what it has made, also when only the start fails; an imported
   image stays. A disk that is there already is taken as it is, if it has the size that is named.
-- Completion: `covirt completion bash >/etc/bash_completion.d/covirt`, and alike for zsh and fish.
+- Completion: `covirt completion bash >/etc/bash_completion.d/covirt`, and alike for zsh and fish. Names of objects
+  are completed, too.
 
 ## How it ends
 

@@ -4,7 +4,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -17,16 +17,19 @@ from covirt.client.record import Record
 
 FORMATS: Final = ("table", "wide", "json", "yaml")
 _UNBOUNDED: Final = 100_000  # columns, where nobody looks: a program reads whole words
+_GAP: Final = 2  # between columns
+_NARROWEST: Final = 12
 _LINKS: Final = ("actions", "link")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """``value`` of an object; ``wide``: only in wide tables."""
+    """``value`` of an object; ``wide``: only in wide tables; ``cut``: where a line is too long for the terminal."""
 
     title: str
     value: Callable[[Record], str]
     wide: bool = False
+    cut: bool = False
 
 
 def output_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,7 +52,9 @@ def tell_list(records: Sequence[Record], columns: Sequence[Column], output: str,
         say_data([plain(each.values) for each in chosen], output)
         return
     shown = [column for column in columns if output == "wide" or not column.wide]
-    say_table([column.title for column in shown], [[column.value(each) for column in shown] for each in chosen])
+    rows = [[column.value(each) for column in shown] for each in chosen]
+    cut = [column.title for column in shown if column.cut and output != "wide"]
+    say_table([column.title for column in shown], rows, cut=cut)
 
 
 def tell_one(record: Record, columns: Sequence[Column], output: str) -> None:
@@ -81,23 +86,40 @@ def filtered(records: Iterable[Record], columns: Sequence[Column], filters: Sequ
     ]
 
 
-def say_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
+def say_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, cut: Collection[str] = ()) -> None:
+    """On a terminal the columns to ``cut`` are made narrower until lines fit; the others are always whole: names and
+    ids are there to be typed."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    on_terminal = sys.stdout.isatty()
-    table = Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False, header_style="bold", show_edge=False)
-    for number, title in enumerate(titles):
-        table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=min(len(title), 12) if number else None)
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console(width=None if on_terminal else _UNBOUNDED, soft_wrap=False, highlight=False)
+    cells = [[printable(cell) for cell in row] for row in rows]
+    natural = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
+    widths = dict(zip(titles, natural, strict=True))
+    if sys.stdout.isatty():
+        widths = fitted(widths, cut, Console().width)
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="ellipsis", no_wrap=True, width=widths[title])
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console = Console(width=_UNBOUNDED, soft_wrap=False, highlight=False)
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+
+
+def fitted(widths: Mapping[str, int], cut: Collection[str], width: int) -> dict[str, int]:
+    """Widths of columns, of which those to ``cut`` share what the others leave of ``width``."""
+    found = dict(widths)
+    over = sum(found.values()) + _GAP * (len(found) - 1) - width
+    for title in sorted(cut, key=found.__getitem__, reverse=True):
+        less = max(0, min(over, found[title] - _NARROWEST))
+        found[title] -= less
+        over -= less
+    return found
 
 
 def say_data(value: Any, output: str) -> None:

@@ -49,8 +49,11 @@ class Resources:
 
     api: EngineApi
 
-    def list(self, collection: Collection, *, search: str = "", follow: str = "", maximum: int = 0) -> list[Record]:
-        asked = {"search": search, "follow": follow, "max": str(maximum) if maximum else ""}
+    def list(
+        self, collection: Collection, *, search: str = "", follow: str = "", maximum: int = 0, after: str = ""
+    ) -> list[Record]:
+        """``after``: the id of an event; only later ones are asked for."""
+        asked = {"search": search, "follow": follow, "max": str(maximum) if maximum else "", "from": after}
         query = urlencode({name: value for name, value in asked.items() if value})
         answer = self.api.get(f"{collection.path}?{query}" if query else collection.path)
         return Record(answer).records(collection.element)

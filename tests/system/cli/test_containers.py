@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container's life by the command line, from an image that is not there yet to its end, and a virtual machine's."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from covirt.common.process import run
+from covirt.common.process import run, spawn
 from tests.support.waiting import wait_until
 from tests.system.cli.conftest import PROGRAM, Terminal
 
@@ -169,6 +171,31 @@ def test_nouns_are_told(terminal: Terminal) -> None:
     assert "there is no vm nothing" in terminal.refused("vm", "show", "nothing", status=3)
     job = terminal.data("job", "list")[0]["id"]
     assert "STEP" in terminal.say("job", "show", job)
+
+
+def test_names_are_completed(terminal: Terminal) -> None:
+    def completed(*words: str) -> list[str]:
+        asked = {"COMP_WORDS": " ".join(("covirt", *words)), "COMP_CWORD": str(len(words))}
+        environment = {**terminal.environment, **asked, "_COVIRT_COMPLETE": "bash_complete"}
+        return run([PROGRAM], environment=environment, timeout_seconds=60).stdout.decode().split()
+
+    assert completed("host", "show", "test") == ["plain,testhost"]
+    assert completed("permission", "add", "UserVmM") == ["plain,UserVmManager"]
+    assert completed("container", "run", "busy", "--net", "ov") == ["plain,ovirtmgmt"]
+    assert completed("container", "show", "none") == []
+    assert "plain,permission" in completed("perm")
+
+
+def test_events_as_they_come(terminal: Terminal) -> None:
+    reading, writing = os.pipe()
+    command = [str(PROGRAM), "event", "list", "--follow", "--limit", "1", "--output", "json"]
+    with spawn(command, environment=terminal.environment, stdout=writing), os.fdopen(reading, "rb") as lines:
+        os.close(writing)
+        json.loads(lines.readline())
+        terminal.say("disk", "create", "follow", "1MiB")
+        while "'follow' was successfully added" not in json.loads(lines.readline())["description"]:
+            pass
+    terminal.say("disk", "remove", "follow")
 
 
 def test_logins(terminal: Terminal, open_dir: Path) -> None:

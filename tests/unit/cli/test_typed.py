@@ -4,6 +4,7 @@
 
 import json
 
+import click
 import pytest
 
 from covirt.cli.containers import exit_code_of
@@ -19,9 +20,11 @@ from covirt.cli.machines import (
     volume_map,
     words_of,
 )
+from covirt.cli.main import main
+from covirt.cli.nouns.common import HOST_NAMES
 from covirt.cli.nouns.machines import addresses
 from covirt.cli.nouns.user import full_name, login_name
-from covirt.cli.output import Column, filtered, plain, printable
+from covirt.cli.output import Column, filtered, fitted, plain, printable
 from covirt.client.record import Record
 
 GIB = 1 << 30
@@ -130,6 +133,21 @@ def test_records() -> None:
     when = record.when("at")
     assert when is not None
     assert when.timestamp() == 1795463087.918
+
+
+def test_lines_fit_by_what_may_be_cut() -> None:
+    widths = {"NAME": 20, "IMAGE": 60, "REASON": 30}
+    assert fitted(widths, ["IMAGE", "REASON"], 200) == widths
+    assert fitted(widths, ["IMAGE", "REASON"], 80) == {"NAME": 20, "IMAGE": 26, "REASON": 30}
+    assert fitted(widths, ["IMAGE", "REASON"], 50) == {"NAME": 20, "IMAGE": 12, "REASON": 14}
+    assert fitted(widths, ["IMAGE"], 20) == {"NAME": 20, "IMAGE": 12, "REASON": 30}
+
+
+def test_names_are_completed_with_nothing_where_no_engine_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVIRT_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv("COVIRT_TOKEN", "x")
+    context = click.Context(main)
+    assert HOST_NAMES(context, click.Argument(["name"]), "") == []
 
 
 def test_filters() -> None:

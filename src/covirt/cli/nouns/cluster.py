@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named
+from covirt.cli.nouns.common import (
+    DATA_CENTER_NAMES,
+    ID,
+    NAME,
+    Face,
+    add_list,
+    add_remove,
+    add_show,
+    lazily,
+    named,
+)
 from covirt.cli.output import Column
 
 if TYPE_CHECKING:
@@ -48,7 +58,13 @@ add_remove(cluster, FACE, "clusters")
 
 @cluster.command()
 @click.argument("name")
-@click.option("--data-center", default="Default", show_default=True, help="That it belongs to.")
+@click.option(
+    "--data-center",
+    shell_complete=DATA_CENTER_NAMES,
+    default="Default",
+    show_default=True,
+    help="That it belongs to.",
+)
 @click.option(
     "--containers/--no-containers", default=True, show_default=True, help="Whether containers may run there."
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from covirt.cli.completing import Complete, names_of
 from covirt.cli.output import Column, filter_option, output_option, tell_list, tell_one
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ Load = Callable[[], "Collection"]  # imported when it is needed
 class Face:
     """How a noun is told. ``follow``: what its columns look at beside the object; ``prepare`` may replace objects by
     what columns need, once for all of them. ``check`` raises for one that is none of these. ``noun``: the command
-    line's, where its collection has several; ``spelled``: a name as the engine has it, of what people type."""
+    line's, where its collection has several; ``spelled``: a name as the engine has it, of what people type, and
+    ``name`` what they type."""
 
     load: Load
     columns: Sequence[Column]
@@ -30,6 +32,7 @@ class Face:
     maximum: int = 0
     noun: str = ""
     spelled: Callable[[str], str] = str
+    name: "Callable[[Record], str] | None" = None
     prepare: "Callable[[Resources, list[Record]], list[Record]]" = lambda _resources, found: found
     check: "Callable[[str, Record], object]" = lambda _name, _found: None
 
@@ -41,6 +44,10 @@ class Face:
     def found(self, resources: "Resources", name: str) -> "Record":
         """With all that columns need."""
         return self.prepare(resources, [self.find(resources, name, follow=self.follow)])[0]
+
+    @property
+    def completed(self) -> Complete:
+        return names_of(self.load, search=self.search, name=self.name)
 
     def find(self, resources: "Resources", name: str, *, follow: str = "") -> "Record":
         from covirt.client.errors import NoSuchName
@@ -115,7 +122,7 @@ def _search_option(*, offered: bool) -> Callable[[Callable[..., Any]], Callable[
 
 def add_show(group: click.Group, face: Face, what: str) -> None:
     @group.command("show", help=f"Show {what}, by name or id.")
-    @click.argument("name")
+    @click.argument("name", shell_complete=face.completed)
     @output_option
     def show(name: str, output: str) -> None:
         from covirt.cli.session import engine
@@ -126,7 +133,7 @@ def add_show(group: click.Group, face: Face, what: str) -> None:
 
 def add_remove(group: click.Group, face: Face, what: str) -> None:
     @group.command("remove", help=f"Remove {what}, by name or id.")
-    @click.argument("names", nargs=-1, required=True)
+    @click.argument("names", nargs=-1, required=True, shell_complete=face.completed)
     def remove(names: tuple[str, ...]) -> None:
         from covirt.cli.session import engine
 
@@ -137,9 +144,9 @@ def add_remove(group: click.Group, face: Face, what: str) -> None:
                 click.echo(name)
 
 
-def named(title: str, path: str, *, wide: bool = False) -> Column:
+def named(title: str, path: str, *, wide: bool = False, cut: bool = False) -> Column:
     """A column of what stands in the object."""
-    return Column(title=title, value=lambda each: each.text(path), wide=wide)
+    return Column(title=title, value=lambda each: each.text(path), wide=wide, cut=cut)
 
 
 def sized(title: str, path: str, *, wide: bool = False) -> Column:
@@ -166,3 +173,14 @@ def lazily(name: str) -> Load:
         return getattr(resources, name)
 
     return load
+
+
+# For options that name an object of another kind.
+CLUSTER_NAMES: Final = names_of(lazily("CLUSTERS"))
+DATA_CENTER_NAMES: Final = names_of(lazily("DATA_CENTERS"))
+DISK_NAMES: Final = names_of(lazily("DISKS"))
+HOST_NAMES: Final = names_of(lazily("HOSTS"))
+NETWORK_NAMES: Final = names_of(lazily("NETWORKS"))
+SECRET_NAMES: Final = names_of(lazily("SECRETS"))
+STORAGE_NAMES: Final = names_of(lazily("STORAGE"))
+TEMPLATE_NAMES: Final = names_of(lazily("TEMPLATES"))

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from covirt.cli.nouns.common import SIZE, wait_option
-from covirt.cli.nouns.machines import CONTAINER, add_common, find_machine
+from covirt.cli.completing import names_of
+from covirt.cli.nouns.common import (
+    CLUSTER_NAMES,
+    NETWORK_NAMES,
+    SECRET_NAMES,
+    SIZE,
+    STORAGE_NAMES,
+    lazily,
+    wait_option,
+)
+from covirt.cli.nouns.image import short_reference
+from covirt.cli.nouns.machines import CONTAINER, add_common, find_machine, names_of_kind
 
 if TYPE_CHECKING:
     from covirt.cli.containers import Recipe
@@ -24,10 +34,13 @@ add_common(container, CONTAINER)
 
 _RESTARTS = ("never", "on-failure", "always")
 _OPTIONS = (
-    click.argument("image"),
+    click.argument("image", shell_complete=names_of(lazily("IMAGES"), name=short_reference)),
     click.argument("command", nargs=-1, type=click.UNPROCESSED),
     click.option("--name", help="[default: one is made of the image's]"),
-    click.option("--net", "networks", multiple=True, metavar="NETWORK", help="An interface in it; may be repeated."),
+    click.option(
+        "--net", "networks", shell_complete=NETWORK_NAMES, multiple=True, metavar="NETWORK",
+        help="An interface in it; may be repeated.",
+    ),
     click.option(
         "--volume", "-v", "volumes", multiple=True, metavar="[DISK:]/PATH[:SIZE|:discard]",
         help="A disk of at least this size, which is made where it is not there yet, or memory for one run; may be"
@@ -35,7 +48,7 @@ _OPTIONS = (
     ),
     click.option("--env", "-e", "environment", multiple=True, metavar="NAME=VALUE", help="May be repeated."),
     click.option(
-        "--secret", "secrets", multiple=True, metavar="NAME[:/PATH|:VARIABLE]",
+        "--secret", "secrets", shell_complete=SECRET_NAMES, multiple=True, metavar="NAME[:/PATH|:VARIABLE]",
         help="As the file /run/secrets/NAME, another file, or a variable; may be repeated.",
     ),
     click.option("--restart", type=click.Choice(_RESTARTS), default="never", show_default=True),
@@ -45,10 +58,16 @@ _OPTIONS = (
     click.option("--memory", type=SIZE, default="256MiB", show_default=True, metavar="SIZE"),
     click.option("--cpus", type=click.IntRange(1, 710), default=1, show_default=True, metavar="NUMBER"),
     click.option("--runtime", default="docker", show_default=True, help="docker is the host's default."),
-    click.option("--cluster", help="[default: Default, or the only one]"),
-    click.option("--storage", metavar="NAME", help="For the image and new disks.  [default: the only one]"),
+    click.option("--cluster", shell_complete=CLUSTER_NAMES, help="[default: Default, or the only one]"),
+    click.option(
+        "--storage", shell_complete=STORAGE_NAMES, metavar="NAME",
+        help="For the image and new disks.  [default: the only one]",
+    ),
     click.option("--tls-verify/--no-tls-verify", default=True, show_default=True, help="Of the registry."),
-    click.option("--credentials", metavar="SECRET", help="The secret with the registry's user and password."),
+    click.option(
+        "--credentials", shell_complete=SECRET_NAMES, metavar="SECRET",
+        help="The secret with the registry's user and password.",
+    ),
 )  # fmt: skip
 
 
@@ -111,7 +130,7 @@ def run(*, attach: bool, removed: bool, wait: bool, **words: Any) -> None:
 
 
 @container.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_kind(CONTAINER))
 @click.option("--follow", "-f", is_flag=True, help="Go on with what it writes now.")
 @click.option("--tail", type=click.IntRange(0), metavar="LINES", help="Only the last ones.")
 @click.option("--since", metavar="TIME", help="As in 2026-01-31T12:00:00Z.")
@@ -131,7 +150,7 @@ def logs(name: str, tail: int | None, since: str | None, *, follow: bool, timest
 
 
 @container.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_kind(CONTAINER))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--interactive", "-i", is_flag=True, help="Pass on standard input.")
 @click.option("--tty", "-t", is_flag=True, help="In a terminal.")
@@ -155,7 +174,7 @@ def exec(  # noqa: A001 - the word that everybody knows
 
 
 @container.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_kind(CONTAINER))
 @click.option("--force", is_flag=True, help="Take it over from somebody else.")
 def console(name: str, *, force: bool) -> None:
     """Open its terminal; Ctrl-] leaves it."""

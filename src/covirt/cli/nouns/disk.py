@@ -10,6 +10,7 @@ from covirt.cli.nouns.common import (
     ID,
     NAME,
     SIZE,
+    STORAGE_NAMES,
     Face,
     add_list,
     add_remove,
@@ -68,7 +69,12 @@ add_remove(disk, FACE, "disks that no machine runs with")
 @disk.command()
 @click.argument("name")
 @click.argument("size", type=SIZE)
-@click.option("--storage", metavar="NAME", help="The storage domain for it.  [default: the one that is active]")
+@click.option(
+    "--storage",
+    shell_complete=STORAGE_NAMES,
+    metavar="NAME",
+    help="The storage domain for it.  [default: the one that is active]",
+)
 @click.option("--format", "disk_format", type=click.Choice(("raw", "cow")), default="raw", show_default=True)
 @click.option("--preallocated", is_flag=True, help="Take all of its size now.")
 @click.option("--shareable", is_flag=True, help="Several machines may have it.")
@@ -91,7 +97,7 @@ def create(
 
 
 @disk.command()
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 @click.argument("size", type=SIZE)
 def resize(name: str, size: int) -> None:
     """Make a disk larger."""

@@ -2,17 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt event``."""
 
+import json
+import sys
+import time
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from covirt.cli.nouns.common import named
-from covirt.cli.output import Column, at, filter_option, output_option, printable, tell_list
+from covirt.cli.output import (
+    Column,
+    at,
+    filter_option,
+    filtered,
+    output_option,
+    plain,
+    printable,
+    say_data,
+    tell_list,
+)
 
 if TYPE_CHECKING:
     from covirt.client.record import Record
 
 _LOOK_SECONDS: Final = 1.0
+_LONGEST: Final = "warning"  # of the severities
 
 
 @click.group()
@@ -38,24 +52,31 @@ _COLUMNS: Final = (
 @output_option
 def listing(filters: tuple[str, ...], search: str, limit: int, output: str, *, follow: bool) -> None:
     """List events, the oldest of them first."""
-    import time
-
-    from covirt.cli.output import filtered
     from covirt.cli.session import engine
     from covirt.client.resources import EVENTS
 
     with engine() as resources:
         found = resources.list(EVENTS, search=search, maximum=limit)[::-1]
-        tell_list(found, _COLUMNS, output, filters)
+        if not follow:
+            tell_list(found, _COLUMNS, output, filters)
+            return
         last = max((each.whole("id") for each in found), default=0)
-        while follow:
+        while True:
+            for each in filtered(found, _COLUMNS, filters):
+                _tell_at_once(each, output)
             time.sleep(_LOOK_SECONDS)
-            for each in filtered(
-                _since(resources.list(EVENTS, search=search, maximum=limit), last), _COLUMNS, filters
-            ):
-                click.echo(f"{at(each.when('time'))}  {each.text('severity')}  {printable(each.text('description'))}")
-                last = max(last, each.whole("id"))
+            found = resources.list(EVENTS, search=search, after=str(last))[::-1]
+            last = max((each.whole("id") for each in found), default=last)
 
 
-def _since(found: "list[Record]", last: int) -> "list[Record]":
-    return [each for each in reversed(found) if each.whole("id") > last]
+def _tell_at_once(each: "Record", output: str) -> None:
+    """A line of text or of JSON, or a document of YAML, which a program reads as it comes."""
+    if output == "json":
+        click.echo(json.dumps(plain(each.values), ensure_ascii=False))
+    elif output == "yaml":
+        click.echo("---")
+        say_data(plain(each.values), output)
+    else:
+        shown = [column for column in _COLUMNS if output == "wide" or not column.wide]
+        click.echo("  ".join(printable(column.value(each)).ljust(len(_LONGEST)) for column in shown).rstrip())
+    sys.stdout.flush()

@@ -35,14 +35,14 @@ add_remove(host, FACE, "hosts in maintenance")
 
 
 @host.command()
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 def activate(name: str) -> None:
     """Let machines run on it again."""
     _act(name, "activate")
 
 
 @host.command()
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 def maintenance(name: str) -> None:
     """Take it out of use; nothing is started there until it is activated."""
     _act(name, "deactivate")

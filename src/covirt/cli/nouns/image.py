@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_show, lazily, named, sized
+from covirt.cli.nouns.common import (
+    ID,
+    NAME,
+    SECRET_NAMES,
+    STORAGE_NAMES,
+    Face,
+    add_list,
+    add_show,
+    lazily,
+    named,
+    sized,
+)
 from covirt.cli.output import Column
 
 if TYPE_CHECKING:
@@ -25,11 +36,16 @@ def _listed(path: str) -> "Column":
     return Column(title=path.upper().replace("_", " "), value=value)
 
 
+def short_reference(found: "Record") -> str:
+    """As people type it."""
+    return found.text("reference").removeprefix("docker://")
+
+
 FACE = Face(
     load=lazily("IMAGES"),
     columns=(
         NAME,
-        named("REFERENCE", "reference"),
+        Column(title="REFERENCE", value=short_reference, cut=True),
         sized("SIZE", "size_bytes"),
         named("STATUS", "status"),
         _listed("used_by"),
@@ -39,16 +55,26 @@ FACE = Face(
         ID,
     ),
 )
-add_list(image, FACE, "container images")
+add_list(image, FACE, "container images", searched=False)
 add_show(image, FACE, "a container image")
 
 
 @image.command("import")
 @click.argument("reference")
-@click.option("--storage", metavar="NAME", help="The storage domain for it.  [default: the one that is active]")
+@click.option(
+    "--storage",
+    shell_complete=STORAGE_NAMES,
+    metavar="NAME",
+    help="The storage domain for it.  [default: the one that is active]",
+)
 @click.option("--name", help="What it is called.  [default: the last part of the reference]")
 @click.option("--tls-verify/--no-tls-verify", default=True, show_default=True, help="Of the registry.")
-@click.option("--credentials", metavar="SECRET", help="The secret with the registry's user and password.")
+@click.option(
+    "--credentials",
+    shell_complete=SECRET_NAMES,
+    metavar="SECRET",
+    help="The secret with the registry's user and password.",
+)
 def import_(
     reference: str, storage: str | None, name: str | None, credentials: str | None, *, tls_verify: bool
 ) -> None:
@@ -68,7 +94,7 @@ def import_(
 
 
 @image.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=FACE.completed)
 def remove(names: tuple[str, ...]) -> None:
     """Remove images that no container needs, by name, reference, digest or id."""
     from covirt.cli.images import find_image

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from covirt.cli.completing import Complete, names_of
 from covirt.cli.errors import WrongKind
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_show, lazily, named, sized, wait_option
+from covirt.cli.nouns.common import (
+    HOST_NAMES,
+    ID,
+    NAME,
+    Face,
+    add_list,
+    add_show,
+    lazily,
+    named,
+    sized,
+    wait_option,
+)
 from covirt.cli.output import Column, ago, output_option, say_data, say_table
 
 if TYPE_CHECKING:
@@ -23,6 +35,10 @@ _KINDS: Final = {CONTAINER: "container", VM: "virtual machine"}
 _SEARCHES: Final = {CONTAINER: "kind = container", VM: "kind = virtual_machine"}
 _FOLLOW: Final = "host,cluster,reporteddevices"
 _STOP_SECONDS: Final = 300.0
+
+
+def names_of_kind(kind: str) -> Complete:
+    return names_of(lazily("VMS"), search=_SEARCHES[kind])
 
 
 def kind_of(each: "Record") -> str:
@@ -59,6 +75,10 @@ def _exit_code(each: "Record") -> str:
     return "" if found is None else str(found)
 
 
+def _image(each: "Record") -> str:
+    return each.text("image_name") or prop(each, "containerImage")
+
+
 def _command(each: "Record") -> str:
     """As a shell takes it."""
     import json
@@ -81,7 +101,7 @@ def face_of(kind: str) -> Face:
     own = (
         [
             Column(title="EXIT", value=_exit_code),
-            Column(title="IMAGE", value=lambda each: each.text("image_name") or prop(each, "containerImage")),
+            Column(title="IMAGE", value=_image, cut=True),
         ]
         if kind == CONTAINER
         else [named("CPUS", "cpu.topology.cores")]
@@ -92,7 +112,7 @@ def face_of(kind: str) -> Face:
             NAME,
             named("STATUS", "status"),
             *own,
-            Column(title="ADDRESS", value=addresses),
+            Column(title="ADDRESS", value=addresses, cut=True),
             named("HOST", "host.name"),
             Column(title="STARTED", value=lambda each: ago(each.when("start_time")) if each.text("host.id") else ""),
             named("REASON", "stop_reason", wide=True),
@@ -116,10 +136,11 @@ def _as_they_are(_resources: "Resources", found: "list[Record]") -> "list[Record
 
 def _with_images(resources: "Resources", found: "list[Record]") -> "list[Record]":
     """They name images by id; people know the reference."""
+    from covirt.cli.nouns.image import short_reference
     from covirt.client.record import Record
     from covirt.client.resources import IMAGES
 
-    names = {each.id: each.text("reference").removeprefix("docker://") for each in resources.list(IMAGES)}
+    names = {each.id: short_reference(each) for each in resources.list(IMAGES)}
     return [Record({**each.values, "image_name": names.get(prop(each, "containerImage"), "")}) for each in found]
 
 
@@ -157,8 +178,10 @@ def add_common(group: click.Group, kind: str) -> None:
 
 def _add_start(group: click.Group, kind: str) -> None:
     @group.command("start", help=f"Start {_KINDS[kind]}s that are down.")
-    @click.argument("names", nargs=-1, required=True)
-    @click.option("--host", "host_name", metavar="HOST", help="Where.  [default: the engine chooses]")
+    @click.argument("names", nargs=-1, required=True, shell_complete=names_of_kind(kind))
+    @click.option(
+        "--host", "host_name", shell_complete=HOST_NAMES, metavar="HOST", help="Where.  [default: the engine chooses]"
+    )
     @wait_option
     def start(names: Sequence[str], host_name: str | None, *, wait: bool) -> None:
         from covirt.cli.session import engine
@@ -183,7 +206,7 @@ def start_machine(resources: "Resources", vm: "Record", *, host_name: str | None
 
 def _add_stop(group: click.Group, kind: str) -> None:
     @group.command("stop", help=f"Shut {_KINDS[kind]}s down.")
-    @click.argument("names", nargs=-1, required=True)
+    @click.argument("names", nargs=-1, required=True, shell_complete=names_of_kind(kind))
     @click.option("--force", is_flag=True, help="At once, without asking them.")
     @wait_option
     def stop(names: Sequence[str], *, force: bool, wait: bool) -> None:
@@ -206,7 +229,7 @@ def stop_machine(resources: "Resources", vm: "Record", *, force: bool, wait: boo
 
 def _add_restart(group: click.Group, kind: str) -> None:
     @group.command("restart", help=f"Restart {_KINDS[kind]}s on their hosts.")
-    @click.argument("names", nargs=-1, required=True)
+    @click.argument("names", nargs=-1, required=True, shell_complete=names_of_kind(kind))
     @click.option("--force", is_flag=True, help="At once, without asking them.")
     def restart(names: Sequence[str], *, force: bool) -> None:
         from covirt.cli.session import engine
@@ -234,7 +257,7 @@ _KEEP: Final = {
 
 def _add_remove(group: click.Group, kind: str) -> None:
     @group.command("remove", help=_REMOVE_HELP[kind])
-    @click.argument("names", nargs=-1, required=True)
+    @click.argument("names", nargs=-1, required=True, shell_complete=names_of_kind(kind))
     @click.option("--force", is_flag=True, help="Stop those that run.")
     @_KEEP[kind]
     def remove(names: Sequence[str], *, force: bool, keep_disks: bool) -> None:
@@ -251,7 +274,7 @@ def _add_remove(group: click.Group, kind: str) -> None:
 
 def _add_stats(group: click.Group, kind: str) -> None:
     @group.command("stats", help=f"Show what {_KINDS[kind]}s use.")
-    @click.argument("names", nargs=-1)
+    @click.argument("names", nargs=-1, shell_complete=names_of_kind(kind))
     @click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
     @output_option
     def stats(names: Sequence[str], output: str, *, watch: bool) -> None:

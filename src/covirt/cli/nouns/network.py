@@ -4,7 +4,18 @@
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named
+from covirt.cli.nouns.common import (
+    CLUSTER_NAMES,
+    DATA_CENTER_NAMES,
+    ID,
+    NAME,
+    Face,
+    add_list,
+    add_remove,
+    add_show,
+    lazily,
+    named,
+)
 from covirt.cli.output import Column
 
 
@@ -32,10 +43,22 @@ add_remove(network, FACE, "networks")
 
 @network.command()
 @click.argument("name")
-@click.option("--data-center", default="Default", show_default=True, help="That it belongs to.")
+@click.option(
+    "--data-center",
+    shell_complete=DATA_CENTER_NAMES,
+    default="Default",
+    show_default=True,
+    help="That it belongs to.",
+)
 @click.option("--vlan", type=click.IntRange(1, 4094), help="Its tag.")
 @click.option("--mtu", type=click.IntRange(68, 65535), help="Its largest frames.")
-@click.option("--cluster", "clusters", multiple=True, help="That has it; may be repeated.  [default: all]")
+@click.option(
+    "--cluster",
+    "clusters",
+    shell_complete=CLUSTER_NAMES,
+    multiple=True,
+    help="That has it; may be repeated.  [default: all]",
+)
 def create(name: str, data_center: str, vlan: int | None, mtu: int | None, clusters: tuple[str, ...]) -> None:
     """Make a network. Hosts have it once a NIC or nothing was given to it there (docs/covirt-engine.md)."""
     from covirt.cli.session import engine

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from covirt.cli.completing import names_of
 from covirt.cli.nouns.common import ID, lazily, named
+from covirt.cli.nouns.machines import CONTAINER, VM, names_of_kind
 from covirt.cli.nouns.user import FACE, login_name
 from covirt.cli.output import output_option, tell_list
 
@@ -55,14 +57,20 @@ class _Asked:
 def _who_and_where(function: Callable[..., Any]) -> Callable[..., Any]:
     for place in reversed(list(_PLACES)):
         option = f"--{place.replace('_', '-')}"
-        function = click.option(option, place, metavar="NAME", help=f"On this {place.replace('_', ' ')}.")(function)
+        help_ = f"On this {place.replace('_', ' ')}."
+        complete = names_of_kind(place) if place in (CONTAINER, VM) else names_of(lazily(_PLACES[place]))
+        function = click.option(option, place, metavar="NAME", shell_complete=complete, help=help_)(function)
     function = click.option("--system", is_flag=True, help="On everything.")(function)
-    function = click.option("--group", metavar="NAME", help="Of this group, such as Everyone.")(function)
-    return click.option("--user", metavar="NAME", help="Of this user, as in ann@internal.")(function)
+    function = click.option(
+        "--group", metavar="NAME", shell_complete=names_of(lazily("GROUPS")), help="Of this group, such as Everyone."
+    )(function)
+    return click.option(
+        "--user", metavar="NAME", shell_complete=FACE.completed, help="Of this user, as in ann@internal."
+    )(function)
 
 
 @permission.command()
-@click.argument("role")
+@click.argument("role", shell_complete=names_of(lazily("ROLES")))
 @_who_and_where
 def add(role: str, **asked: Any) -> None:
     """Give somebody a role, as in: covirt permission add UserVmManager --user ann --vm web.
@@ -78,7 +86,7 @@ def add(role: str, **asked: Any) -> None:
 
 
 @permission.command()
-@click.argument("role")
+@click.argument("role", shell_complete=names_of(lazily("ROLES")))
 @_who_and_where
 def remove(role: str, **asked: Any) -> None:
     """Take a role away from somebody, as in: covirt permission remove UserVmManager --user ann --vm web."""

@@ -27,7 +27,7 @@ FACE: Final = Face(
     columns=(
         NAME,
         Column(title="FOR", value=lambda each: "administrators" if each.flag("administrative") else "users"),
-        named("DESCRIPTION", "description"),
+        named("DESCRIPTION", "description", cut=True),
         Column(title="PERMITS", value=_permits, wide=True),
         ID,
     ),

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import click
 
 from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, lazily, named
+from covirt.cli.nouns.user import FACE as USERS
 from covirt.cli.output import Column, output_option, tell_one
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ FACE = Face(
         ID,
     ),
 )
-add_list(secret, FACE, "secrets")
+add_list(secret, FACE, "secrets", searched=False)
 
 
 @secret.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 @output_option
 def show(name: str, output: str) -> None:
     """Show a secret, by name or id, and who has a role on it."""
@@ -74,7 +75,7 @@ def create(name: str, file: IO[bytes] | None, user: str, description: str) -> No
 
 
 @secret.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 @click.argument("file", type=click.File("rb"), required=False)
 @click.option("--user", "-u", help="The user name that goes with it.")
 def change(name: str, file: IO[bytes] | None, user: str | None) -> None:
@@ -91,8 +92,8 @@ def change(name: str, file: IO[bytes] | None, user: str | None) -> None:
 
 
 @secret.command("share")
-@click.argument("name")
-@click.argument("user")
+@click.argument("name", shell_complete=FACE.completed)
+@click.argument("user", shell_complete=USERS.completed)
 def share(name: str, user: str) -> None:
     """Let USER (as ann@internal) give it to containers."""
     from covirt.cli.session import engine
@@ -104,8 +105,8 @@ def share(name: str, user: str) -> None:
 
 
 @secret.command("unshare")
-@click.argument("name")
-@click.argument("user")
+@click.argument("name", shell_complete=FACE.completed)
+@click.argument("user", shell_complete=USERS.completed)
 def unshare(name: str, user: str) -> None:
     """Let USER give it to no more containers; those that run keep what they have."""
     from covirt.cli.errors import NotShared

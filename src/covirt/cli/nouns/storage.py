@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_show, lazily, named, sized
+from covirt.cli.nouns.common import (
+    DATA_CENTER_NAMES,
+    HOST_NAMES,
+    ID,
+    NAME,
+    Face,
+    add_list,
+    add_show,
+    lazily,
+    named,
+    sized,
+)
 from covirt.cli.output import Column
 
 if TYPE_CHECKING:
@@ -55,9 +66,15 @@ add_show(storage, FACE, "a storage domain")
 
 @storage.command()
 @click.argument("name")
-@click.option("--host", "host_name", required=True, metavar="HOST", help="Which makes it.")
+@click.option("--host", "host_name", shell_complete=HOST_NAMES, required=True, metavar="HOST", help="Which makes it.")
 @click.option("--path", required=True, help="A directory of that host, which belongs to user and group 36.")
-@click.option("--data-center", default="Default", show_default=True, help="That it is attached to, and active in.")
+@click.option(
+    "--data-center",
+    shell_complete=DATA_CENTER_NAMES,
+    default="Default",
+    show_default=True,
+    help="That it is attached to, and active in.",
+)
 def create(name: str, host_name: str, path: str, data_center: str) -> None:
     """Make a storage domain in a directory of a host."""
     from covirt.cli.session import engine
@@ -82,14 +99,14 @@ def _center_of(resources: "Resources", name: str) -> tuple[str, str]:
 
 
 @storage.command()
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 def activate(name: str) -> None:
     """Let machines use it."""
     _act(name, "activate")
 
 
 @storage.command()
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 def deactivate(name: str) -> None:
     """To maintenance: no machine uses it."""
     _act(name, "deactivate")
@@ -108,8 +125,14 @@ def _act(name: str, verb: str) -> None:
 
 
 @storage.command()
-@click.argument("name")
-@click.option("--host", "host_name", metavar="HOST", help="Which removes it.  [default: any that is up]")
+@click.argument("name", shell_complete=FACE.completed)
+@click.option(
+    "--host",
+    "host_name",
+    shell_complete=HOST_NAMES,
+    metavar="HOST",
+    help="Which removes it.  [default: any that is up]",
+)
 @click.option("--format", "formatted", is_flag=True, help="With all that is on disk.")
 def remove(name: str, host_name: str | None, *, formatted: bool) -> None:
     """Remove a storage domain without disks; it is taken out of its data center first."""

@@ -52,8 +52,9 @@ FACE: Final = Face(
     ),
     follow="domain,groups",
     spelled=full_name,
+    name=login_name,
 )
-add_list(user, FACE, "users", searched=False)
+add_list(user, FACE, "users")
 add_show(user, FACE, "a user")
 
 
@@ -78,7 +79,7 @@ def create(name: str, password_file: IO[str] | None, email: str, *, no_password:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", shell_complete=FACE.completed)
 @password_option
 def password(name: str, password_file: IO[str] | None) -> None:
     """Give a user another password; whoever is logged in with the old one is no more."""

@@ -4,8 +4,16 @@
 
 import click
 
-from covirt.cli.nouns.common import SIZE, wait_option
-from covirt.cli.nouns.machines import VM, add_common, find_machine
+from covirt.cli.nouns.common import (
+    CLUSTER_NAMES,
+    DISK_NAMES,
+    NETWORK_NAMES,
+    SIZE,
+    STORAGE_NAMES,
+    TEMPLATE_NAMES,
+    wait_option,
+)
+from covirt.cli.nouns.machines import VM, add_common, find_machine, names_of_kind
 
 
 @click.group()
@@ -25,11 +33,22 @@ add_common(vm, VM)
 )
 @click.option("--format", "disk_format", type=click.Choice(("cow", "raw")), default="cow", show_default=True,
               help="Of new disks.")  # fmt: skip
-@click.option("--net", "networks", multiple=True, metavar="NETWORK", help="An interface in it; may be repeated.")
-@click.option("--cdrom", metavar="DISK", help="The disc in its drive: a disk of content type iso.")
-@click.option("--template", default="Blank", show_default=True)
-@click.option("--cluster", help="[default: Default, or the only one]")
-@click.option("--storage", metavar="NAME", help="For new disks.  [default: the only one]")
+@click.option(
+    "--net",
+    "networks",
+    shell_complete=NETWORK_NAMES,
+    multiple=True,
+    metavar="NETWORK",
+    help="An interface in it; may be repeated.",
+)
+@click.option(
+    "--cdrom", shell_complete=DISK_NAMES, metavar="DISK", help="The disc in its drive: a disk of content type iso."
+)
+@click.option("--template", shell_complete=TEMPLATE_NAMES, default="Blank", show_default=True)
+@click.option("--cluster", shell_complete=CLUSTER_NAMES, help="[default: Default, or the only one]")
+@click.option(
+    "--storage", shell_complete=STORAGE_NAMES, metavar="NAME", help="For new disks.  [default: the only one]"
+)
 @click.option("--start", is_flag=True, help="Start it, too.")
 @wait_option
 def create(
@@ -70,7 +89,7 @@ def create(
 
 
 @vm.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of_kind(VM))
 @click.option("--force", is_flag=True, help="Take it over from somebody else.")
 def console(name: str, *, force: bool) -> None:
     """Open its serial console; Ctrl-] leaves it."""
