@@ -36,8 +36,8 @@ web   up            docker.io/library/nginx:1  10.77.0.76  node1  4 s ago
 
 - Objects are named by name or id. Where several have a name the answer lists their ids.
 - Tables fit the terminal as far as names stay whole, and are whole in a pipe. `--output wide` has more columns,
-  `json` and `yaml` all of an object, as [the API](rest-api.md) has it. `--filter NAME=VALUE` looks at columns, `--search` is
-  [oVirt's language](rest-api.md#asking).
+  `json` and `yaml` all of an object, as [the API](rest-api.md) has it. `--filter NAME=VALUE` looks at columns,
+  `--search` is [oVirt's language](rest-api.md#asking).
 - A name without a registry is completed as podman and docker do: `nginx` is `docker.io/library/nginx:latest`.
 - A container's volumes stay when it is removed (`--volumes` removes them); a virtual machine's own disks go with it
   (`--keep-disks` keeps them).
