@@ -43,7 +43,8 @@ def _list(asking: Asking) -> tuple[int, object]:
     ids = call.session.container_images.ids()
     disks = _seen(call, ids)
     images = call.session.container_images.by_ids(ids)
-    return 200, {"container_image": [_shown(call, disk, images[disk.id]) for disk in disks]}
+    used = _users(call, disks)
+    return 200, {"container_image": [_told(disk, images[disk.id], used[disk.id]) for disk in disks]}
 
 
 def _get(asking: Asking) -> tuple[int, object]:
@@ -105,7 +106,16 @@ def _seen(call: Call, ids: Sequence[str]) -> Sequence[Disk]:
     return [known[each] for each in ids if each in known]
 
 
+def _users(call: Call, disks: Sequence[Disk]) -> Mapping[str, list[str]]:
+    """As far as the caller sees them."""
+    return users_of(call.session, disks, ListQuery(visible_to=call.viewer))
+
+
 def _shown(call: Call, disk: Disk, image: ContainerImage) -> dict[str, object]:
+    return _told(disk, image, _users(call, [disk])[disk.id])
+
+
+def _told(disk: Disk, image: ContainerImage, users: Sequence[str]) -> dict[str, object]:
     return {
         "id": disk.id,
         "name": disk.name,
@@ -116,7 +126,7 @@ def _shown(call: Call, disk: Disk, image: ContainerImage) -> dict[str, object]:
         "status": str(disk.status),
         "storage_domain_id": disk.storage_domain_id,
         "volumes": list(image.volumes),
-        "used_by": users_of(call.session, disk, image),
+        "used_by": list(users),
     }
 
 

@@ -42,7 +42,7 @@ def referred_object(repository: Any, value: "BodyValue", field: str, **where: ob
     if isinstance(value, dict):
         if identifier := value.get("id"):
             return repository.get(str(identifier).lower())
-        if called := value.get("name"):
+        if "name" in repository.table.c and (called := value.get("name")):
             found = repository.find(name=called, **where)
             if found is None:
                 raise NoSuchObject(noun=repository.noun, id=printable(str(called)))

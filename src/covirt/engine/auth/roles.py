@@ -407,4 +407,10 @@ ROLES: Final = (
         "User Role, permissions for all operations on a specific Secret",
         "use_secret edit_secret manipulate_permissions",
     ),
+    _role(
+        "c0417000-0000-0000-0000-000000000004",
+        "ContainerImageUser",
+        "User Role, permission to make containers of a specific container image",
+        "attach_disk",
+    ),
 )

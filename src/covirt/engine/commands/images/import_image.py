@@ -14,8 +14,11 @@ from typing import ClassVar, Final
 
 from covirt.common.errors import InvalidRequest
 from covirt.engine.auth.permits import Right
+from covirt.engine.commands.access.permissions import give_creator
 from covirt.engine.commands.audit import About, AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.disks.add_disk import OPERATOR_ID
+from covirt.engine.commands.disks.facts import of_disk
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.images.facts import manager_of, volume_ids
 from covirt.engine.commands.secrets.using import credentials_of, require_credentials
@@ -28,6 +31,7 @@ from covirt.engine.storage.host_jobs import job_of
 from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 
+IMAGE_USER_ID: Final = "c0417000-0000-0000-0000-000000000004"  # of the role ContainerImageUser
 _REFERENCE: Final = re.compile(
     r"docker://[0-9A-Za-z.\-\[\]:_]+(/[0-9a-z._\-]+)+(:[0-9A-Za-z_.\-]{1,128})?(@sha256:[0-9a-f]{64})?"
 )
@@ -91,6 +95,7 @@ class ImportContainerImage(Command):
                 created_at=self.created_at,
             )
         )
+        give_creator(start, OPERATOR_ID, of_disk(self.disk_id))
         start.lock(self.disk_id, f"container image {self.name} is being imported")
         start.describe(
             f"Importing container image {self.reference} to Storage Domain {domain.name}", {self.disk_id, domain.id}
@@ -114,11 +119,13 @@ class ImportContainerImage(Command):
         facts = result.get("facts")
         if not isinstance(facts, dict):
             session.disks.remove(self.disk_id)
+            forget(session, self.disk_id)
             there = session.disks.find(id=str(result["id"]))
             if there is None:
                 told = {"reference": self.reference, "domain": domain.name, "reason": _GONE}
                 finish.tell(_FAILED, about, **told)
             else:
+                self._share(finish, there)
                 finish.tell(_THERE, about, reference=self.reference, domain=domain.name, name=there.name)
             return
         size = int(str(facts.get("size") or 0))
@@ -133,6 +140,13 @@ class ImportContainerImage(Command):
             )
         )
         finish.tell(_IMPORTED, about, reference=self.reference, domain=domain.name, name=self.name)
+
+    @staticmethod
+    def _share(finish: Finish, there: Disk) -> None:
+        """Whoever was given an image by its registry may use it, whoever was given it before."""
+        ids, right = finish.asked.principal_ids, str(Right.ATTACH_DISK.number)
+        if not finish.session.permissions.has_permit(ids, right, of_disk(there.id)):
+            give_creator(finish, IMAGE_USER_ID, of_disk(there.id))
 
     def failed(self, finish: Finish, reason: str) -> None:
         session = finish.session

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removes a container image that nothing uses, with its disk."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -18,9 +19,10 @@ from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.container_image import ContainerImage
 from covirt.engine.model.disk import Disk, DiskStatus
 from covirt.engine.model.event import Severity
+from covirt.engine.model.hardware import VmKind
 from covirt.engine.storage.host_jobs import job_of
 from covirt.engine.store.errors import NoSuchObject
-from covirt.engine.store.query import ListQuery
+from covirt.engine.store.query import ALL, ListQuery
 from covirt.engine.store.session import Session
 from covirt.hostapi.errors import Code
 
@@ -43,10 +45,10 @@ class RemoveContainerImage(Command):
 
     def begin(self, start: Start) -> None:
         session = start.session
-        disk, image = image_of(session, self.disk_id)
+        disk, _ = image_of(session, self.disk_id)
         start.require(Right.DELETE_DISK, Subject(type=ObjectType.DISK, id=disk.id))
         start.lock(disk.id, f"container image {disk.name} is being removed")
-        if users := users_of(session, disk, image):
+        if users := users_of(session, [disk])[disk.id]:
             raise ImageInUse(name=disk.name, users=", ".join(users))
         require_ok(disk, "remove")
         domain = session.storage_domains.get(disk.storage_domain_id)
@@ -91,13 +93,19 @@ def image_of(session: Session, disk_id: str) -> tuple[Disk, ContainerImage]:
     return session.disks.get(disk_id), image
 
 
-def users_of(session: Session, disk: Disk, image: ContainerImage) -> list[str]:
-    """The names of machines whose start needs it."""
-    drives = session.cdroms.list(ListQuery(where={"file_id": disk.id}))
-    vms = {vm.id: vm for vm in session.vms.by_ids({drive.vm_id for drive in drives if drive.vm_id}).values()}
-    names = {disk.name, disk.id, image.digest, image.reference}
-    for vm in session.vms.list():
+def users_of(session: Session, disks: Iterable[Disk], query: ListQuery = ALL) -> Mapping[str, list[str]]:
+    """By the image's id: the names of containers whose start needs it, among those that the query finds."""
+    disks = list(disks)
+    images = session.container_images.by_ids(disk.id for disk in disks)
+    called: dict[str, set[str]] = {}
+    for disk in disks:
+        for name in (disk.name, disk.id, images[disk.id].digest, images[disk.id].reference):
+            called.setdefault(name, set()).add(disk.id)
+    drives = session.cdroms.list(ListQuery(where={"file_id": tuple(images)}))
+    in_drives = {drive.vm_id: {str(drive.file_id)} for drive in drives}
+    found: dict[str, set[str]] = {disk.id: set() for disk in disks}
+    for vm in session.vms.list(replace(query, where={"kind": VmKind.CONTAINER})):
         properties = {each.name: each.value for each in vm.hardware.custom_properties}
-        if properties.get(_PROPERTY) in names:
-            vms[vm.id] = vm
-    return sorted(vm.name for vm in vms.values())
+        for disk_id in called.get(properties.get(_PROPERTY, ""), set()) | in_drives.get(vm.id, set()):
+            found[disk_id].add(vm.name)
+    return {disk_id: sorted(names) for disk_id, names in found.items()}

@@ -101,3 +101,8 @@ def test_a_network_is_one_of_the_data_center(quick: Kitchen) -> None:
     assert "strange" in quick.api.post(
         f"vms/{vm_id}/nics", {"name": "nic3", "vnic_profile": {"name": "strange"}}, 404
     )
+
+
+def test_what_has_no_name_is_named_by_its_id(quick: Kitchen) -> None:
+    refused = quick.add("iconic", 400, small_icon={"name": "spoon"})
+    assert "small_icon" in refused
