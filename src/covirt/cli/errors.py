@@ -15,6 +15,18 @@ class BadOption(InvalidRequest):
     template = "{option} {text!r}: {reason}"
 
 
+class Unsaid(InvalidRequest):
+    """Fields: option, names."""
+
+    template = "say which by {option}: {names}"
+
+
+class NoneOfThem(NotFound):
+    """Fields: noun, option."""
+
+    template = "there is no {noun} that you may use; {option} names one"
+
+
 class NoPasswordGiven(InvalidRequest):
     template = (
         "there is no terminal to ask for the password; give it with --password-file FILE, or - for standard input"

@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from covirt.cli.machines import default_storage
 from covirt.cli.waiting import wait_for_job
 from covirt.client.errors import NoSuchName, NoSuchThing, SeveralOfOneName
 from covirt.client.record import Record
@@ -61,7 +62,7 @@ def import_image(resources: Resources, wanted: Wanted) -> Record:
         body["name"] = wanted.name
     if wanted.credentials:
         body["credentials"] = wanted.credentials
-    body["storage_domain"] = {"name": wanted.storage or _only_storage(resources)}
+    body["storage_domain"] = {"name": default_storage(resources, wanted.storage)}
     answer = resources.add(IMAGES.path, body)
     image_id = answer.id
     job_id = answer.text("job.id")
@@ -71,15 +72,3 @@ def import_image(resources: Resources, wanted: Wanted) -> Record:
         return resources.get(IMAGES, image_id)
     except NoSuchThing:  # the domain had one of the same content
         return find_image(resources, reference)
-
-
-def _only_storage(resources: Resources) -> str:
-    """Raises SeveralOfOneName, NoSuchName."""
-    from covirt.client.resources import STORAGE
-
-    found = [each.name for each in resources.list(STORAGE, search="status = active")]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise NoSuchName(noun="storage", name="that is active")
-    raise SeveralOfOneName(noun="storage", name="active", ids=", ".join(found) + " (say which by --storage)")

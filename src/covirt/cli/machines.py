@@ -7,12 +7,12 @@ import os
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from covirt.cli.errors import BadOption, JobFailed
+from covirt.cli.errors import BadOption, JobFailed, NoneOfThem, Unsaid
 from covirt.cli.unmaking import remove_disk, remove_machine, unanswered_machine
 from covirt.cli.waiting import wait_for_disk
 from covirt.client.errors import EngineRefused, NoSuchName
@@ -42,7 +42,8 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """``body`` as the API wants a machine, without its disks and NICs. ``storage`` may be empty."""
+    """``body`` as the API wants a machine, without its disks and NICs. ``storage`` may be empty; ``from_disk``: it
+    boots from its first disk."""
 
     name: str
     body: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Wanted:
     networks: Sequence[str] = ()
     storage: str = ""
     disk_format: str = "raw"
+    from_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +107,14 @@ def parsed_size(option: str, size: str, text: str = "") -> int:
 
 
 def new_disk(name: str, size_bytes: int, *, storage: str, disk_format: str = "raw") -> dict[str, object]:
-    """For POST disks; without ``storage`` the engine takes the only one."""
-    body: dict[str, object] = {"name": name, "provisioned_size": size_bytes, "format": disk_format, "sparse": "true"}
-    if storage:
-        body["storage_domains"] = {"storage_domain": [{"name": storage}]}
-    return body
+    """For POST disks."""
+    return {
+        "name": name,
+        "provisioned_size": size_bytes,
+        "format": disk_format,
+        "sparse": "true",
+        "storage_domains": {"storage_domain": [{"name": storage}]},
+    }
 
 
 def random_name(stem: str) -> str:
@@ -158,10 +163,10 @@ def environment_of(pairs: Sequence[str]) -> str:
 def create(resources: Resources, wanted: Wanted) -> Made:
     """The machine with its disks and NICs; nothing of it is left when a step fails. Raises what the engine refuses
     with."""
-    if wanted.storage:
-        resources.find(STORAGE, wanted.storage)
     profiles = [_profile(resources, name) for name in wanted.networks]
     there = _existing(resources, wanted.volumes)
+    if wanted.storage or any(not each.discarded and each.disk not in there for each in wanted.volumes):
+        wanted = replace(wanted, storage=default_storage(resources, wanted.storage))
     with undo_on_failure() as undo:
         with unanswered_machine(resources):
             vm = resources.add("vms", wanted.body)
@@ -172,7 +177,7 @@ def create(resources: Resources, wanted: Wanted) -> Made:
             resources.add(f"vms/{vm.id}/nics", nic)
         own = []
         for number, volume in enumerate(each for each in wanted.volumes if not each.discarded):
-            disk = _attach(resources, wanted, vm, volume, there, undo, bootable=not number and not volume.path)
+            disk = _attach(resources, wanted, vm, volume, there, undo, bootable=wanted.from_disk and not number)
             if volume.disk not in there and not (volume.disk and volume.path):
                 own.append(disk)
     return Made(vm=vm, own_disks=tuple(own), found_disks=found)
@@ -251,7 +256,7 @@ def _profile(resources: Resources, network: str) -> str:
 
 
 def default_cluster(resources: Resources, name: str | None) -> str:
-    """Raises BadOption where there is none, or several to choose from."""
+    """Raises NoneOfThem, and Unsaid where there are several to choose from."""
     if name:
         return name
     found = [each.name for each in resources.list(CLUSTERS)]
@@ -259,5 +264,18 @@ def default_cluster(resources: Resources, name: str | None) -> str:
         return "Default"
     if len(found) == 1:
         return found[0]
-    reason = f"name one of {', '.join(found)}" if found else "you may see no cluster, and machines belong to one"
-    raise BadOption(option="--cluster", text="", reason=reason)
+    if not found:
+        raise NoneOfThem(noun="cluster", option="--cluster")
+    raise Unsaid(option="--cluster", names=", ".join(found))
+
+
+def default_storage(resources: Resources, name: str | None) -> str:
+    """For what is new. Raises NoSuchName, NoneOfThem, and Unsaid where there are several to choose from."""
+    if name:
+        return resources.find(STORAGE, name).name
+    found = [each.name for each in resources.list(STORAGE, search="status = active")]
+    if not found:
+        raise NoneOfThem(noun="active storage domain", option="--storage")
+    if len(found) > 1:
+        raise Unsaid(option="--storage", names=", ".join(found))
+    return found[0]

@@ -47,9 +47,14 @@ def remove_machine(resources: Resources, vm_id: str, *, keep: Collection[str]) -
 
 
 def remove_disk(resources: Resources, disk_id: str) -> None:
-    with _told(resources, f"the disk {disk_id}"):
+    take_back(resources, f"disks/{disk_id}", f"the disk {disk_id}")
+
+
+def take_back(resources: Resources, path: str, what: str) -> None:
+    """Delete what was made at ``path`` a moment ago."""
+    with _told(resources, what):
         until = time.monotonic() + _LONGEST_SECONDS
-        while not _deleted(resources, f"disks/{disk_id}", until):
+        while not _deleted(resources, path, until):
             pass
 
 

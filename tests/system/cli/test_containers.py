@@ -239,7 +239,7 @@ def test_secrets(terminal: Terminal) -> None:
     assert "no terminal" in terminal.refused("secret", "create", "gate", status=2)
     assert "sesame" not in terminal.say("secret", "list", "--output", "json")
     terminal.say("secret", "share", "door", "admin@internal")
-    assert "admin@internal-authz (SecretUser)" in terminal.say("secret", "show", "door")
+    assert "admin@internal (SecretUser)" in terminal.say("secret", "show", "door")
     terminal.say("secret", "unshare", "door", "admin@internal")
     assert "SecretUser" not in terminal.say("secret", "show", "door")
     assert "is not shared with" in terminal.refused("secret", "unshare", "door", "admin@internal", status=3)

@@ -70,11 +70,17 @@ add_remove(cluster, FACE, "clusters")
 )
 def create(name: str, data_center: str, *, containers: bool) -> None:
     """Make a cluster."""
+    from functools import partial
+
     from covirt.cli.session import engine
+    from covirt.cli.unmaking import take_back
+    from covirt.common.undo import undo_on_failure
 
     with engine() as resources:
         body = {"name": name, "data_center": {"name": data_center}, "cpu": {"architecture": "x86_64"}}
-        made = resources.add("clusters", body)
-        if containers:
-            resources.add(f"clusters/{made.id}/enabledfeatures", {"name": _FEATURE})
+        with undo_on_failure() as undo:
+            made = resources.add("clusters", body)
+            undo.add("remove it", partial(take_back, resources, f"clusters/{made.id}", f"the cluster {name}"))
+            if containers:
+                resources.add(f"clusters/{made.id}/enabledfeatures", {"name": _FEATURE})
         click.echo(name)

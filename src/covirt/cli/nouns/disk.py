@@ -83,13 +83,13 @@ def create(
     name: str, size: int, storage: str | None, disk_format: str, *, preallocated: bool, shareable: bool, wait: bool
 ) -> None:
     """Make a disk, as in: covirt disk create data 10GiB."""
-    from covirt.cli.machines import new_disk
+    from covirt.cli.machines import default_storage, new_disk
     from covirt.cli.session import engine
     from covirt.cli.waiting import wait_for_disk
 
-    body = new_disk(name, size, storage=storage or "", disk_format=disk_format)
-    body |= {"sparse": str(not preallocated).lower(), "shareable": str(shareable).lower()}
     with engine() as resources:
+        body = new_disk(name, size, storage=default_storage(resources, storage), disk_format=disk_format)
+        body |= {"sparse": str(not preallocated).lower(), "shareable": str(shareable).lower()}
         made = resources.add("disks", body)
         if wait:
             wait_for_disk(resources, made.id)

@@ -57,12 +57,16 @@ add_remove(network, FACE, "networks")
     "clusters",
     shell_complete=CLUSTER_NAMES,
     multiple=True,
-    help="That has it; may be repeated.  [default: all]",
+    help="That has it; may be repeated.  [default: all of them]",
 )
 def create(name: str, data_center: str, vlan: int | None, mtu: int | None, clusters: tuple[str, ...]) -> None:
     """Make a network. Hosts have it once a NIC or nothing was given to it there (docs/covirt-engine.md)."""
+    from functools import partial
+
     from covirt.cli.session import engine
-    from covirt.client.resources import CLUSTERS
+    from covirt.cli.unmaking import take_back
+    from covirt.client.resources import CLUSTERS, DATA_CENTERS
+    from covirt.common.undo import undo_on_failure
 
     body: dict[str, object] = {"name": name, "data_center": {"name": data_center}}
     if vlan is not None:
@@ -70,9 +74,12 @@ def create(name: str, data_center: str, vlan: int | None, mtu: int | None, clust
     if mtu is not None:
         body["mtu"] = mtu
     with engine() as resources:
-        made = resources.add("networks", body)
-        chosen = clusters or [each.name for each in resources.list(CLUSTERS)]
-        for cluster_name in chosen:
-            found = resources.find(CLUSTERS, cluster_name)
-            resources.add(f"clusters/{found.id}/networks", {"id": made.id, "required": "false"})
+        center = resources.find(DATA_CENTERS, data_center).id
+        named_ones = [resources.find(CLUSTERS, each) for each in clusters]
+        chosen = named_ones or [each for each in resources.list(CLUSTERS) if each.text("data_center.id") == center]
+        with undo_on_failure() as undo:
+            made = resources.add("networks", body)
+            undo.add("remove it", partial(take_back, resources, f"networks/{made.id}", f"the network {name}"))
+            for each in chosen:
+                resources.add(f"clusters/{each.id}/networks", {"id": made.id, "required": "false"})
         click.echo(name)

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt secret``."""
 
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
 from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, lazily, named
 from covirt.cli.nouns.user import FACE as USERS
-from covirt.cli.output import Column, output_option, tell_one
+from covirt.cli.nouns.user import login_name
+from covirt.cli.output import Column, at, output_option, tell_one
 
 if TYPE_CHECKING:
     from covirt.client.record import Record
@@ -26,8 +28,15 @@ def _users(each: "Record") -> str:
 
 
 def _shared(each: "Record") -> str:
+    from covirt.client.record import Record
+
     permissions = each.records("permissions.permission")
-    return ", ".join(f"{one.name} ({one.text('role')})" for one in permissions)
+    return ", ".join(f"{login_name(Record({'user_name': one.name}))} ({one.text('role')})" for one in permissions)
+
+
+def _changed(each: "Record") -> str:
+    text = each.text("changed")
+    return at(datetime.fromisoformat(text).astimezone()) if text else ""
 
 
 _SHARED: Final = Column(title="ROLES", value=_shared)
@@ -37,7 +46,7 @@ FACE = Face(
         NAME,
         named("USER", "username"),
         Column(title="USED BY", value=_users),
-        named("CHANGED", "changed"),
+        Column(title="CHANGED", value=_changed),
         named("DESCRIPTION", "description", wide=True),
         ID,
     ),

@@ -77,15 +77,23 @@ add_show(storage, FACE, "a storage domain")
 )
 def create(name: str, host_name: str, path: str, data_center: str) -> None:
     """Make a storage domain in a directory of a host."""
+    from functools import partial
+    from urllib.parse import urlencode
+
     from covirt.cli.session import engine
+    from covirt.cli.unmaking import take_back
     from covirt.client.resources import DATA_CENTERS
+    from covirt.common.undo import undo_on_failure
 
     with engine() as resources:
         center = resources.find(DATA_CENTERS, data_center)
         storage_words = {"type": "localfs", "path": path}
         body = {"name": name, "type": "data", "storage": storage_words, "host": {"name": host_name}}
-        made = resources.add("storagedomains", body)
-        resources.add(f"datacenters/{center.id}/storagedomains", {"id": made.id})
+        with undo_on_failure() as undo:
+            made = resources.add("storagedomains", body)
+            where = f"storagedomains/{made.id}?{urlencode({'host': host_name, 'format': 'true'})}"
+            undo.add("remove it", partial(take_back, resources, where, f"the storage domain {name}"))
+            resources.add(f"datacenters/{center.id}/storagedomains", {"id": made.id})
         click.echo(name)
 
 

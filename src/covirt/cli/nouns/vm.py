@@ -76,6 +76,7 @@ def create(
                 networks=networks,
                 storage=storage or "",
                 disk_format=disk_format,
+                from_disk=True,
             ),
         )
         with machines.taken_back(resources, made):

@@ -34,7 +34,7 @@ def _object(type_name: str, value: Any, depth: int) -> Body:
         raise BadBody(reason=f"objects are nested deeper than {_DEEPEST}")
     if not isinstance(value, dict):
         raise BadBody(reason=f"a {TYPES[type_name].tag} must be an object")
-    found: Body = {name: value[name] for name in ("id", "href") if isinstance(value.get(name), str)}
+    found: Body = {name: _name(name, value[name]) for name in ("id", "href") if value.get(name) is not None}
     for name, field in TYPES[type_name].fields.items():
         if value.get(name) is None:
             continue
@@ -43,6 +43,15 @@ def _object(type_name: str, value: Any, depth: int) -> Body:
         else:
             found[name] = [_value(field, each, depth) for each in _items(field.item, value[name])]
     return found
+
+
+def _name(name: str, value: Any) -> str:
+    """A VLAN's id is a number, and some clients send it as one."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise BadBody(reason=f"the {name} {json.dumps(value)[:40]} is no text")
 
 
 def _items(tag: str, value: Any) -> list[Any]:

@@ -33,7 +33,7 @@ def test_a_network_from_its_beginning_to_its_end(admin: Asker, store: Store) -> 
     body = {
         "name": "cellar",
         "data_center": {"name": "kitchens"},
-        "vlan": {"id": "17"},
+        "vlan": {"id": 17},
         "mtu": 1400,
         "dns_resolver_configuration": {"name_servers": {"name_server": ["192.0.2.53"]}},
     }
@@ -68,6 +68,8 @@ def test_a_name_that_no_bridge_can_have(admin: Asker, store: Store) -> None:
         ({"name": "a b"}, 400, "letters"),
         ({"name": "x", "vlan": {"id": "4095"}}, 400, "4094"),
         ({"name": "x", "vlan": {"id": "seven"}}, 400, "number"),
+        ({"name": "x", "vlan": {"id": 4095}}, 400, "4094"),
+        ({"name": "x", "vlan": {"id": [7]}}, 400, "no text"),
         ({"name": "x", "mtu": 20}, 400, "MTU"),
         ({"name": "x", "usages": {"usage": []}, "stp": True}, 400, "STP"),
         ({"name": "x", "external_provider": {"id": PROFILE_ID}}, 400, "external network providers"),
