@@ -53,7 +53,7 @@ def test_a_user_with_a_container(terminal: Terminal, open_dir: Path) -> None:
     ann.say("container", "start", "shared")
     ann.refused("container", "stop", "private", status=3)
     ann.refused("user", "create", "bob", "--no-password", status=4)
-    assert "you may see no cluster" in ann.refused("container", "run", terminal.reference, status=2)
+    assert "no cluster that you may use" in ann.refused("container", "run", terminal.reference, status=3)
 
     terminal.say("user", "password", "ann", "--password-file", "-", stdin=b"another horse")
     ann.refused("container", "list", status=4)
