@@ -125,7 +125,7 @@ class UpdateVmDisk(_AttachmentCommand):
         start.describe(f"Changing Disk {disk.name} of VM {vm.name}", {disk.id, vm.id})
 
     def run(self, flow: Flow) -> JsonValue:
-        flow.step("Changing it in the running machine", self._switch)
+        flow.step("Changing it in the running machine", self._switch, undo=self._switch_back)
         return None
 
     def succeeded(self, finish: Finish) -> None:
@@ -146,3 +146,11 @@ class UpdateVmDisk(_AttachmentCommand):
         if before.active is self.attachment.active:
             return None
         return self._plug(doing) if self.attachment.active else self._unplug(doing)
+
+    def _switch_back(self, doing: Doing) -> JsonValue:
+        """A host that is silent may have plugged it, and nobody would know that the disk is in use."""
+        with doing.services.store.read() as session:
+            before = self._kept(session)
+        if before.active is self.attachment.active:
+            return None
+        return replace(self, attachment=before)._plug(doing) if before.active else self._unplug(doing)

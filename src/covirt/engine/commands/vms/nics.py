@@ -56,6 +56,15 @@ class _NicCommand(Command):
             raise VmInStatus(action="change an interface of", status=vm.facts.status)
         start.describe(f"Changing interface {self.nic.name} of VM {vm.name}", subjects={vm.id})
 
+    def _switch_back(self, doing: Doing) -> JsonValue:
+        """As it is written down to be: a host that is silent may have done what was asked."""
+        with doing.services.store.read() as session:
+            kept = session.nics.get(self.nic.id)
+        if kept.plugged is self.nic.plugged:
+            return None
+        before = replace(self, nic=kept)
+        return before._plug(doing) if kept.plugged else before._unplug(doing)
+
     def _host_and_nic(self, doing: Doing) -> tuple[str | None, DomainNic, Vm]:
         with doing.services.store.read() as session:
             vm = self._vm(session)
@@ -100,7 +109,7 @@ class AddVmInterface(_NicCommand):
 
     def run(self, flow: Flow) -> JsonValue:
         if self.nic.plugged:
-            flow.step("Plugging it into the running machine", self._plug)
+            flow.step("Plugging it into the running machine", self._plug, undo=self._unplug)
         return self.nic.id
 
     def succeeded(self, finish: Finish) -> None:
@@ -129,7 +138,7 @@ class UpdateVmInterface(_NicCommand):
                     raise NicIsInUse(what=what)
 
     def run(self, flow: Flow) -> JsonValue:
-        flow.step("Changing it in the running machine", self._change)
+        flow.step("Changing it in the running machine", self._change, undo=self._change_back)
         return self.nic.id
 
     def succeeded(self, finish: Finish) -> None:
@@ -144,18 +153,21 @@ class UpdateVmInterface(_NicCommand):
         if host_id is None or not (kept.plugged or self.nic.plugged):
             return None
         if kept.plugged != self.nic.plugged:
-            return self._plug(doing) if self.nic.plugged else self._hotplug(doing, "VM.hotunplugNic")
-        if (before.bridge, kept.linked) == (after.bridge, self.nic.linked):
-            return None
-        change: dict[str, Json] = {
-            "deviceType": "interface",
-            "alias": alias_of(self.nic.id),
-            "linkActive": self.nic.linked,
-            "network": after.bridge,
-        }
-        params: Mapping[str, Json] = {"vmID": vm.id, "params": change}
-        doing.services.hosts.call(host_id, "VM.updateDevice", params, flow_id=doing.asked.correlation_id)
+            return self._plug(doing) if self.nic.plugged else self._unplug(doing)
+        if (before.bridge, kept.linked) != (after.bridge, self.nic.linked):
+            _update_device(doing, host_id, vm, after)
         return host_id
+
+    def _change_back(self, doing: Doing) -> JsonValue:
+        host_id, after, vm = self._host_and_nic(doing)
+        with doing.services.store.read() as session:
+            before = domain_nic(session, session.nics.get(self.nic.id))
+        if before.nic.plugged != self.nic.plugged:
+            return self._switch_back(doing)
+        is_changed = (before.bridge, before.nic.linked) != (after.bridge, self.nic.linked)
+        if host_id is not None and before.nic.plugged and is_changed:
+            _update_device(doing, host_id, vm, before)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +183,8 @@ class ActivateDeactivateVmNic(_NicCommand):
             _require_fit(domain_nic(start.session, self.nic), vm)
 
     def run(self, flow: Flow) -> JsonValue:
-        return flow.step("Plugging it" if self.nic.plugged else "Unplugging it", self._switch)
+        title = "Plugging it" if self.nic.plugged else "Unplugging it"
+        return flow.step(title, self._switch, undo=self._switch_back)
 
     def succeeded(self, finish: Finish) -> None:
         finish.session.nics.update(self.nic)
@@ -182,6 +195,17 @@ class ActivateDeactivateVmNic(_NicCommand):
             if session.nics.get(self.nic.id).plugged is self.nic.plugged:
                 return None
         return self._plug(doing) if self.nic.plugged else self._unplug(doing)
+
+
+def _update_device(doing: Doing, host_id: str, vm: Vm, nic: DomainNic) -> None:
+    change: dict[str, Json] = {
+        "deviceType": "interface",
+        "alias": alias_of(nic.nic.id),
+        "linkActive": nic.nic.linked,
+        "network": nic.bridge,
+    }
+    params: Mapping[str, Json] = {"vmID": vm.id, "params": change}
+    doing.services.hosts.call(host_id, "VM.updateDevice", params, flow_id=doing.asked.correlation_id)
 
 
 def new_nic(session: Session, nic: Nic) -> Nic:

@@ -6,6 +6,7 @@ From the moment in which a host is asked until it tells what came of it the mach
 happens to the engine: nothing is started a second time elsewhere.
 """
 
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ from covirt.engine.commands.vms.errors import NothingToBootFrom, StartFailed, St
 from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_view
 from covirt.engine.commands.vms.messages import START_FAILED, STARTED
 from covirt.engine.commands.vms.update import forget_running_hardware
-from covirt.engine.hosts.errors import HostRefused, HostUncertain
+from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
 from covirt.engine.hosts.words import table, text, texts, whole
 from covirt.engine.model.hardware import BootDevice, Initialization, VmKind
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
@@ -47,7 +48,8 @@ from covirt.hostapi.statuses import ExitReason
 from covirt.hostapi.statuses import VmStatus as HostWord
 from covirt.rpc.jsonrpc import Json
 
-_LAUNCH_LOOKS: Final = 600  # of half a second each: storage may take its time
+_LAUNCH_SECONDS: Final = 300.0  # storage may take its time
+_PATIENCE_SECONDS: Final = 60.0  # with a host that does not answer
 _LOOK_SECONDS: Final = 0.5
 _NEVER_RAN: Final = (ExitReason.START_FAILED, ExitReason.DESTROYED_ON_STARTUP, ExitReason.DOMAIN_MISSING)
 _ASKED: Final = "asked"  # in the facts' status_detail: the host may have it
@@ -215,10 +217,14 @@ class RunVm(Command):
 
         A container may have done its work by now: that it has ended is no failure of its start.
         """
-        for _ in range(_LAUNCH_LOOKS):
+        begun = heard = time.monotonic()
+        while time.monotonic() - begun < _LAUNCH_SECONDS:
             try:
                 word, failure = self._word(doing, host_id)
-            except HostUncertain:
+                heard = time.monotonic()
+            except (HostUncertain, HostUnreachable):  # its agent may be back in a moment
+                if time.monotonic() - heard > _PATIENCE_SECONDS:
+                    raise
                 word, failure = HostWord.WAIT_FOR_LAUNCH, ""
             if failure:
                 raise StartFailed(name=self._name(doing), host=self._host(doing, host_id), reason=failure.rstrip("."))
