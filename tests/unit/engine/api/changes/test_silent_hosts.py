@@ -50,12 +50,9 @@ def test_an_interface_that_is_switched(quick: Kitchen) -> None:
     vm_id, path = _running(quick)
     nic = quick.add_nic(vm_id, name="nic2")
     both = set(quick.host.macs[vm_id])
-    for verb, ask in (
-        ("VM.hotunplugNic", lambda: quick.api.post(f"{path}/{nic}/deactivate", {}, 503)),
-        ("VM.hotunplugNic", lambda: quick.api.put(f"{path}/{nic}", {"plugged": "false"}, 503)),
-    ):
-        _lose(quick, verb)
-        ask()
+    for ask, where, body in ((quick.api.post, f"{nic}/deactivate", {}), (quick.api.put, nic, {"plugged": "false"})):
+        _lose(quick, "VM.hotunplugNic")
+        ask(f"{path}/{where}", body, 503)
         assert quick.host.macs[vm_id] == both
         assert quick.api.get(f"{path}/{nic}")["plugged"] == "true"
     quick.api.post(f"{path}/{nic}/deactivate", {}, 200)
