@@ -55,6 +55,15 @@ def test_a_user_with_a_container(terminal: Terminal, open_dir: Path) -> None:
     ann.refused("user", "create", "bob", "--no-password", status=4)
     assert "no cluster that you may use" in ann.refused("container", "run", terminal.reference, status=3)
 
+    terminal.say("permission", "add", "DiskCreator", "--user", "ann", "--storage", "local")
+    terminal.say("permission", "add", "VnicProfileUser", "--user", "ann", "--network", "ovirtmgmt")
+    assert [each["name"] for each in ann.data("storage", "list")] == ["local"]
+    told = {each["role"]["name"]: each["on"] for each in terminal.data("permission", "list", "--user", "ann")}
+    assert told["DiskCreator"] == "storage domain local"
+    assert told["VnicProfileUser"] == "something else", "the API does not tell networks"
+    (told_there,) = terminal.data("permission", "list", "--network", "ovirtmgmt", "--user", "ann")
+    assert told_there["on"] == "ovirtmgmt"
+
     terminal.say("user", "password", "ann", "--password-file", "-", stdin=b"another horse")
     ann.refused("container", "list", status=4)
     _logged_in(terminal, open_dir, _PASSWORD, status=4)

@@ -119,7 +119,7 @@ def listing(output: str, **asked: Any) -> None:
             for each in resources.list(_permissions(path), follow="role,user,group")
             if not wanted.id or each.text(f"{wanted.holder}.id") == wanted.id
         ]
-        told = _with_names(resources, found)
+        told = _with_names(resources, found, wanted.place)
     tell_list(told, _COLUMNS, output)
 
 
@@ -169,17 +169,22 @@ def _holder(resources: "Resources", asked: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
-def _with_names(resources: "Resources", found: "list[Record]") -> "list[Record]":
-    """Of whoever has them, and of the objects: those are named by their ids."""
+def _with_names(resources: "Resources", found: "list[Record]", place: str) -> "list[Record]":
+    """Of whoever has them, and of the objects: those are named by their ids. oVirt's permissions do not tell networks
+    and secrets; ``place``: where all of them are, if it was said."""
     from covirt.client.record import Record
 
     kinds = {kind for each in found for kind in _OBJECTS if each.text(f"{kind}.id")}
     names = {(kind, each.id): each.name for kind in kinds for each in resources.list(lazily(_OBJECTS[kind])())}
+    on_system = set() if place else {each.id for each in resources.list(_permissions(_SYSTEM))}
     told = []
     for each in found:
         kind = next((kind for kind in _OBJECTS if each.text(f"{kind}.id")), "")
         object_id = each.text(f"{kind}.id")
-        on = f"{kind.replace('_', ' ')} {names.get((kind, object_id), object_id)}" if kind else "everything"
+        if kind:
+            on = f"{kind.replace('_', ' ')} {names.get((kind, object_id), object_id)}"
+        else:
+            on = place or ("everything" if each.id in on_system else "something else")
         who = login_name(Record(each.values["user"])) if each.text("user.id") else f"group {each.text('group.name')}"
         told.append(Record({**each.values, "who": who, "on": on}))
     return told

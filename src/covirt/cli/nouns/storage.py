@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt storage``."""
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -32,10 +33,12 @@ def storage() -> None:
 
 def _status(each: "Record") -> str:
     """It stands with the data center that it belongs to."""
-    return each.text("status") or each.text("covirt_status") or "unattached"
+    found = each.text("status") or each.text("covirt_status")
+    return found or ("" if each.records("data_centers.data_center") else "unattached")
 
 
 def _with_status(resources: "Resources", found: "list[Record]") -> "list[Record]":
+    from covirt.client.errors import NoSuchThing
     from covirt.client.record import Record
     from covirt.client.resources import Collection
 
@@ -43,7 +46,8 @@ def _with_status(resources: "Resources", found: "list[Record]") -> "list[Record]
     known: dict[str, str] = {}
     for center_id in centers:
         below = Collection(path=f"datacenters/{center_id}/storagedomains", element="storage_domain", noun="storage")
-        known |= {each.id: each.text("status") for each in resources.list(below)}
+        with contextlib.suppress(NoSuchThing):  # of a data center that he may not see
+            known |= {each.id: each.text("status") for each in resources.list(below)}
     return [Record({**each.values, "status": known.get(each.id, each.text("status"))}) for each in found]
 
 
