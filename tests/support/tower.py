@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An operation whose steps make files, in a process that kills itself where it is told to.
 
-``python -m tests.support.tower URL DIRECTORY [build HEIGHT FAILS_AT]``; FAILS_AT below 0 is a bug at its end.
+``python -m tests.support.tower URL DIRECTORY [build HEIGHT FAILS_AT|forget]``; FAILS_AT below 0 is a bug at its end.
 COVIRT_KILL names the place of a kill, as in "after:2". Without ``build`` it only carries on what was under way.
 It prints what came of it as JSON.
 """
@@ -13,8 +13,11 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
+
+from dbos import DBOS
 
 from covirt.common.errors import Conflict, Error, Unavailable
 from covirt.engine.commands import flow
@@ -117,7 +120,10 @@ def main(url: str, directory: str, *order: str) -> None:
     commands = Killed(services, by_action([BuildTower]), database_url=url)
     commands.start()
     answer: dict[str, JsonValue] = {}
-    if order:
+    if order == ("forget",):
+        answer["forgotten"] = commands.forget(before=datetime.now(UTC) + timedelta(days=1))
+        answer["kept"] = len(DBOS.list_workflows())
+    elif order:
         command = BuildTower(directory=directory, height=int(order[1]), fails_at=int(order[2]))
         try:
             answer["result"] = commands.run(Asked.system("tower"), command, wait_seconds=60).result

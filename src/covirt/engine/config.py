@@ -84,6 +84,16 @@ class TransfersConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryConfig:
+    """What is over is forgotten after a while, lest the database grow for ever."""
+
+    # How long events are kept; oVirt keeps them as long.
+    event_days: int = setting(30, check=Between(1, 36_500))
+    # How long jobs that have ended are kept, with their steps and with what their operations were asked.
+    job_days: int = setting(7, check=Between(1, 36_500))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """All of it."""
 
@@ -95,6 +105,7 @@ class EngineConfig:
     hosts: HostsConfig = field(default_factory=HostsConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     transfers: TransfersConfig = field(default_factory=TransfersConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
 
 
 def load_engine_config(root: Root) -> EngineConfig:

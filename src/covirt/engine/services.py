@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -28,6 +29,7 @@ from covirt.engine.auth.login import Login
 from covirt.engine.auth.passwords import Passwords
 from covirt.engine.auth.seed import seed_access
 from covirt.engine.auth.tokens import Tokens
+from covirt.engine.commands.history.forgetting import forget_history
 from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.secrets.secrets import reseal
 from covirt.engine.commands.services import CommandServices
@@ -129,7 +131,12 @@ class Engine:
             self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
             self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
             self._housekeeping = Housekeeping(
-                (self._pki.renew_when_due, self._remove_dead_sessions, self._remove_dead_tokens)
+                (
+                    self._pki.renew_when_due,
+                    self._remove_dead_sessions,
+                    self._remove_dead_tokens,
+                    partial(forget_history, self._store, self._commands, config.history),
+                )
             )
             storage = StorageMonitor(self._store, self._hosts)
             self._storage = Housekeeping((storage.look,), name="engine-storage", every_seconds=_STORAGE_SECONDS)

@@ -30,6 +30,10 @@ class Site:
         """What came of it, or None when the engine was killed as it was told to be."""
         return self._engine("build", str(height), str(fails_at), kill=kill)
 
+    def forget(self) -> dict[str, object] | None:
+        """All that has ended."""
+        return self._engine("forget", kill="")
+
     def restart(self, kill: str = "") -> dict[str, object] | None:
         return self._engine(kill=kill)
 
@@ -82,6 +86,19 @@ def test_nobody_kills_it(site: Site) -> None:
     assert site.build(3) == {"result": {"stones": [1, 2, 3]}}
     assert site.notes == ["placed 1", "placed 2", "placed 3", "built"]
     assert site.job() is JobStatus.FINISHED
+
+
+def test_what_has_ended_is_forgotten(site: Site) -> None:
+    """By whoever carries operations on, too."""
+    site.build(2)
+    site.build(2, fails_at=2)
+    assert site.forget() == {"forgotten": 2, "kept": 0}
+    assert site.forget() == {"forgotten": 0, "kept": 0}
+    store = Store.open(site.url)
+    with store.read() as session:
+        assert not [*session.jobs.list(), *session.steps.list()]
+    store.close()
+    assert site.build(3) == {"result": {"stones": [1, 2, 3]}}
 
 
 def test_a_step_fails(site: Site) -> None:

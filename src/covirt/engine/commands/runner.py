@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from dbos import DBOS, Serializer, SetWorkflowID
@@ -31,6 +32,7 @@ from covirt.engine.store.plain import from_text, to_text
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS: Final = 15.0
+_AT_ONCE: Final = 200  # are forgotten: others want to write, too
 _THREADS: Final = 200  # each operation has one, also while it waits for a host to be undone on
 # Both mark whose workflows are carried on, and an engine carries on those of any engine of this database.
 _EXECUTOR: Final = "covirt-engine"
@@ -127,6 +129,21 @@ class Commands:
             pending=row.state is CommandState.RUNNING,
             result=json.loads(row.result) if row.result else None,
         )
+
+    def forget(self, *, before: datetime) -> int:
+        """Operations that ended before, with their jobs. How many."""
+        forgotten = 0
+        while not self._stopping.is_set():
+            with self._services.store.read() as session:
+                found = session.history.ended_jobs(before=before, most=_AT_ONCE)
+            if not found:
+                break
+            # first, so that what a kill leaves is found again
+            DBOS.delete_workflows(list(found))
+            with self._services.store.write() as session:
+                session.history.remove_jobs(found)
+            forgotten += len(found)
+        return forgotten
 
     def carry_out(self, command_id: str) -> None:
         """The workflow. Runs again from its start after a kill."""

@@ -74,9 +74,5 @@ class CommandRows:
     def is_locked(self, object_id: str) -> bool:
         return self._owner(object_id) is not None
 
-    def remove_ended(self, *, before: datetime) -> int:
-        """How many; their jobs stay."""
-        return self._connection.execute(delete(commands).where(commands.c.ended < before)).rowcount
-
     def _owner(self, object_id: str) -> str | None:
         return self._connection.scalar(select(locks.c.command_id).where(locks.c.object_id == object_id))

@@ -12,6 +12,7 @@ from covirt.engine.store.commands import CommandRows
 from covirt.engine.store.container_images import ContainerImages
 from covirt.engine.store.enrolments import Enrolments
 from covirt.engine.store.figures import Figures, figures
+from covirt.engine.store.history import History
 from covirt.engine.store.taggings import Taggings
 
 
@@ -192,6 +193,10 @@ class Session:
     @cached_property
     def commands(self) -> CommandRows:
         return CommandRows(self.connection)
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.connection)
 
     @cached_property
     def secrets(self) -> of.Secrets:
