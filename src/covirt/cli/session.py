@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +70,20 @@ def local_login() -> Login | None:
     login = Login(url=url, ca_file=str(installation.ca_file), user=USER, token=str.__str__(api.token), root=root)
     write_login(login)
     return login
+
+
+def logged_in_again(password: str, user: str = "") -> None:
+    """When a password was changed: the kept login was made with the old one, if it is this user's (or, without one,
+    who has asked). Root's installation keeps the first user's, with which covirt up works."""
+    from covirt.cli.up.installation import Installation
+
+    login = None if os.environ.get(URL_VARIABLE) else read_login()
+    if login is None or (user and user != login.user):
+        return
+    if login.root:
+        Installation.at(login.root).password_file.write_text(f"{password}\n")  # its owner and mode stay
+    api = EngineApi(login.url, Path(login.ca_file) if login.ca_file else None).log_in(login.user, password)
+    write_login(replace(login, token=str.__str__(api.token)))
 
 
 def _of_environment() -> Login | None:

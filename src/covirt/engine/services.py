@@ -19,6 +19,7 @@ from covirt.common.metrics_server import MetricsServer
 from covirt.common.root import Root
 from covirt.engine.api.app import create_app
 from covirt.engine.api.container_images import container_image_routes
+from covirt.engine.api.own_password import own_password_route
 from covirt.engine.api.secrets import secret_routes
 from covirt.engine.api.services import ApiServices, ProductVersion
 from covirt.engine.api.streams import stream_routes
@@ -118,6 +119,7 @@ class Engine:
             own = [
                 *container_image_routes(api),
                 *secret_routes(api, vault),
+                own_password_route(api, login),
                 *stream_routes(api),
                 self._streams.route(),
             ]

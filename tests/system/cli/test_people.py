@@ -68,6 +68,17 @@ def test_a_user_with_a_container(terminal: Terminal, open_dir: Path) -> None:
     ann.refused("container", "list", status=4)
     _logged_in(terminal, open_dir, _PASSWORD, status=4)
     ann = _logged_in(terminal, open_dir, b"another horse")
+    present, wrong = open_dir / "present", open_dir / "wrong"
+    present.write_text("another horse\n")
+    wrong.write_text("no horse\n")
+    own = ("user", "password", "--password-file", "-", "--current-file")
+    assert (
+        "current password is another one" in ann.type(*own, str(wrong), stdin=b"her horse", status=4).stderr.decode()
+    )
+    ann.type(*own, str(present), stdin=b"her horse")
+    assert ann.data("container", "list")[0]["name"] == "shared", "she is logged in with the new one"
+    _logged_in(terminal, open_dir, b"another horse", status=4)
+    ann = _logged_in(terminal, open_dir, b"her horse")
     assert terminal.say("permission", "remove", *given).endswith("on shared no more\n")
     assert "ann@internal has no role" in terminal.refused("permission", "remove", *given, status=3)
     assert ann.data("container", "list") == []
@@ -75,3 +86,16 @@ def test_a_user_with_a_container(terminal: Terminal, open_dir: Path) -> None:
     terminal.say("user", "remove", "ann")
     ann.refused("container", "list", status=4)
     terminal.say("image", "prune", "--yes")
+
+
+def test_the_first_user(terminal: Terminal) -> None:
+    """covirt up works with the new password, too."""
+    file = terminal.machine.root.config_dir / "admin-password"
+    before = file.read_bytes()
+    terminal.say("user", "password", "admin", "--password-file", "-", stdin=b"another one")
+    assert file.read_text() == "another one\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    terminal.say("logout")
+    terminal.machine.up()
+    assert terminal.say("user", "password", "admin", "--password-file", "-", stdin=before) == "admin@internal\n"
+    assert file.read_bytes() == before

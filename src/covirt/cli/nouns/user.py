@@ -79,17 +79,28 @@ def create(name: str, password_file: IO[str] | None, email: str, *, no_password:
 
 
 @user.command()
-@click.argument("name", shell_complete=FACE.completed)
+@click.argument("name", required=False, shell_complete=FACE.completed)
 @password_option
-def password(name: str, password_file: IO[str] | None) -> None:
-    """Give a user another password; whoever is logged in with the old one is no more."""
+@click.option("--current-file", metavar="FILE", type=click.File("r"), help="With your own present one, without NAME.")
+def password(name: str | None, password_file: IO[str] | None, current_file: IO[str] | None) -> None:
+    """Give NAME another password, or yourself; whoever is logged in with the old one is no more.
+
+    For your own the present one is asked for, too.
+    """
     from covirt.cli.passwords import typed_password
-    from covirt.cli.session import engine
+    from covirt.cli.session import engine, logged_in_again
 
     with engine() as resources:
+        if name is None:
+            current = typed_password("Your present password", current_file)
+            new = typed_password("Your new password", password_file, again=True)
+            resources.api.put("/covirt/password", {"current": current, "password": new})
+            logged_in_again(new)
+            return
         found = FACE.find(resources, name)
         new = typed_password(f"New password of {login_name(found)}", password_file, again=True)
         resources.api.put(f"{FACE.load().path}/{found.id}", {"password": new})
+        logged_in_again(new, login_name(found))
         click.echo(login_name(found))
 
 

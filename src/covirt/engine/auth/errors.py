@@ -44,6 +44,12 @@ class TokenExpired(Unauthenticated):
     template = "The access token is unknown, expired or revoked; log in again."
 
 
+class WrongPassword(Denied):
+    """Of who is logged in, and asked for another one."""
+
+    template = "The current password is another one; nothing was changed."
+
+
 class MissingPermit(Denied):
     """Fields: user, permit, object (type and id)."""
 
