@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from covirt.cli.errors import BadOption, JobFailed, NoneOfThem, Unsaid
 from covirt.cli.unmaking import remove_disk, remove_machine, unanswered_machine
-from covirt.cli.waiting import wait_for_disk
+from covirt.cli.waiting import wait_for_disk, wait_for_new_vm
 from covirt.client.errors import EngineRefused, NoSuchName
 from covirt.client.record import Record
 from covirt.client.resources import CLUSTERS, DISKS, NETWORKS, PROFILES, STORAGE, Resources
+from covirt.client.resources import Collection as Below
 from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.common.units import BadSize, parse_size, readable_size
 
@@ -172,15 +173,23 @@ def create(resources: Resources, wanted: Wanted) -> Made:
             vm = resources.add("vms", wanted.body)
         found = frozenset(each.id for each in there.values())
         undo.add("remove the machine", partial(remove_machine, resources, vm.id, keep=found))
+        if vm.text("status") == "image_locked":
+            wait_for_new_vm(resources, vm.id)
         for number, profile in enumerate(profiles, start=1):
             nic = {"name": f"nic{number}", "vnic_profile": {"id": profile}}
             resources.add(f"vms/{vm.id}/nics", nic)
-        own = []
+        own, boots = [], _boots_from_its_template(resources, vm)
         for number, volume in enumerate(each for each in wanted.volumes if not each.discarded):
-            disk = _attach(resources, wanted, vm, volume, there, undo, bootable=wanted.from_disk and not number)
+            first = wanted.from_disk and not (number or boots)
+            disk = _attach(resources, wanted, vm, volume, there, undo, bootable=first)
             if volume.disk not in there and not (volume.disk and volume.path):
                 own.append(disk)
     return Made(vm=vm, own_disks=tuple(own), found_disks=found)
+
+
+def _boots_from_its_template(resources: Resources, vm: Record) -> bool:
+    below = Below(path=f"vms/{vm.id}/diskattachments", element="disk_attachment", noun="disk")
+    return any(each.text("bootable") == "true" for each in resources.list(below))
 
 
 @contextmanager

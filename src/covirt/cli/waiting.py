@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from covirt.cli.errors import JobFailed, TookTooLong
+from covirt.client.errors import NoSuchThing
 from covirt.client.record import Record
-from covirt.client.resources import DISKS, JOBS, VMS, Resources
+from covirt.client.resources import DISKS, JOBS, TEMPLATES, VMS, Resources
 from covirt.client.resources import Collection as Below
 
 if TYPE_CHECKING:
@@ -76,15 +77,34 @@ def _why(resources: Resources) -> str:
 
 def wait_for_disk(resources: Resources, disk_id: str) -> None:
     """Until it is there: a large one with all of its blocks takes a while. Raises JobFailed, TookTooLong."""
+    _wait_unlocked(resources, DISKS, disk_id, locked="locked", good="ok", what="disk")
+
+
+def wait_for_template(resources: Resources, template_id: str) -> None:
+    """Until its disks are copied. Raises JobFailed, TookTooLong."""
+    _wait_unlocked(resources, TEMPLATES, template_id, locked="locked", good="ok", what="template")
+
+
+def wait_for_new_vm(resources: Resources, vm_id: str) -> None:
+    """Until its template's disks are copied. Raises JobFailed, TookTooLong."""
+    _wait_unlocked(resources, VMS, vm_id, locked="image_locked", good="down", what="machine")
+
+
+def _wait_unlocked(
+    resources: Resources, collection: Below, object_id: str, *, locked: str, good: str, what: str
+) -> None:
     until = time.monotonic() + WAIT_SECONDS
-    with bar("making a disk"):
-        while (disk := resources.get(DISKS, disk_id)).text("status") == "locked":
-            if time.monotonic() > until:
-                hint = f"covirt disk show {disk_id}"
-                raise TookTooLong(what=f"making disk {disk.name}", seconds=WAIT_SECONDS, hint=hint)
-            time.sleep(_LOOK_SECONDS)
-    if disk.text("status") != "ok":
-        raise JobFailed(what=f"making disk {disk.name}", reason=_why(resources))
+    with bar(f"making a {what}"):
+        try:
+            while (made := resources.get(collection, object_id)).text("status") == locked:
+                if time.monotonic() > until:
+                    hint = f"it is {locked} still"
+                    raise TookTooLong(what=f"making {what} {made.name}", seconds=WAIT_SECONDS, hint=hint)
+                time.sleep(_LOOK_SECONDS)
+        except NoSuchThing as error:
+            raise JobFailed(what=f"making the {what}", reason=_why(resources)) from error
+    if made.text("status") != good:
+        raise JobFailed(what=f"making {what} {made.name}", reason=_why(resources))
 
 
 def wait_for_vm(

@@ -140,6 +140,14 @@ def test_a_virtual_machine(terminal: Terminal) -> None:
     assert "lies on Storage Domain local already" in terminal.refused("disk", "move", "again", "local", status=5)
     terminal.say("disk", "remove", "again")
     terminal.say("vm", "stop", "--force", "db")
+    terminal.say("template", "create", "golden", "db", "--description", "of db")
+    assert terminal.data("template", "show", "golden")["status"] == "ok"
+    terminal.say("vm", "create", "db-2", "--template", "golden", "--disk", "8MiB")
+    terminal.say("vm", "clone", "db-2", "db-3")
+    disks = [each["name"] for each in terminal.data("disk", "list")]
+    assert len([each for each in disks if each.startswith("db")]) >= 4
+    terminal.say("template", "remove", "golden")
+    terminal.say("vm", "remove", "db-2", "db-3")
     terminal.say("vm", "remove", "db")
     assert [each["name"] for each in terminal.data("disk", "list")] == ["more"]
     terminal.say("disk", "remove", "more")

@@ -172,6 +172,7 @@ def add_common(group: click.Group, kind: str) -> None:
     _add_start(group, kind)
     _add_stop(group, kind)
     _add_restart(group, kind)
+    _add_clone(group, kind)
     _add_remove(group, kind)
     _add_stats(group, kind)
 
@@ -240,6 +241,24 @@ def _add_restart(group: click.Group, kind: str) -> None:
                 found = find_machine(resources, name, kind)
                 resources.act(VMS, found.id, "reset" if force else "reboot")
                 click.echo(name)
+
+
+def _add_clone(group: click.Group, kind: str) -> None:
+    @group.command("clone", help=f"Make another {_KINDS[kind]} like one that is down, with copies of its disks.")
+    @click.argument("name")
+    @click.argument("new_name")
+    @wait_option
+    def clone(name: str, new_name: str, *, wait: bool) -> None:
+        from covirt.cli.session import engine
+        from covirt.cli.waiting import wait_for_answer
+        from covirt.client.resources import VMS
+
+        with engine() as resources:
+            found = find_machine(resources, name, kind)
+            answer = resources.act(VMS, found.id, "clone", vm={"name": new_name})
+            if wait:
+                wait_for_answer(resources, answer, f"clone of {name}")
+            click.echo(new_name)
 
 
 # Each as its users know it: podman keeps volumes, oVirt removes a machine's disks.

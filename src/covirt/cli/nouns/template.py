@@ -4,7 +4,7 @@
 
 import click
 
-from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named, sized
+from covirt.cli.nouns.common import ID, NAME, Face, add_list, add_remove, add_show, lazily, named, sized, wait_option
 
 
 @click.group()
@@ -27,3 +27,23 @@ FACE = Face(
 add_list(template, FACE, "templates")
 add_show(template, FACE, "a template")
 add_remove(template, FACE, "templates")
+
+
+@template.command()
+@click.argument("name")
+@click.argument("machine")
+@click.option("--description", default="", help="For people.")
+@wait_option
+def create(name: str, machine: str, description: str, *, wait: bool) -> None:
+    """Make a template of a machine that is down, with copies of its disks: covirt template create golden web."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_template
+    from covirt.client.resources import VMS
+
+    with engine() as resources:
+        found = resources.find(VMS, machine)
+        body = {"name": name, "description": description, "vm": {"id": found.id}}
+        made = resources.add("templates", body)
+        if wait:
+            wait_for_template(resources, made.id)
+        click.echo(name)

@@ -66,7 +66,8 @@ def create(
         disc = resources.find(DISKS, cdrom) if cdrom else None
         body = machines.machine_body(name, where, memory, cpus, template)
         order = ["hd", "cdrom"] if disks else ["cdrom"] if disc else ["network"]
-        body["os"] = {"boot": {"devices": {"device": order}}}
+        if template == "Blank" or disks or disc:
+            body["os"] = {"boot": {"devices": {"device": order}}}
         made = machines.create(
             resources,
             machines.Wanted(

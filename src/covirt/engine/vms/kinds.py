@@ -15,7 +15,6 @@ KIND_NAMES: Final[Mapping[VmKind, str]] = MappingProxyType(
 )
 _NO_MOVE: Final = "it cannot be moved to another host while it runs; shut it down and start it there"
 _NO_STATE: Final = "its state cannot be kept while it is off; shut it down instead"
-_NO_COPY: Final = "whole machines are not copied; add a new one, and copy its disks"
 _NO_POOL: Final = "it belongs to no pool, for covirt has no pools"
 _NO_DISPLAY: Final = "it has no display; its console shows what it prints"
 _NO_INSIDE: Final = "nothing is run inside it from here; use its console, or log in over its network"
@@ -25,7 +24,7 @@ _NO_FREEZE: Final = "nothing in it freezes file systems; stop it, or stop what w
 # Action to the reasons why a kind has it not. One without a reason is done.
 _BOTH: Final[Mapping[str, str]] = {
     "cancelmigration": _NO_MOVE,
-    "clone": _NO_COPY,
+    "clone": "",
     "detach": _NO_POOL,
     "maintenance": "the engine does not run in it",
     "migrate": _NO_MOVE,

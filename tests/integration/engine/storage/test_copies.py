@@ -13,10 +13,17 @@ import pytest
 
 from covirt.common.process import run
 from covirt.engine.commands.disks.copy_disk import CopyDisk
+from covirt.engine.commands.disks.many import planned_copies
 from covirt.engine.commands.disks.move_disk import MoveDisk
+from covirt.engine.commands.templates.add import AddVmTemplate
+from covirt.engine.commands.templates.remove import RemoveVmTemplate
+from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskInterface, DiskStatus
+from covirt.engine.model.event import Event
 from covirt.engine.model.hardware import VmKind
+from covirt.engine.model.template import Template, TemplateStatus
 from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from covirt.engine.store.query import ListQuery
 from tests.support.engine_objects import NOON
 from tests.support.engine_samples import sample_id
 from tests.support.killed_engine import is_killed
@@ -82,9 +89,12 @@ class Place:
         wanted = {"storage_domain": {"name": "other"}, **body}
         return self.site.api.post(f"disks/{source.id}/{action}", wanted, status)
 
-    def events(self, code: int) -> list[str]:
+    def all_events(self) -> list[Event]:
         with self.site.store.read() as session:
-            return [event.description for event in session.events.list() if event.code == code]
+            return list(session.events.list())
+
+    def events(self, code: int) -> list[str]:
+        return [event.description for event in self.all_events() if event.code == code]
 
     @staticmethod
     def _kind(disk: Disk) -> str:
@@ -164,6 +174,51 @@ def test_a_copy_that_fails_leaves_nothing(place: Place) -> None:
     assert not place.volume(disk, place.domains[1]).parent.exists()
 
 
+def test_a_template_and_machines_of_it(place: Place) -> None:
+    api = place.site.api
+    source = api.post("vms", {"name": "master", "cluster": {"name": "Default"}, "template": {"name": "Blank"}})
+    disk, data = place.add("system", "cow")
+    api.post(
+        f"vms/{source['id']}/diskattachments", {"disk": {"id": disk.id}, "interface": "virtio", "bootable": "true"}
+    )
+    made = api.post("templates", {"name": "golden", "description": "of master", "vm": {"id": source["id"]}})
+    assert (made["status"], made["description"]) == ("ok", "of master")
+    (attachment,) = api.get(f"templates/{made['id']}/diskattachments")["disk_attachment"]
+    assert (attachment["bootable"], attachment["interface"]) == ("true", "virtio")
+    of_template = place.disk(attachment["disk"]["id"])
+    assert of_template.id != disk.id
+    assert place.read(of_template) == data
+    assert "already in use" in api.post("templates", {"name": "golden", "vm": {"name": "master"}}, 409)
+
+    machines = [
+        api.post("vms", {"name": name, "cluster": {"name": "Default"}, "template": {"name": "golden"}})["id"]
+        for name in ("one", "two")
+    ]
+    twin = api.post(f"vms/{source['id']}/clone", {"vm": {"name": "twin"}}, 200)["vm"]["id"]
+    for vm_id in (*machines, twin):
+        assert api.get(f"vms/{vm_id}")["status"] == "down"
+        (copied,) = api.get(f"vms/{vm_id}/diskattachments")["disk_attachment"]
+        assert copied["bootable"] == "true"
+        assert place.read(place.disk(copied["disk"]["id"])) == data
+    assert api.get(f"vms/{machines[0]}")["original_template"]["id"] == made["id"]
+
+    path = f"disks/{of_template.id}"
+    refused = [
+        api.delete(path, 409),
+        api.put(path, {"provisioned_size": 64 * _MIB}, 409),
+        api.post(f"vms/{twin}/diskattachments", {"disk": {"id": of_template.id}, "interface": "virtio"}, 409),
+        api.post(f"{path}/move", {"storage_domain": {"name": "other"}}, 409),
+        api.post("imagetransfers", {"disk": {"id": of_template.id}, "direction": "upload", "format": "cow"}, 409),
+    ]
+    assert all("belongs to the template(s) golden" in str(each) for each in refused)
+    api.put(f"templates/{made['id']}", {"name": "gold"})
+    assert "Blank is every installation's" in api.delete("templates/00000000-0000-0000-0000-000000000000", 409)
+    api.delete(f"templates/{made['id']}")
+    assert not place.volume(of_template).parent.exists()
+    assert place.read(place.disk(copied["disk"]["id"])) == data
+    assert {48, 51, 49, 251, 37, 53} <= {event.code for event in place.all_events()}
+
+
 @pytest.fixture(scope="module", name="killed")
 def killed_fixture() -> Iterator[Place]:
     """Its own engine has no operations any more: each is another process'."""
@@ -194,3 +249,39 @@ def test_an_engine_that_is_killed_after_each_call(killed: Place) -> None:
         assert not place.volume(second).parent.exists()
         second = moved
         assert was_killed
+
+
+def test_a_template_and_a_clone_whose_engine_is_killed(killed: Place) -> None:
+    """After it the machine is free, and each copy is whole."""
+    place, (disk, data) = killed, _attached(killed)
+    for kill in (1, 3, 5):
+        made, twin = str(uuid4()), str(uuid4())
+        with place.site.store.read() as session:
+            vm = session.vms.get(sample_id("master"))
+            attached = session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
+            to_template = planned_copies(session, attached, template_id=made)
+            to_twin = planned_copies(session, attached, vm_id=twin)
+        template = Template(
+            id=made, name=f"golden-{kill}", cluster_id=vm.cluster_id, created_at=NOON, base_template_id=made
+        )
+        assert is_killed(place.site, AddVmTemplate(template=template, vm_id=vm.id, copies=to_template), kill)
+        clone = replace(vm, id=twin, name=f"twin-{kill}")
+        assert is_killed(place.site, AddVmWithDisks(vm=clone, source_id=vm.id, copies=to_twin), kill)
+        with place.site.store.read() as session:
+            session.commands.check_unlocked([vm.id, made, twin])
+            assert session.templates.get(made).status is TemplateStatus.OK
+            assert not session.vms.get(twin).image_locked
+        for copied in (*to_template, *to_twin):
+            assert place.disk(copied.disk.id).status is DiskStatus.OK
+            assert place.read(place.disk(copied.disk.id)) == data
+        assert is_killed(place.site, RemoveVmTemplate(template_id=made), 1)
+        assert not place.volume(to_template[0].disk).parent.exists()
+        assert place.disk(disk.id).status is DiskStatus.OK
+
+
+def _attached(place: Place) -> tuple[Disk, bytes]:
+    with place.site.store.read() as session:
+        here = [each for each in session.disks.list() if each.storage_domain_id == place.domains[0]]
+    disk = next(each for each in here if each.name == "disk-0")
+    place.attach(disk, "master")
+    return disk, place.read(disk)

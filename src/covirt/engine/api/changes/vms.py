@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of machines and of what they are made of, and what is done to them."""
 
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,8 +16,11 @@ from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Act, Done
+from covirt.engine.api.resources.values import reference
 from covirt.engine.commands.command import Command
+from covirt.engine.commands.disks.many import planned_copies
 from covirt.engine.commands.vms.add import add_vm as add
+from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
 from covirt.engine.commands.vms.discs import ChangeDisc
 from covirt.engine.commands.vms.guest import Guest
 from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface, new_nic
@@ -28,7 +32,7 @@ from covirt.engine.commands.vms.update import update_vm as update
 from covirt.engine.console.request import StreamRequest
 from covirt.engine.model.disk import DiskContentType
 from covirt.engine.model.template import Template
-from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Nic, Vm, VmStatus
+from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Nic, Vm, VmFacts, VmStatus
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 from covirt.engine.vms.kinds import ACTIONS, Stream, require_action
@@ -72,23 +76,54 @@ def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     for field, place in (("disk_attachments", "diskattachments"), ("nics", "nics"), ("snapshots", "snapshots")):
         if items(body, field):
             raise NotInBody(field=field, place=f"vms/ID/{place}")
-    with call.changing() as change:
-        session = change.session
-        cluster = referred_object(session.clusters, body["cluster"], "cluster")
-        template = _template(call, session, body)
-        type_id, base = sized_like(session, template.hardware, body)
-        vm = Vm(
-            id="",
-            cluster_id=cluster.id,
-            template_id=template.id,
-            original_template_id=template.id,
-            instance_type_id=type_id,
-            hardware=changed_hardware(session, call.services.vault, base, body),
-            origin=told(body, "origin", "ovirt"),
-            cpu_profile_id=_cpu_profile(session, body, None, cluster.id),
-            created_at=datetime.now(UTC),
-        )
-        return Done(id=add(change, called(vm, body)))
+    template_id = _template(call, call.session, body).id
+    attached = call.session.disk_attachments.list(ListQuery(where={"template_id": template_id}))
+    if not attached:
+        with call.changing() as change:
+            return Done(id=add(change, _wanted(call, change.session, body)))
+    vm = replace(_wanted(call, call.session, body), id=str(uuid.uuid4()))
+    copies = planned_copies(call.session, attached, vm_id=vm.id)
+    outcome = call.run(AddVmWithDisks(vm=vm, copies=copies))
+    return Done(id=vm.id, pending=outcome.pending, job_id=outcome.job_id)
+
+
+def _wanted(call: Call, session: Session, body: Body) -> Vm:
+    cluster = referred_object(session.clusters, body["cluster"], "cluster")
+    template = _template(call, session, body)
+    type_id, base = sized_like(session, template.hardware, body)
+    vm = Vm(
+        id="",
+        cluster_id=cluster.id,
+        template_id=template.id,
+        original_template_id=template.id,
+        instance_type_id=type_id,
+        hardware=changed_hardware(session, call.services.vault, base, body),
+        origin=told(body, "origin", "ovirt"),
+        cpu_profile_id=_cpu_profile(session, body, None, cluster.id),
+        created_at=datetime.now(UTC),
+    )
+    return called(vm, body)
+
+
+def clone_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST vms/ID/clone, of a machine that is down: with its interfaces and copies of its disks."""
+    source = call.session.vms.get(ids[-1])
+    require_fields("Action", body, "clone", "vm.name")
+    given = body["vm"]
+    attached = call.session.disk_attachments.list(ListQuery(where={"vm_id": source.id}))
+    vm = replace(
+        source,
+        id=str(uuid.uuid4()),
+        name="",
+        template_id=BLANK_TEMPLATE_ID,
+        hardware=replace(source.hardware, delete_protected=False),
+        next_run=False,
+        facts=VmFacts(),
+    )
+    vm = called(vm, given if isinstance(given, dict) else {})
+    copies = planned_copies(call.session, attached, vm_id=vm.id)
+    outcome = call.run(AddVmWithDisks(vm=vm, source_id=source.id, copies=copies))
+    return Done(pending=outcome.pending, job_id=outcome.job_id, values={"vm": reference("Vm", vm.id)})
 
 
 def update_vm(call: Call, ids: tuple[str, ...], body: Body) -> None:
@@ -241,6 +276,7 @@ def _of_kind(name: str, act: Act | None) -> Act:
 
 
 _DONE: Final[dict[str, Act]] = {
+    "clone": clone_vm,
     "freezefilesystems": _freeze,
     "reboot": _reboot,
     "reset": _reset,

@@ -53,6 +53,7 @@ def _software(hardware: Hardware) -> dict[str, Value]:
 
 def _devices(hardware: Hardware) -> dict[str, Value]:
     return {
+        "sso": {"methods": []},  # Ansible's module for templates looks into it
         "display": {
             "type": str(hardware.display_type),
             "monitors": hardware.monitors,

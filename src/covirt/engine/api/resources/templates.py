@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Templates and instance types."""
 
+from covirt.engine.api.changes import templates as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.access import permissions_below
@@ -48,6 +49,9 @@ TEMPLATES = Collection(
     show=each(template_node),
     list=found(lambda session: session.templates),
     get=by_id(lambda session: session.templates),
+    add=changes.add_template,
+    update=changes.update_template,
+    remove=changes.remove_template,
     searchable=True,
     refused_actions={"export": "Export domains are gone from oVirt since 4.4 and are not in covirt."},
     children=(

@@ -8,7 +8,7 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Doing, Start
 from covirt.engine.commands.disks.drives import Drives, container_place
 from covirt.engine.commands.disks.errors import AlreadyAttached, BadDisk, BootDiskThere, DiskOfOtherKind, DiskRefused
-from covirt.engine.commands.disks.facts import users_of
+from covirt.engine.commands.disks.facts import require_no_template, users_of
 from covirt.engine.commands.vms.common import is_running, subject_of
 from covirt.engine.commands.vms.errors import VmInStatus
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskContentType, DiskFormat
@@ -37,6 +37,7 @@ def check_attachment(start: Start, attachment: DiskAttachment, disk: Disk, vm: V
     cannot be."""
     session = start.session
     _check_words(attachment, disk, vm)
+    require_no_template(session, disk, "attach")
     others = [user for user in users_of(session, disk.id) if user.id != vm.id]
     if others and not disk.shareable:
         raise AlreadyAttached(disk=disk.name, users=", ".join(user.name for user in others))

@@ -23,8 +23,6 @@ from covirt.engine.storage.host_jobs import job_of
 from covirt.engine.store.session import Session
 from covirt.rpc.jsonrpc import Json
 
-_JOB = "copy"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeCopy:
@@ -44,32 +42,42 @@ class VolumeCopy:
     def fill(self, doing: Doing, host_id: str) -> int:
         """The bytes that the target takes on its storage."""
         params: dict[str, Json] = {"source": _endpoint(self.source), "destination": _endpoint(self.target)}
-        job_id = job_of(doing.job_id, _JOB)
-        jobs_of(doing, host_id).finish("SDM.copy_data", params, job_id=job_id, id_field="job_id")
+        jobs = jobs_of(doing, host_id)
+        jobs.finish("SDM.copy_data", params, job_id=self._job_id(doing), id_field="job_id")
         return volumes_on(doing, self.target, host_id).sizes(self.target).actual
 
     def take_back(self, doing: Doing, host_id: str) -> None:
-        jobs_of(doing, host_id).abort(job_of(doing.job_id, _JOB))
+        jobs_of(doing, host_id).abort(self._job_id(doing))
         volumes_on(doing, self.target, host_id).remove(self.target)
+
+    def _job_id(self, doing: Doing) -> str:
+        return job_of(doing.job_id, f"copy to {self.target.id}")
 
 
 def begin_copy(start: Start, source: Disk, target: Disk, action: str) -> None:
     """Lock the source. Raises what says why it cannot be copied now."""
     session = start.session
-    domain = session.storage_domains.get(target.storage_domain_id)
     start.require(Right.CONFIGURE_DISK_STORAGE, of_disk(source.id))
-    start.require(Right.CREATE_DISK, of_domain(domain.id))
     start.lock(source.id, f"disk {source.name} is being copied")
     lock_users(start, source.id)
     require_ok(source, action)
     require_unplugged(session, source, action)
+    require_places(start, source, target, action)
+    session.disks.update(replace(source, status=DiskStatus.LOCKED))
+
+
+def require_places(start: Start, source: Disk, target: Disk, action: str) -> None:
+    """Both storage domains are there, and there is room. Raises MissingPermit, DiskRefused, LowSpace,
+    NoManagerOfDomain."""
+    session = start.session
+    domain = session.storage_domains.get(target.storage_domain_id)
+    start.require(Right.CREATE_DISK, of_domain(domain.id))
     origin = session.storage_domains.get(source.storage_domain_id)
     if origin.data_center_id != domain.data_center_id:
         raise DiskRefused(action=action, reason=f"Storage Domain {domain.name} is of another Data Center.")
     require_room(domain, source.actual_size_bytes if target.sparse else target.provisioned_size_bytes, action)
     for each in (origin, domain):
         manager_of(session, start.services.hosts, each, action)
-    session.disks.update(replace(source, status=DiskStatus.LOCKED))
 
 
 def end_copy(session: Session, source_id: str) -> None:

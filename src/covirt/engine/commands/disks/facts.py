@@ -80,6 +80,16 @@ def attachments_of(session: Session, disk_id: str) -> Sequence[DiskAttachment]:
     return found
 
 
+def require_no_template(session: Session, disk: Disk, action: str) -> None:
+    """What machines are made of does not change. Raises DiskRefused."""
+    ids = [each.template_id for each in attachments_of(session, disk.id) if each.template_id]
+    if ids:
+        names = ", ".join(sorted(each.name for each in session.templates.by_ids(ids).values()))
+        raise DiskRefused(
+            action=action, reason=f"Disk {disk.name} belongs to the template(s) {names}; copy it instead."
+        )
+
+
 def users_of(session: Session, disk_id: str) -> Sequence[Vm]:
     """The machines that it is attached to."""
     vms = session.vms.by_ids({each.vm_id for each in attachments_of(session, disk_id) if each.vm_id})

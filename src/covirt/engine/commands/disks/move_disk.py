@@ -12,7 +12,7 @@ from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonVal
 from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.copying import VolumeCopy, begin_copy, end_copy
 from covirt.engine.commands.disks.errors import DiskInUse, DiskRefused
-from covirt.engine.commands.disks.facts import about, attachments_of, manager_of, volumes_on
+from covirt.engine.commands.disks.facts import about, manager_of, require_no_template, volumes_on
 from covirt.engine.commands.vms.common import is_running
 from covirt.engine.model.disk import Disk
 from covirt.engine.store.query import ListQuery
@@ -38,8 +38,7 @@ class MoveDisk(Command):
         domain = session.storage_domains.get(self.storage_domain_id)
         if domain.id == disk.storage_domain_id:
             raise DiskRefused(action="move", reason=f"It lies on Storage Domain {domain.name} already.")
-        if any(each.template_id for each in attachments_of(session, disk.id)):
-            raise DiskRefused(action="move", reason="It belongs to a template; copy it instead.")
+        require_no_template(session, disk, "move")
         if session.container_images.find(disk.id) is not None:
             raise DiskRefused(action="move", reason="Containers name it where it is; copy it, or import it there.")
         if users := _drives_with(session, disk.id):

@@ -11,10 +11,10 @@ from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import (
     about,
-    attachments_of,
     lock_users,
     manager_of,
     of_disk,
+    require_no_template,
     require_unplugged,
     volumes_of,
 )
@@ -71,9 +71,6 @@ def require_removable(start: Start, disk: Disk) -> None:
     if disk.status is DiskStatus.LOCKED:
         reason = f"Disk {disk.name} is locked. Please try again in a few minutes."
         raise DiskRefused(action="remove", reason=reason)
-    templates = [each.template_id for each in attachments_of(session, disk.id) if each.template_id]
-    if templates:
-        names = ", ".join(sorted(each.name for each in session.templates.by_ids(templates).values()))
-        raise DiskRefused(action="remove", reason=f"Disk {disk.name} belongs to the template(s) {names}.")
+    require_no_template(session, disk, "remove")
     require_unplugged(session, disk, "remove")
     manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "remove")

@@ -16,6 +16,7 @@ from covirt.engine.commands.disks.facts import (
     lock_users,
     manager_of,
     of_disk,
+    require_no_template,
     require_ok,
     require_room,
     users_of,
@@ -54,6 +55,7 @@ class UpdateDisk(Command):
         check_title("Disk", self.disk.name)
         self._check(session, before)
         if self._grows(before):
+            require_no_template(session, before, "extend")
             self._check_growth(start, before)
         start.describe(f"Changing Disk {before.name}", {before.id})
 

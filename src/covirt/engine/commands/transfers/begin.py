@@ -8,7 +8,14 @@ from typing import ClassVar
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
-from covirt.engine.commands.disks.facts import about, lock_users, manager_of, of_disk, require_unplugged
+from covirt.engine.commands.disks.facts import (
+    about,
+    lock_users,
+    manager_of,
+    of_disk,
+    require_no_template,
+    require_unplugged,
+)
 from covirt.engine.commands.transfers import messages
 from covirt.engine.commands.transfers.errors import BadTransfer, TransferRefused
 from covirt.engine.commands.transfers.facts import end, keep, now, read_both, writes
@@ -31,6 +38,8 @@ class TransferDiskImage(Command):
         start.require(Right.EDIT_DISK_PROPERTIES, of_disk(disk.id))
         start.lock(disk.id, f"disk {disk.name} is being transferred")
         lock_users(start, disk.id)
+        if writes(asked):
+            require_no_template(session, disk, "upload to")
         _check(session, disk, asked)
         domain = session.storage_domains.get(disk.storage_domain_id)
         manager = manager_of(session, start.services.hosts, domain, "transfer")

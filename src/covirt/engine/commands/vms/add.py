@@ -4,12 +4,14 @@
 
 import random
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.access.permissions import give_creator
+from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.change import Change
 from covirt.engine.commands.names import check_name
 from covirt.engine.commands.secrets.secrets import names_in
@@ -35,17 +37,25 @@ VM_MANAGER_ID: Final = "def00006-0000-0000-0000-def000000006"  # oVirt's id of t
 _LONGEST_NAME: Final = 255
 
 
-def add_vm(change: Change, wanted: Vm) -> str:
-    """The new id. The kind is that of its custom properties, for good; id, kind and time are given here."""
+def add_vm(
+    change: Change, wanted: Vm, *, with_disks: bool = False, nics_of: str | None = None, told: AuditMessage = ADDED
+) -> str:
+    """Its id, new unless ``wanted`` has one. The kind is that of its custom properties, for good; kind and time are
+    given here. ``with_disks``: who calls copies those of the template. ``nics_of``: a machine, instead of the
+    template."""
     change.require(Right.CREATE_VM, Subject(type=ObjectType.CLUSTER, id=wanted.cluster_id))
     check_vm_name(change.session, wanted, action="add")
     cluster = change.session.clusters.get(wanted.cluster_id)
     template = change.session.templates.get(wanted.template_id)
     hardware = _never_started(wanted.hardware)
     vm = replace(
-        wanted, id=str(uuid.uuid4()), kind=kind_of(hardware), hardware=hardware, created_at=datetime.now(UTC)
+        wanted,
+        id=wanted.id or str(uuid.uuid4()),
+        kind=kind_of(hardware),
+        hardware=hardware,
+        created_at=datetime.now(UTC),
     )
-    _check_template(change, template, vm)
+    _check_template(change, template, vm, with_disks=with_disks)
     if vm.hardware.placement_host_ids != template.hardware.placement_host_ids:
         change.require(Right.EDIT_ADMIN_VM_PROPERTIES, Subject(type=ObjectType.CLUSTER, id=vm.cluster_id))
     check_cpu_profile(change.session, vm, action="add")
@@ -53,9 +63,9 @@ def add_vm(change: Change, wanted: Vm) -> str:
     require_image(change, vm)
     require_secrets(change, names_in(vm.hardware), action="add VM")
     change.session.vms.add(vm)
-    _add_parts(change.session, vm, cluster)
+    _add_parts(change.session, vm, cluster, {"vm_id": nics_of} if nics_of else {"template_id": vm.template_id})
     give_creator(change, VM_MANAGER_ID, subject_of(vm.id))
-    change.tell(ADDED, about(vm), vm=vm.name)
+    change.tell(told, about(vm), vm=vm.name)
     return vm.id
 
 
@@ -87,17 +97,17 @@ def check_cpu_profile(session: Session, vm: Vm, *, action: str) -> None:
         raise CpuProfileElsewhere(action=action, profile=profile.name)
 
 
-def _check_template(change: Change, template: Template, vm: Vm) -> None:
+def _check_template(change: Change, template: Template, vm: Vm, *, with_disks: bool) -> None:
     if template.id == BLANK_TEMPLATE_ID:
         return
     change.require(Right.CREATE_VM, Subject(type=ObjectType.TEMPLATE, id=template.id))
     if template.kind is not vm.kind:
         raise KindOfTemplate(kind=KIND_NAMES[vm.kind], template_name=template.name, other=KIND_NAMES[template.kind])
-    if change.session.disk_attachments.find(template_id=template.id) is not None:
+    if not with_disks and change.session.disk_attachments.find(template_id=template.id) is not None:
         raise TemplateHasDisks(template_name=template.name)
 
 
-def _add_parts(session: Session, vm: Vm, cluster: Cluster) -> None:
+def _add_parts(session: Session, vm: Vm, cluster: Cluster, nics_of: Mapping[str, str]) -> None:
     session.cdroms.add(Cdrom(id=str(uuid.uuid4()), vm_id=vm.id))
     session.snapshots.add(
         Snapshot(
@@ -108,7 +118,7 @@ def _add_parts(session: Session, vm: Vm, cluster: Cluster) -> None:
             date=vm.created_at,
         )
     )
-    for nic in session.nics.list(ListQuery(where={"template_id": vm.template_id})):
+    for nic in session.nics.list(ListQuery(where=dict(nics_of))):
         mac = new_mac(session, session.mac_pools.get(cluster.mac_pool_id))
         session.nics.add(replace(nic, id=str(uuid.uuid4()), vm_id=vm.id, template_id=None, mac=mac))
 

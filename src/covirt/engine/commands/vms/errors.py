@@ -52,10 +52,7 @@ class OtherDataCenter(Conflict):
 class TemplateHasDisks(Conflict):
     """Fields: template_name."""
 
-    template = (
-        "Cannot add VM. The template {template_name} has disks, which are not copied: copy them first, and attach "
-        "the copies to a machine of the template Blank."
-    )
+    template = "Cannot add VM. The template {template_name} was given disks in this moment; try again."
 
 
 class NothingToBootFrom(Conflict):

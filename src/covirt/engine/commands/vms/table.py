@@ -4,6 +4,9 @@
 
 from typing import Final
 
+from covirt.engine.commands.templates.add import AddVmTemplate
+from covirt.engine.commands.templates.remove import RemoveVmTemplate
+from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
 from covirt.engine.commands.vms.discs import ChangeDisc
 from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface
 from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
@@ -13,9 +16,12 @@ from covirt.engine.commands.vms.run import RunVm
 VM_COMMANDS: Final = (
     ActivateDeactivateVmNic,
     AddVmInterface,
+    AddVmTemplate,
+    AddVmWithDisks,
     ChangeDisc,
     RebootVm,
     RemoveVm,
+    RemoveVmTemplate,
     ResetVm,
     ResumeVm,
     RunVm,

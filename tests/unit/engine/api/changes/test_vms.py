@@ -403,7 +403,7 @@ def test_a_container(kitchen: Kitchen) -> None:
     }
     assert kitchen.api.get(f"vms/{vm_id}/graphicsconsoles") == {}
     offered = {link["rel"] for link in kitchen.api.get(f"vms/{vm_id}")["actions"]["link"]}
-    assert offered == {"reboot", "reset", "shutdown", "start", "stop"}
+    assert offered == {"clone", "reboot", "reset", "shutdown", "start", "stop"}
 
 
 def test_a_containers_runtime_is_one_that_hosts_have(quick: Kitchen) -> None:
@@ -573,11 +573,19 @@ def test_the_table_of_actions_is_true(quick: Kitchen, kind: VmKind) -> None:
     for action, reason in sorted(ACTIONS[kind].items(), key=lambda pair: pair[0] == "stop"):
         quick.set_facts(vm_id, status=VmStatus.PAUSED if action == "start" else VmStatus.UP, graphics=console)
         assert (action in offered) is not bool(reason)
-        if reason:
+        if action == "clone":  # of one that is down
+            assert "VM is running" in quick.act(vm_id, action, 409, vm={"name": "twin"})
+        elif reason:
             assert reason in quick.act(vm_id, action, 409)
         else:
             quick.act(vm_id, action)
     assert quick.host.guests == {}
+    told = quick.act(vm_id, "clone", vm={"name": "twin"})
+    twin, vm = quick.vm(told["vm"]["id"]), quick.vm(vm_id)
+    assert (twin.name, twin.kind, twin.hardware, twin.image_locked) == ("twin", kind, vm.hardware, False)
+    (nic,), (other,) = (quick.api.get(f"vms/{each}/nics")["nic"] for each in (vm_id, twin.id))
+    assert (nic["name"], nic["vnic_profile"]) == (other["name"], other["vnic_profile"])
+    assert nic["mac"] != other["mac"]
 
 
 def test_the_page_of_actions_is_what_the_code_says() -> None:

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of templates."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from covirt.engine.api.call import Call
+from covirt.engine.api.changes.bodies import NotOffered, called, refuse_set, seen
+from covirt.engine.api.changes.hardware import changed_hardware
+from covirt.engine.api.node import Body
+from covirt.engine.api.reading import at, require_fields
+from covirt.engine.api.registry import Done
+from covirt.engine.commands.disks.many import planned_copies
+from covirt.engine.commands.templates.add import AddVmTemplate
+from covirt.engine.commands.templates.remove import RemoveVmTemplate
+from covirt.engine.commands.templates.update import update_template as update
+from covirt.engine.model.template import Template
+from covirt.engine.model.vm import Vm
+from covirt.engine.store.query import ListQuery
+
+
+def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST templates: of a machine that is down, whose disks are copied."""
+    del ids
+    require_fields("Template", body, "add", "name", "vm.id|name")
+    if at(body, "version.base_template"):
+        raise NotOffered(field="version", what="versions of templates")
+    refuse_set(
+        body, storage_domain="templates on another storage domain than the machine's; move the machine's disks"
+    )
+    vm: Vm = seen(call, call.session.vms, body["vm"], "vm")
+    made = str(uuid.uuid4())
+    template = Template(
+        id=made,
+        name="",
+        cluster_id=vm.cluster_id,
+        kind=vm.kind,
+        hardware=replace(vm.hardware, delete_protected=False),
+        origin=vm.origin,
+        cpu_profile_id=vm.cpu_profile_id,
+        created_at=datetime.now(UTC),
+        base_template_id=made,
+    )
+    attached = call.session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
+    copies = planned_copies(call.session, attached, template_id=made)
+    outcome = call.run(AddVmTemplate(template=called(template, body), vm_id=vm.id, copies=copies))
+    return Done(id=made, pending=outcome.pending, job_id=outcome.job_id)
+
+
+def update_template(call: Call, ids: tuple[str, ...], body: Body) -> None:
+    """PUT templates/ID."""
+    with call.changing() as change:
+        template = change.session.templates.get(ids[-1])
+        hardware = changed_hardware(change.session, call.services.vault, template.hardware, body)
+        update(change, called(replace(template, hardware=hardware), body))
+
+
+def remove_template(call: Call, ids: tuple[str, ...]) -> None:
+    """DELETE templates/ID, with its disks."""
+    call.run(RemoveVmTemplate(template_id=ids[-1]))
