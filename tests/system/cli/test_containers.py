@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from covirt.common.process import run, spawn
+from tests.support.discs import read_disc
 from tests.support.waiting import wait_until
 from tests.system.cli.conftest import PROGRAM, Terminal
 
@@ -126,7 +127,25 @@ def test_what_fails_leaves_nothing(terminal: Terminal) -> None:
     terminal.say("image", "prune", "--yes")
 
 
-def test_a_virtual_machine(terminal: Terminal) -> None:
+def _first_settings_are_on_a_disc(terminal: Terminal, open_dir: Path) -> None:
+    (open_dir / "key").write_text("ssh-ed25519 AAAA cook\n")
+    (open_dir / "password").write_text("peas and soup\n")
+    (open_dir / "more").write_text("packages: [vim]\n")
+    files = ["--ssh-key", str(open_dir / "key"), "--password-file", str(open_dir / "password")]
+    words = ["--hostname", "first", "--user", "cook", *files, "--cloud-init", str(open_dir / "more")]
+    terminal.say("vm", "create", "first", "--template", "golden", *words, "--start")
+    told = terminal.data("vm", "show", "first")["initialization"]
+    assert (told["host_name"], told["authorized_ssh_keys"]) == ("first", "ssh-ed25519 AAAA cook")
+    assert "peas" not in str(told)
+    (disc,) = (terminal.machine.root.run_dir / "host/payload").iterdir()
+    written = read_disc(str(disc), way="joliet_path")["openstack/latest/user_data"].decode()
+    assert all(each in written for each in ("user: cook", "password: peas and soup", "packages: [vim]"))
+    terminal.say("vm", "stop", "--force", "first")
+    assert not disc.exists()
+    terminal.say("vm", "remove", "first")
+
+
+def test_a_virtual_machine(terminal: Terminal, open_dir: Path) -> None:
     made = terminal.say("vm", "create", "db", "--memory", "64MiB", "--disk", "16MiB", "--net", "ovirtmgmt", "--start")
     (told,) = terminal.data("vm", "list")
     assert (made.strip(), told["name"]) == ("db", "db")
@@ -146,6 +165,8 @@ def test_a_virtual_machine(terminal: Terminal) -> None:
     terminal.say("vm", "clone", "db-2", "db-3")
     disks = [each["name"] for each in terminal.data("disk", "list")]
     assert len([each for each in disks if each.startswith("db")]) >= 4
+    assert terminal.data("vm", "show", "db-2")["memory"] == 64 << 20, "the template's"
+    _first_settings_are_on_a_disc(terminal, open_dir)
     terminal.say("template", "remove", "golden")
     terminal.say("vm", "remove", "db-2", "db-3")
     terminal.say("vm", "remove", "db")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt vm``."""
 
+from typing import IO
+
 import click
 
 from covirt.cli.nouns.common import (
@@ -26,8 +28,8 @@ add_common(vm, VM)
 
 @vm.command()
 @click.argument("name")
-@click.option("--memory", type=SIZE, default="1GiB", show_default=True, metavar="SIZE")
-@click.option("--cpus", type=click.IntRange(1, 710), default=1, show_default=True, metavar="NUMBER")
+@click.option("--memory", type=SIZE, metavar="SIZE", help="[default: 1GiB, or the template's]")
+@click.option("--cpus", type=click.IntRange(1, 710), metavar="NUMBER", help="[default: 1, or the template's]")
 @click.option(
     "--disk", "disks", multiple=True, metavar="[NAME:]SIZE|NAME", help="New, or there; the first one boots."
 )
@@ -49,11 +51,20 @@ add_common(vm, VM)
 @click.option(
     "--storage", shell_complete=STORAGE_NAMES, metavar="NAME", help="For new disks.  [default: the only one]"
 )
+@click.option("--hostname", metavar="NAME", help="For cloud-init, as the four that follow: the guest's name.")
+@click.option("--user", metavar="NAME", help="Who may log in.  [default: the image's user]")
+@click.option(
+    "--ssh-key", "keys", multiple=True, type=click.File("r"), metavar="FILE", help="A public key of theirs."
+)
+@click.option("--password-file", type=click.File("r"), metavar="FILE", help="Their password is its first line.")
+@click.option("--cloud-init", "script", type=click.File("r"), metavar="FILE", help="More of cloud-init's YAML.")
 @click.option("--start", is_flag=True, help="Start it, too.")
 @wait_option
 def create(
-    name: str, memory: int, cpus: int, disks: tuple[str, ...], disk_format: str, networks: tuple[str, ...],
-    cdrom: str | None, template: str, cluster: str | None, storage: str | None, *, start: bool, wait: bool,
+    name: str, memory: int | None, cpus: int | None, disks: tuple[str, ...], disk_format: str,
+    networks: tuple[str, ...], cdrom: str | None, template: str, cluster: str | None, storage: str | None,
+    hostname: str | None, user: str | None, keys: tuple[IO[str], ...], password_file: IO[str] | None,
+    script: IO[str] | None, *, start: bool, wait: bool,
 ) -> None:  # fmt: skip
     """Make a virtual machine, as in: covirt vm create db --memory 4GiB --disk 20GiB --net ovirtmgmt."""
     from covirt.cli import machines
@@ -64,9 +75,14 @@ def create(
     with engine() as resources:
         where = machines.default_cluster(resources, cluster)
         disc = resources.find(DISKS, cdrom) if cdrom else None
-        body = machines.machine_body(name, where, memory, cpus, template)
+        blank = template == "Blank"
+        body = machines.machine_body(
+            name, where, memory or (1 << 30 if blank else 0), cpus or (1 if blank else 0), template
+        )
+        if settings := _first_settings(hostname, user, keys, password_file, script):
+            body["initialization"] = settings
         order = ["hd", "cdrom"] if disks else ["cdrom"] if disc else ["network"]
-        if template == "Blank" or disks or disc:
+        if blank or disks or disc:
             body["os"] = {"boot": {"devices": {"device": order}}}
         made = machines.create(
             resources,
@@ -88,6 +104,24 @@ def create(
             if start:
                 start_machine(resources, made.vm, host_name=None, wait=wait)
         click.echo(name)
+
+
+def _first_settings(
+    hostname: str | None,
+    user: str | None,
+    keys: tuple[IO[str], ...],
+    password: IO[str] | None,
+    script: IO[str] | None,
+) -> dict[str, str]:
+    """What was said of them, as the API has it."""
+    told = {
+        "host_name": hostname,
+        "user_name": user,
+        "authorized_ssh_keys": "\n".join(each.read().strip() for each in keys),
+        "root_password": password.readline().rstrip("\r\n") if password else None,
+        "custom_script": script.read() if script else None,
+    }
+    return {name: text for name, text in told.items() if text}
 
 
 @vm.command()
