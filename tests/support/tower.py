@@ -3,8 +3,8 @@
 """An operation whose steps make files, in a process that kills itself where it is told to.
 
 ``python -m tests.support.tower URL DIRECTORY [build HEIGHT FAILS_AT|forget]``; FAILS_AT below 0 is a bug at its end.
-COVIRT_KILL names the place of a kill, as in "after:2". Without ``build`` it only carries on what was under way.
-It prints what came of it as JSON.
+COVIRT_KILL names the place of a kill, as in "after:2"; COVIRT_KEY is a request's key, and what it asks for. Without
+``build`` it only carries on what was under way. It prints what came of it as JSON.
 """
 
 import json
@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
@@ -21,7 +21,7 @@ from dbos import DBOS
 
 from covirt.common.errors import Conflict, Error, Unavailable
 from covirt.engine.commands import flow
-from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.asked import Asked, Repeatable
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start, by_action
 from covirt.engine.commands.runner import Commands
 from covirt.engine.commands.services import CommandServices
@@ -126,7 +126,7 @@ def main(url: str, directory: str, *order: str) -> None:
     elif order:
         command = BuildTower(directory=directory, height=int(order[1]), fails_at=int(order[2]))
         try:
-            answer["result"] = commands.run(Asked.system("tower"), command, wait_seconds=60).result
+            answer["result"] = commands.run(_asked(), command, wait_seconds=60).result
         except Error as error:
             answer["error"] = [type(error).__mro__[1].__name__, str(error)]
     while running(store):
@@ -134,6 +134,12 @@ def main(url: str, directory: str, *order: str) -> None:
     commands.stop()
     store.close()
     print(json.dumps(answer))  # noqa: T201 - it is a program
+
+
+def _asked() -> Asked:
+    asked, key = Asked.system("tower"), os.environ.get("COVIRT_KEY", "")
+    key, _, request = key.partition(" ")
+    return replace(asked, repeatable=Repeatable(key=key, request=request)) if key else asked
 
 
 def running(store: Store) -> bool:

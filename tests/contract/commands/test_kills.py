@@ -26,9 +26,9 @@ class Site:
     url: str
     directory: Path
 
-    def build(self, height: int, *, fails_at: int = 0, kill: str = "") -> dict[str, object] | None:
+    def build(self, height: int, *, fails_at: int = 0, kill: str = "", key: str = "") -> dict[str, object] | None:
         """What came of it, or None when the engine was killed as it was told to be."""
-        return self._engine("build", str(height), str(fails_at), kill=kill)
+        return self._engine("build", str(height), str(fails_at), kill=kill, key=key)
 
     def forget(self) -> dict[str, object] | None:
         """All that has ended."""
@@ -37,9 +37,15 @@ class Site:
     def restart(self, kill: str = "") -> dict[str, object] | None:
         return self._engine(kill=kill)
 
-    def _engine(self, *order: str, kill: str) -> dict[str, object] | None:
+    def _engine(self, *order: str, kill: str, key: str = "") -> dict[str, object] | None:
+        environment = {"COVIRT_KILL": kill, "COVIRT_KEY": key, "PYTHONPATH": "."}
         argv = [sys.executable, "-m", "tests.support.tower", self.url, str(self.directory), *order]
-        done = run(argv, timeout_seconds=_SECONDS, check=False, environment={"COVIRT_KILL": kill, "PYTHONPATH": "."})
+        done = run(
+            argv,
+            timeout_seconds=_SECONDS,
+            check=False,
+            environment=environment,
+        )
         if kill:
             assert done.status == -signal.SIGKILL, done.stderr
             return None
@@ -86,6 +92,19 @@ def test_nobody_kills_it(site: Site) -> None:
     assert site.build(3) == {"result": {"stones": [1, 2, 3]}}
     assert site.notes == ["placed 1", "placed 2", "placed 3", "built"]
     assert site.job() is JobStatus.FINISHED
+
+
+@pytest.mark.parametrize("place", ["begun", "after:2"])
+def test_a_request_that_is_repeated_is_done_once(site: Site, place: str) -> None:
+    """The engine was killed before it answered, and the client asks again."""
+    site.build(3, kill=place, key="morning a-tower-of-3")
+    for _ in range(2):
+        assert site.build(3, key="morning a-tower-of-3") == {"result": {"stones": [1, 2, 3]}}
+    assert [note for note in site.notes if note == "built"] == ["built"]
+    assert site.job() is JobStatus.FINISHED
+    answer = site.build(3, key="morning something-else")
+    assert answer is not None
+    assert "was sent with another request" in str(answer["error"])
 
 
 def test_what_has_ended_is_forgotten(site: Site) -> None:

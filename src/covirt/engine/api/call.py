@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request, as handlers see it."""
 
+import uuid
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from covirt.engine.api.params import Params
 from covirt.engine.api.reader import Reader
 from covirt.engine.api.services import ApiServices, Principal
-from covirt.engine.commands.asked import Asked
+from covirt.engine.commands.asked import Asked, Repeatable
 from covirt.engine.commands.change import Change, changing
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
 from covirt.engine.store.session import Session
@@ -26,6 +27,7 @@ class Call:
     address: str
     reader: Reader
     viewer: Any
+    repeatable: Repeatable | None = None
 
     @property
     def session(self) -> Session:
@@ -42,7 +44,14 @@ class Call:
             principal_ids=frozenset({principal.user_id, *principal.group_ids}),
             address=self.address,
             correlation_id=self.correlation_id,
+            repeatable=self.repeatable,
         )
+
+    def new_id(self, what: str) -> str:
+        """Of what the request makes; a request that is repeated makes it no second time."""
+        if self.repeatable is None:
+            return str(uuid.uuid4())
+        return self.repeatable.made_id(self.principal.user_id, what)
 
     def changing(self) -> AbstractContextManager[Change]:
         """A short change by the caller: one transaction that writes."""

@@ -27,11 +27,12 @@ from covirt.engine.api.faults import fault
 from covirt.engine.api.negotiation import JSON, XML, answer_type, body_type
 from covirt.engine.api.node import Body, Node, NodeList
 from covirt.engine.api.openapi import description
-from covirt.engine.api.params import Params, correlation_id, params, path_parts
+from covirt.engine.api.params import Params, correlation_id, params, path_parts, repeatable
 from covirt.engine.api.reader import Reader
 from covirt.engine.api.registry import Registry, Target
 from covirt.engine.api.root import root
 from covirt.engine.api.services import API_PATH, ApiServices, Principal
+from covirt.engine.commands.asked import Repeatable
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Exchange:
         self._versioned = segments[:1] == ["v4"] and raw.startswith(f"{API_PATH}/")
         self._segments = segments[1:] if self._versioned else segments
         self._prefix = f"{API_PATH}/v4" if self._versioned else API_PATH
+        self._repeatable: Repeatable | None = None
         self._correlation_id = correlation_id(
             request.query_params.get("correlation_id") or self._headers.get("correlation-id")
         )
@@ -92,6 +94,7 @@ class Exchange:
             check_ids(target)
         found = params(self._request.url.query, self._matrix, self._headers)
         body = {} if method in _READS or target is None else self._body(target, data)
+        self._repeatable = repeatable(self._headers, f"{method} {'/'.join(self._segments)}", data)
         answer = self._handled(principal, found, target, body)
         headers = {"Location": f"{self._prefix}/{answer.location}"} if answer.location else {}
         return self._rendered(answer.status, answer.content, headers)
@@ -139,6 +142,7 @@ class Exchange:
             params=found,
             correlation_id=self._correlation_id,
             address=self._address(),
+            repeatable=self._repeatable,
         )
         with Reader(services.store) as reader:
             asked = call(reader=reader, viewer=viewer)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request's parameters: of the query, of the path's matrix, and the two that come as headers too."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,12 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 from uuid import UUID, uuid4
 
-from covirt.engine.api.errors import BadParameter
+from covirt.engine.api.errors import BadParameter, printable
+from covirt.engine.commands.asked import Repeatable
 
 _NOT_IN_CORRELATION: Final = re.compile("[^0-9A-Za-z_-]")
 _CORRELATION_LENGTH: Final = 36
+_KEY: Final = re.compile("[!-~]{1,255}")
 _LARGEST_MAX: Final = 2**31 - 1
 
 
@@ -64,6 +67,16 @@ def path_parts(raw_path: str) -> tuple[list[str], list[tuple[str, str]]]:
 def correlation_id(others: str | None) -> str:
     """The caller's, held to what oVirt allows; otherwise a new one."""
     return _NOT_IN_CORRELATION.sub("", others or "")[:_CORRELATION_LENGTH] or str(uuid4())
+
+
+def repeatable(headers: Mapping[str, str], asked: str, data: bytes) -> Repeatable | None:
+    """Of a request with a key (draft-ietf-httpapi-idempotency-key-header). Raises BadParameter."""
+    key = headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise BadParameter(name="Idempotency-Key", value=printable(key), expected="up to 255 visible characters")
+    return Repeatable(key=key, request=hashlib.sha256(f"{asked}\n".encode() + data).hexdigest())
 
 
 def flag(text: str | None) -> bool:

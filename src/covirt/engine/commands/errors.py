@@ -26,6 +26,10 @@ class NotDone(Unavailable):
     template = "Internal Engine Error. Incident {incident} in the engine's log has the reason."
 
 
+class KeyOfAnother(Conflict):
+    template = "The Idempotency-Key was sent with another request before; each request has a key of its own."
+
+
 class RefusedAsConflict(Conflict):
     template = "{text}"
 

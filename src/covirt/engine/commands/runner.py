@@ -9,6 +9,7 @@ the next start: what is running by its row and unknown to DBOS is begun then.
 import json
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from covirt.common.errors import Error
 from covirt.common.log import in_flow
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Finish, JsonValue, Outcome, Start, now
-from covirt.engine.commands.errors import EngineStops, RefusedAsUnavailable, meaning_of, refusal
+from covirt.engine.commands.errors import EngineStops, KeyOfAnother, RefusedAsUnavailable, meaning_of, refusal
 from covirt.engine.commands.flow import CommandFlow, told
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.model.command import CommandRow, CommandState
@@ -32,6 +33,7 @@ from covirt.engine.store.plain import from_text, to_text
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 0.1
 _AT_ONCE: Final = 200  # are forgotten: others want to write, too
 _THREADS: Final = 200  # each operation has one, also while it waits for a host to be undone on
 # Both mark whose workflows are carried on, and an engine carries on those of any engine of this database.
@@ -50,6 +52,12 @@ class _Json(Serializer):
 
     def name(self) -> str:
         return "json"
+
+
+class _AskedBefore(Exception):
+    def __init__(self, row: CommandRow) -> None:
+        super().__init__(row.id)
+        self.row = row
 
 
 class Commands:
@@ -105,18 +113,33 @@ class Commands:
         its step raised, after it was undone."""
         if self._stopping.is_set():
             raise EngineStops
-        command_id = str(uuid.uuid4())
+        repeatable = asked.repeatable
+        made = None if repeatable is None else repeatable.made_id(asked.user_id or "", f"operation {command.action}")
+        command_id = made or str(uuid.uuid4())
         ended = threading.Event()
         with self._lock:
-            self._ended[command_id] = ended
+            own = self._ended.setdefault(command_id, ended) is ended
         try:
             self._begin(command_id, asked, command)
             self._begin_workflow(command_id)
             ended.wait(wait_seconds)
+        except _AskedBefore as before:
+            self._wait_for_first(before.row, asked, wait_seconds)
         finally:
             with self._lock:
-                self._ended.pop(command_id, None)
+                if own:
+                    self._ended.pop(command_id, None)
         return self.outcome(command_id)
+
+    def _wait_for_first(self, row: CommandRow, asked: Asked, wait_seconds: float) -> None:
+        """The request came before, or comes now a second time. Raises KeyOfAnother."""
+        first: Asked = from_text(Asked, row.asked)
+        if first.repeatable != asked.repeatable:
+            raise KeyOfAnother
+        until = time.monotonic() + wait_seconds
+        while self.outcome(row.id).pending and time.monotonic() < until:
+            if self._stopping.wait(_LOOK_SECONDS):
+                break
 
     def outcome(self, command_id: str) -> Outcome:
         """As it is now. Raises what it failed with, and NoSuchObject."""
@@ -208,6 +231,9 @@ class Commands:
             begun=began,
         )
         with self._services.store.change() as session:
+            there = session.commands.find(command_id) if asked.repeatable is not None else None
+            if there is not None:
+                raise _AskedBefore(there)
             session.jobs.add(job)
             session.commands.add(row)
             command.begin(Start(session, asked, self._services, command_id))

@@ -23,10 +23,14 @@ class CommandRows:
 
     def get(self, command_id: str) -> CommandRow:
         """Raises NoSuchObject."""
-        row = self._connection.execute(select(commands).where(commands.c.id == command_id)).first()
-        if row is None:
+        found = self.find(command_id)
+        if found is None:
             raise NoSuchObject(noun="Command", id=command_id)
-        return CommandRow(**row._mapping)
+        return found
+
+    def find(self, command_id: str) -> CommandRow | None:
+        row = self._connection.execute(select(commands).where(commands.c.id == command_id)).first()
+        return None if row is None else CommandRow(**row._mapping)
 
     def running(self) -> Sequence[str]:
         """The ids of those that have not ended, the oldest first."""

@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -262,3 +263,32 @@ def test_a_machine_goes_with_its_disks(place: Place, monkeypatch: pytest.MonkeyP
         api.delete(f"disks/{disk['id']}")
     with place.site.store.read() as session:
         session.commands.check_unlocked([going, other, unlucky])
+
+
+def test_a_disk_whose_answer_is_lost_is_added_once(place: Place) -> None:
+    """By clients that give their request a key: at once, and again."""
+    client, path = place.site.api.client, "disks"
+    body = {
+        "alias": "once",
+        "format": "raw",
+        "provisioned_size": 8 * _MIB,
+        "storage_domains": {"storage_domain": [{"name": "data"}]},
+    }
+
+    def add(key: str, **more: object) -> tuple[int, Any]:
+        headers = {"Accept": "application/json", "Idempotency-Key": key}
+        answer = client.post(path, json={**body, **more}, headers=headers)
+        return answer.status_code, answer.json()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(add, ["k-1"] * 4), add("k-1")]
+    assert {status for status, _ in answers} <= {201, 202}
+    assert len({disk["id"] for _, disk in answers}) == 1
+    status, refused = add("k-1", alias="other")
+    assert (status, "each request has a key of its own" in refused["detail"]) == (409, True)
+    assert add("k 1")[0] == 400
+    other = add("k-2")[1]
+    disks = [disk for disk in place.site.api.get("disks")["disk"] if disk["name"] == "once"]
+    assert {disk["id"] for disk in disks} == {answers[0][1]["id"], other["id"]}
+    for disk in disks:
+        place.site.api.delete(f"disks/{disk['id']}")

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of disks, and of how machines have them."""
 
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -49,7 +48,7 @@ class NoStorageDomain(InvalidRequest):
 
 def add_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST disks, and POST storagedomains/ID/disks."""
-    disk = _new_disk(call.session, body, ids[-1] if ids else None)
+    disk = _new_disk(call, body, ids[-1] if ids else None)
     return _added(call, disk.id, AddDisk(disk=disk))
 
 
@@ -70,8 +69,8 @@ def copy_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     image_format = told_word(wanted, "format", source.format)
     copied = replace(
         source,
-        id=str(uuid.uuid4()),
-        image_id=str(uuid.uuid4()),
+        id=call.new_id("copied disk"),
+        image_id=call.new_id("copied volume"),
         name=told(wanted, "alias", told(wanted, "name", source.name)),
         description=told(wanted, "description", source.description),
         storage_domain_id=domain.id,
@@ -124,7 +123,7 @@ def add_attachment(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     if there is not None:
         attachment = _attachment(DiskAttachment(disk_id=there.id, vm_id=ids[-1], active=True), body)
         return _added(call, there.id, AttachDiskToVm(attachment=attachment))
-    disk = _new_disk(call.session, given, None, vm_id=ids[-1])
+    disk = _new_disk(call, given, None, vm_id=ids[-1])
     attachment = _attachment(DiskAttachment(disk_id=disk.id, vm_id=ids[-1], active=True), body)
     return _added(call, disk.id, AddDisk(disk=disk, attachment=attachment))
 
@@ -175,7 +174,8 @@ def _by_name(given: Body) -> Body:
     return {"name": given["alias"]} if "alias" in given and "name" not in given else given
 
 
-def _new_disk(session: Session, body: Body, domain_id: str | None, vm_id: str | None = None) -> Disk:
+def _new_disk(call: Call, body: Body, domain_id: str | None, vm_id: str | None = None) -> Disk:
+    session = call.session
     refuse_set(body, **_ABSENT)
     require_fields("Disk", body, "add", "provisioned_size", "format")
     domain = _domain(session, body, domain_id, vm_id)
@@ -183,11 +183,11 @@ def _new_disk(session: Session, body: Body, domain_id: str | None, vm_id: str | 
     for name in ("id", "image_id"):  # whoever could choose them would get volumes that somebody else has left there
         if body.get(name):
             raise BadDisk(action="add", reason=f"The engine chooses the {name} of a new disk; leave it out.")
-    identifier = str(uuid.uuid4())
+    identifier = call.new_id("disk")
     disk = Disk(
         id=identifier,
         name=f"disk-{identifier[:8]}",
-        image_id=str(uuid.uuid4()),
+        image_id=call.new_id("volume"),
         storage_domain_id=domain.id,
         format=image_format,
         sparse=told(body, "sparse", True),

@@ -49,14 +49,14 @@ def add_domain(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     assert isinstance(storage, dict)  # noqa: S101 - require_fields has looked into it
     connection = _connection(storage, host.id if host else "")
     domain = StorageDomain(
-        id=str(uuid.uuid4()),
+        id=call.new_id("storage domain"),
         connection_id=connection.id,
     )
     command = AddStorageDomain(
         domain=_described(domain, body),
         connection=connection,
         host_id=host.id if host else "",
-        profile_id=str(uuid.uuid4()),
+        profile_id=call.new_id("disk profile"),
     )
     outcome = call.run(command, wait_seconds=_WAIT_SECONDS)
     return Done(id=domain.id, pending=outcome.pending)

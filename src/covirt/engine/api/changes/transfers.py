@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of image transfers."""
 
-import uuid
 from typing import Final
 
 from covirt.engine.api.call import Call
@@ -34,7 +33,7 @@ def begin_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     if not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
         raise BadTransfer(reason=f"inactivity_timeout is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds.")
     transfer = ImageTransfer(
-        id=str(uuid.uuid4()),
+        id=call.new_id("image transfer"),
         name="",
         disk_id=disk.id,
         direction=direction,
