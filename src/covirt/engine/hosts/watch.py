@@ -176,25 +176,32 @@ class HostWatch:
             self._ask_after(hints)
 
     def _poll(self) -> None:
+        with self._lock:
+            waiting = len(self._requests)  # who comes later wants what the host says later
         try:
             answers = self._asked()
         except (HostUnreachable, HostUncertain, HostRefused, BadAnswer) as error:
             self._silent(error)
             if isinstance(error, HostRefused) and error.code == Code.RECOVERING:  # its agent has just started
                 self._next_poll = min(self._next_poll, time.monotonic() + _AGAIN_SECONDS)
-            self._answer_requests(error)
+            self._answer_requests(error, waiting)
             return
         self._heard = time.monotonic()
         self._answered(answers)
-        self._answer_requests(None)
+        self._answer_requests(None, waiting)
 
     def _asked(self) -> Answers:
         """Raises as call does, and BadAnswer."""
         capabilities = None
         if time.monotonic() >= self._next_capabilities:
-            capabilities = self._document("Host.getCapabilities")
-            self._hardware = self._document("Host.getHardwareInfo")
+            # Before they are asked for: a refresh that comes meanwhile wants them once more.
             self._next_capabilities = time.monotonic() + self._parts.config.capabilities_seconds
+            try:
+                capabilities = self._document("Host.getCapabilities")
+                self._hardware = self._document("Host.getHardwareInfo")
+            except Error:
+                self._next_capabilities = 0.0
+                raise
         return Answers(
             capabilities=capabilities,
             hardware=self._hardware,
@@ -326,9 +333,11 @@ class HostWatch:
             raise BadAnswer(host=self.name, verb=verb, reason="it is no object")
         return answer
 
-    def _answer_requests(self, error: Error | None) -> None:
+    def _answer_requests(self, error: Error | None, count: int | None = None) -> None:
+        """``count``: the first ones only."""
         with self._lock:
-            requests, self._requests = self._requests, []
+            requests = self._requests[:count]
+            del self._requests[:count]
         for request in requests:
             request.error = error
             request.done.set()

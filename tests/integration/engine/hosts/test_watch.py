@@ -4,6 +4,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,10 @@ from covirt.engine.model.cluster import Architecture, ClusterFeature
 from covirt.engine.model.host import HostStatus
 from covirt.engine.store.query import ListQuery
 from covirt.hostapi.errors import Code
+from covirt.rpc.jsonrpc import Answer, Request
 from tests.integration.engine.hosts.conftest import Installation
 from tests.support.engine_objects import new_id
+from tests.support.host_answers import capabilities
 from tests.support.simulated_hosts import SimulatedHost
 from tests.support.waiting import wait_until
 
@@ -201,6 +204,35 @@ def test_a_removed_host_and_a_moved_one(
     manager.look()
     with pytest.raises(HostUnreachable):
         manager.call(nowhere.id, "Host.getStats")
+
+
+def test_a_poll_under_way_is_no_refresh(
+    manage: Callable[..., HostManager],
+    installation: Installation,
+    simulated: SimulatedHost,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it was told was so before somebody asked for what is so now."""
+    manager = manage(HostsConfig(poll_seconds=3600, capabilities_seconds=3600))
+    installation.wait_status(HostStatus.UP)
+    asked, go_on, answer = threading.Event(), threading.Event(), simulated.answer
+
+    def answering(request: Request, **named: Any) -> Answer:
+        if request.method == "Host.getStats" and not asked.is_set():
+            asked.set()
+            assert go_on.wait(30)
+        return answer(request, **named)
+
+    monkeypatch.setattr(simulated, "answer", answering)
+    both = [threading.Thread(target=manager.refresh, args=(installation.host.id,)) for _ in range(2)]
+    both[0].start()
+    assert asked.wait(30)
+    simulated.capabilities = capabilities(memSize="1024")
+    both[1].start()
+    threading.Timer(0.2, go_on.set).start()  # while the second one waits
+    both[1].join(30)
+    assert installation.facts().memory_bytes == 1 << 30
+    both[0].join(30)
 
 
 def test_refreshing_waits_for_what_is_written(
