@@ -48,10 +48,7 @@ def add_host(change: Change, host: Host, *, activate: bool = True) -> str:
     status = HostStatus.INSTALLING if activate else HostStatus.MAINTENANCE
     added = replace(host, id=str(uuid.uuid4()), facts=HostFacts(status=status))
     _check(change, added, "add")
-    cluster = change.session.clusters.get(added.cluster_id)
-    center = change.session.data_centers.get(cluster.data_center_id)
-    if center.local and _hosts_of(change, center.id):
-        raise errors.LocalStorageHasAHost
+    _check_center(change, added)
     change.session.hosts.add(added)
     change.tell(messages.ADDED, about(added), host=added.name)
     return added.id
@@ -67,7 +64,7 @@ def update_host(change: Change, host: Host) -> None:
     if host.cluster_id != before.cluster_id:
         change.require(Right.EDIT_HOST_CONFIGURATION, Subject(type=ObjectType.CLUSTER, id=host.cluster_id))
         _require_no_guests(change, before, "edit")
-        change.session.clusters.get(host.cluster_id)
+        _check_center(change, host)
     _check(change, host, "edit")
     change.session.hosts.update(host)
     change.tell(messages.UPDATED, about(host), host=host.name)
@@ -163,9 +160,15 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _hosts_of(change: Change, data_center_id: str) -> bool:
-    clusters = change.session.clusters.list(ListQuery(where={"data_center_id": data_center_id}))
-    return any(change.session.hosts.keys_where(cluster_id=cluster.id) for cluster in clusters)
+def _check_center(change: Change, host: Host) -> None:
+    """Raises LocalStorageHasAHost, when it is another one."""
+    session = change.session
+    center = session.data_centers.get(session.clusters.get(host.cluster_id).data_center_id)
+    if not center.local:
+        return
+    for cluster in session.clusters.list(ListQuery(where={"data_center_id": center.id})):
+        if set(session.hosts.keys_where(cluster_id=cluster.id)) - {host.id}:
+            raise errors.LocalStorageHasAHost
 
 
 def _require_status(host: Host, action: str, allowed: frozenset[HostStatus]) -> None:

@@ -17,7 +17,7 @@ from covirt.engine.commands.change import Change
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.secrets.errors import BadSecretName, BadSecretValue, SecretInUse, SecretNameInUse
 from covirt.engine.model.access import ObjectType, Subject
-from covirt.engine.model.hardware import Hardware
+from covirt.engine.model.hardware import Hardware, VmKind
 from covirt.engine.model.secret import Secret
 from covirt.engine.store.query import ALL, ListQuery
 from covirt.engine.store.session import Session
@@ -137,6 +137,7 @@ def _resealed(hardware: Hardware, vault: Vault, name: str) -> Hardware:
 def users_by_secret(session: Session, query: ListQuery = ALL) -> Mapping[str, list[str]]:
     """The names of the machines and templates that name a secret, by the secret's name."""
     found: dict[str, set[str]] = {}
+    query = replace(query, where={**query.where, "kind": VmKind.CONTAINER})
     machines = [(vm.name, vm.hardware) for vm in session.vms.list(query)]
     templates = [(template.name, template.hardware) for template in session.templates.list(query)]
     for user, hardware in (*machines, *templates):

@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts that move to another cluster."""
+
+from dataclasses import replace
+
+from covirt.engine.model.host import Host, HostFacts, HostStatus
+from covirt.engine.store.store import Store
+from tests.support import engine_samples as s
+from tests.support.engine_changing import Asker
+
+
+def test_local_storage_has_one_host(admin: Asker, store: Store) -> None:
+    """Whether it is added there, or moves there."""
+    center = {"id": admin.post("datacenters", {"name": "larder", "local": True})["id"]}
+    cluster = {"id": admin.post("clusters", {"name": "shelf", "data_center": center})["id"]}
+    with store.write() as session:
+        oven: Host = session.hosts.get(s.HOST_ID)
+        session.hosts.update_facts(s.HOST_ID, replace(oven.facts, status=HostStatus.MAINTENANCE))
+        for vm in session.vms.list():
+            session.vms.update_facts(vm.id, replace(vm.facts, host_id=None))
+        resting = HostFacts(status=HostStatus.MAINTENANCE)
+        second = Host(id=s.sample_id("hob"), name="hob", address="hob", cluster_id=s.CLUSTER_ID, facts=resting)
+        session.hosts.add(second)
+    admin.put(f"hosts/{s.HOST_ID}", {"cluster": cluster})
+    admin.put(f"hosts/{s.HOST_ID}", {"cluster": cluster, "comment": "as it was"})
+    assert "local" in admin.put(f"hosts/{second.id}", {"cluster": cluster}, 409).lower()
+    assert admin.get(f"hosts/{second.id}")["cluster"]["id"] == s.CLUSTER_ID
