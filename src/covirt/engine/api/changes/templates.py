@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of templates."""
 
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -31,7 +30,7 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         body, storage_domain="templates on another storage domain than the machine's; move the machine's disks"
     )
     vm: Vm = seen(call, call.session.vms, body["vm"], "vm")
-    made = str(uuid.uuid4())
+    made = call.new_id("template")
     template = Template(
         id=made,
         name="",

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of machines and of what they are made of, and what is done to them."""
 
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -81,7 +80,7 @@ def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     if not attached:
         with call.changing() as change:
             return Done(id=add(change, _wanted(call, change.session, body)))
-    vm = replace(_wanted(call, call.session, body), id=str(uuid.uuid4()))
+    vm = replace(_wanted(call, call.session, body), id=call.new_id("machine"))
     copies = planned_copies(call.session, attached, vm_id=vm.id)
     outcome = call.run(AddVmWithDisks(vm=vm, copies=copies))
     return Done(id=vm.id, pending=outcome.pending, job_id=outcome.job_id)
@@ -113,7 +112,7 @@ def clone_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     attached = call.session.disk_attachments.list(ListQuery(where={"vm_id": source.id}))
     vm = replace(
         source,
-        id=str(uuid.uuid4()),
+        id=call.new_id("clone"),
         name="",
         template_id=BLANK_TEMPLATE_ID,
         hardware=replace(source.hardware, delete_protected=False),
@@ -294,6 +293,7 @@ VM_ACTIONS: Final[dict[str, Act]] = {
 def add_nic(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     require_fields("Nic", body, "add", "name")
     nic = new_nic(call.session, _nic(call.session, Nic(id="", vm_id=ids[-1]), body))
+    nic = replace(nic, id=call.new_id("interface"))
     call.run(AddVmInterface(nic=nic))
     return Done(id=nic.id)
 
