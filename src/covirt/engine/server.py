@@ -10,6 +10,7 @@ import threading
 from typing import Any, Final, cast
 
 import anyio.to_thread
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
@@ -26,6 +27,7 @@ _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 _GRACE_SECONDS: Final = 10  # for answers that are on their way
 _KEEP_ALIVE_SECONDS: Final = 30
+_HEAD_SECONDS: Final = 30.0  # from the connection, or from a request's first byte
 _BACKLOG: Final = 512
 _GOOD_BYE_SECONDS: Final = 1.0
 _WS_MESSAGE_BYTES: Final = 2 << 20  # two of the largest frames of org.covirt.exec.0
@@ -55,10 +57,40 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Http(H11Protocol):
-    """It tells requests which certificate their client has shown: one of a host, checked by TLS."""
+    """It tells requests which certificate their client has shown: one of a host, checked by TLS. Who takes too long
+    over a request's head has his connection ended: a few such clients would take all that there are."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_in_head:
+            self._forget_timer()
+        elif self._head_timer is None and self.conn.trailing_data[0]:
+            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._end_slow_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    @property
+    def _is_in_head(self) -> bool:
+        """Not of a WebSocket, which is another protocol's by now."""
+        return self in self.connections and self.conn.their_state is h11.IDLE
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end_slow_head(self) -> None:
+        self._head_timer = None
+        if self._is_in_head:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
         super().connection_made(transport)
+        self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._end_slow_head)
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate is not None:
