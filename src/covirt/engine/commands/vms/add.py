@@ -56,7 +56,8 @@ def add_vm(
         created_at=datetime.now(UTC),
     )
     _check_template(change, template, vm, with_disks=with_disks)
-    if vm.hardware.placement_host_ids != template.hardware.placement_host_ids:
+    like = change.session.vms.get(nics_of) if nics_of else template
+    if vm.hardware.placement_host_ids != like.hardware.placement_host_ids:
         change.require(Right.EDIT_ADMIN_VM_PROPERTIES, Subject(type=ObjectType.CLUSTER, id=vm.cluster_id))
     check_cpu_profile(change.session, vm, action="add")
     check_hardware(change.session, vm.hardware, cluster, vm.kind, action="add")

@@ -65,6 +65,8 @@ def test_only_administrators_choose_hosts(quick: Kitchen) -> None:
     quick.api.put(f"vms/{vm_id}", pinned)
     quick.user.put(f"vms/{vm_id}", {**pinned, "description": "as it was"})
     quick.user.put(f"vms/{vm_id}", {"placement_policy": {"hosts": {"host": []}}}, 403)
+    copied = quick.user.post(f"vms/{vm_id}/clone", {"vm": {"name": "copied"}}, 200)["vm"]["id"]
+    assert quick.vm(copied).hardware.placement_host_ids == (s.HOST_ID,)
 
 
 def test_a_cpu_profile_is_one_of_the_cluster(quick: Kitchen) -> None:
