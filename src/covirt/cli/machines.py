@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -194,9 +195,13 @@ def _boots_from_its_template(resources: Resources, vm: Record) -> bool:
 
 @contextmanager
 def taken_back(resources: Resources, made: Made) -> Iterator[None]:
-    """Around what shall be done with a new machine: where the engine refuses it, or it fails, nothing is left."""
+    """Around what shall be done with a new machine: where the engine refuses it, or it fails, nothing is left. Of one
+    whose start is only waited for no more, the user is told that it is there."""
     try:
         yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ncovirt: {made.vm.name} was made, and goes on starting\n")
+        raise
     except (EngineRefused, JobFailed):
         remove_machine(resources, made.vm.id, keep=made.found_disks)
         raise

@@ -24,7 +24,7 @@ ROOT_VARIABLE: Final = "COVIRT_ROOT"
 @contextmanager
 def engine() -> Iterator[Resources]:
     """Raises NotLoggedIn, EngineSilent, EngineRefused."""
-    login = _of_environment() or _kept() or local_login()
+    login = kept_login() or local_login()
     if login is None:
         raise NotLoggedIn
     ca_file = Path(login.ca_file) if login.ca_file else None
@@ -41,6 +41,11 @@ def _kept() -> Login | None:
     if found is None or not found.root:
         return found
     return None if (root and found.root != root) or found.url != _local_url(found.root) else found
+
+
+def kept_login() -> Login | None:
+    """By the environment, or by covirt login. Raises NotLoggedIn for a URL without a token."""
+    return _of_environment() or _kept()
 
 
 def _local_url(root: str) -> str:

@@ -248,6 +248,9 @@ def test_logins(terminal: Terminal, open_dir: Path) -> None:
     assert kept.stat().st_mode & 0o777 == 0o600
     assert password not in kept.read_text()
     assert type_("vm", "list")[0] == 0
+    status, told = type_("host", "add", "node2")
+    assert status == 0, told
+    assert f"covirt-host enrol --engine {url} --name node2" in told
     assert type_("logout") == (0, f"logged out of {url}\n")
     assert type_("vm", "list")[0] == 4
     status, told = type_("vm", "list", COVIRT_URL="https://127.0.0.1:1", COVIRT_TOKEN="x")  # noqa: S106 - it is none

@@ -53,6 +53,7 @@ def test_a_user_with_a_container(terminal: Terminal, open_dir: Path) -> None:
     ann.say("container", "start", "shared")
     ann.refused("container", "stop", "private", status=3)
     ann.refused("user", "create", "bob", "--no-password", status=4)
+    assert "not authorized" in ann.refused("host", "add", "node2", status=4)
     assert "no cluster that you may use" in ann.refused("container", "run", terminal.reference, status=3)
 
     terminal.say("permission", "add", "DiskCreator", "--user", "ann", "--storage", "local")

@@ -65,14 +65,14 @@ def _object(stream: Any) -> dict[str, Any]:
 def test_an_engine_elsewhere(engine: CovirtEngine) -> None:
     words = ("pan", "--url", engine.url, "--ca-file", str(engine.ca_file))
     told = add(*words)
-    assert told.status == 1
+    assert told.status == 2
     assert "put it into the environment variable COVIRT_PASSWORD" in told.complaint
     told = add(*words, password=engine.password)
     assert told.status == 0, told.complaint
     assert f"--engine https://localhost:{engine.port} --name pan" in told.stdout.decode()
     assert "[containers]" not in told.stdout.decode()
     told = add("lid", "--cluster", "nowhere", *words[1:], password=engine.password)
-    assert told.status == 1
+    assert told.status == 3
     assert told.complaint.count("\n") == 0
     assert "nowhere" in told.complaint
 
@@ -80,6 +80,6 @@ def test_an_engine_elsewhere(engine: CovirtEngine) -> None:
 def test_where_no_engine_is() -> None:
     with new_root() as root:
         told = add("pan", "--root", str(root.path))
-        assert told.status == 1
+        assert told.status == 3
         assert f"no engine has its data below {root.path}" in told.complaint
     assert add("pan", "--url", "https://localhost").status == 2

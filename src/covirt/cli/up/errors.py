@@ -68,7 +68,10 @@ class HasDatabase(Conflict):
 
 
 class NoEngineHere(NotFound):
-    template = "no engine has its data below {root}; name one by --url and --ca-file, or its --root"
+    template = (
+        "no engine has its data below {root}; log in to one by covirt login, or name it by --url and --ca-file, or by"
+        " its --root"
+    )
 
 
 class NoPassword(InvalidRequest):

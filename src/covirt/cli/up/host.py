@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt host add``: a machine that an engine shall manage."""
 
-import sys
-
 import click
 
 from covirt.cli.up.commands import ROOT
@@ -35,7 +33,8 @@ def add(
 ) -> None:
     """Let a machine in: makes a token, and tells what to type there.
 
-    The engine is the one of this machine, with its first password, unless --url names another.
+    The engine is the one of this machine, with its first password, else that of covirt login, unless --url names
+    another.
     """
     if bool(url) != bool(ca_file):
         raise click.UsageError("--url and --ca-file belong together")
@@ -43,4 +42,4 @@ def add(
 
     wanted = NewHost(name=name, address=address or name, cluster=cluster, minutes=minutes)
     engine = Engine(url=url or "", ca_file=ca_file or "", user=user, root=root)
-    sys.exit(add_host(wanted, engine, wait=wait, as_json=output == "json"))
+    add_host(wanted, engine, wait=wait, as_json=output == "json")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from covirt.cli.session import kept_login
 from covirt.cli.up.errors import NoEngineHere, NoPassword, NotReady
 from covirt.cli.up.installation import HTTPS_PORT, Choices, Installation
 from covirt.cli.up.set_up import FEATURE
 from covirt.client.engine import EngineApi
-from covirt.common.exit_status import exit_status
 from covirt.common.process import Secret
 
 _PASSWORD: Final = "COVIRT_PASSWORD"  # noqa: S105 - the variable's name
@@ -36,7 +36,7 @@ class NewHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Which one; without a ``url`` that of the root."""
+    """Which one; without a ``url`` that of the root, or of the login that is kept."""
 
     url: str
     ca_file: str
@@ -44,26 +44,22 @@ class Engine:
     root: str
 
 
-def add_host(host: NewHost, engine: Engine, *, wait: bool, as_json: bool) -> int:
-    """The exit status."""
-
-    def work() -> None:
-        api, url = _logged_in(engine)
-        asked = {"name": host.name, "address": host.address, "cluster": host.cluster, "minutes": host.minutes}
-        made = api.post("/covirt/enrolment/tokens", asked)
-        commands = _commands(host, url, containers=_has_containers(api, host.cluster))
-        if as_json:
-            _say(json.dumps({"token": made["token"], "expires": made["expires"], "commands": commands}, indent=1))
-        else:
-            _tell(host, str(made["token"]), commands)
-        if wait:
-            _wait(api, host)
-
-    return exit_status("covirt host add", work)
+def add_host(host: NewHost, engine: Engine, *, wait: bool, as_json: bool) -> None:
+    """Raises NoEngineHere, NoPassword, NotReady, EngineRefused, EngineSilent."""
+    api, url = _logged_in(engine)
+    asked = {"name": host.name, "address": host.address, "cluster": host.cluster, "minutes": host.minutes}
+    made = api.post("/covirt/enrolment/tokens", asked)
+    commands = _commands(host, url, containers=_has_containers(api, host.cluster))
+    if as_json:
+        _say(json.dumps({"token": made["token"], "expires": made["expires"], "commands": commands}, indent=1))
+    else:
+        _tell(host, str(made["token"]), commands)
+    if wait:
+        _wait(api, host)
 
 
 def _logged_in(engine: Engine) -> tuple[EngineApi, str]:
-    """With the URL by which other machines reach it. Raises NoEngineHere, NoPassword, EngineRefused, EngineSilent."""
+    """With the URL by which other machines reach it: the one that was named, this machine's, or that of a login."""
     password = os.environ.get(_PASSWORD, "")
     if engine.url:
         if not password:
@@ -71,14 +67,22 @@ def _logged_in(engine: Engine) -> tuple[EngineApi, str]:
         url = urlunsplit(urlsplit(engine.url)._replace(path="", query="", fragment=""))
         return EngineApi(url, Path(engine.ca_file)).log_in(engine.user, Secret(password)), url
     installation = Installation.at(engine.root)
+    if not (_readable(installation.engine_ca_file) and (password or _readable(installation.password_file))):
+        login = kept_login()
+        if login is None:
+            raise NoEngineHere(root=installation.root.path)
+        ca_file = Path(login.ca_file) if login.ca_file else None
+        return EngineApi(login.url, ca_file, token=login.token), login.url
     choices = installation.effective(installation.choices() or Choices())
-    if not installation.engine_ca_file.exists():
-        raise NoEngineHere(root=installation.root.path)
     if not password:
         password = installation.password_file.read_text().strip()
     api = EngineApi(installation.engine_url(choices), installation.engine_ca_file)
     port = "" if choices.engine_port == HTTPS_PORT else f":{choices.engine_port}"
     return api.log_in(engine.user, Secret(password)), f"https://{socket.getfqdn()}{port}"
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK)
 
 
 def _has_containers(api: EngineApi, cluster: str) -> bool:
