@@ -11,6 +11,7 @@ from covirt.engine.commands.hosts import HOST_COMMANDS
 from covirt.engine.commands.images.import_image import ImportContainerImage
 from covirt.engine.commands.images.remove_image import RemoveContainerImage
 from covirt.engine.commands.networking.host_networks import HOST_NETWORK_COMMANDS
+from covirt.engine.commands.snapshots import SNAPSHOT_COMMANDS
 from covirt.engine.commands.storage import STORAGE_COMMANDS
 from covirt.engine.commands.transfers import TRANSFER_COMMANDS
 from covirt.engine.commands.vms.table import VM_COMMANDS
@@ -19,6 +20,7 @@ COMMANDS: Final[Mapping[str, type[Command]]] = by_action(
     (
         *HOST_COMMANDS,
         *HOST_NETWORK_COMMANDS,
+        *SNAPSHOT_COMMANDS,
         *STORAGE_COMMANDS,
         *DISK_COMMANDS,
         *TRANSFER_COMMANDS,

@@ -148,12 +148,21 @@ class SnapshotStatus(StrEnum):
     IN_PREVIEW = "in_preview"
 
 
+class DiskThen(StrEnum):
+    """``MERGING``: the snapshot's removal has begun to write into the volume; ``MERGED``: nothing is left of then."""
+
+    WHOLE = "whole"
+    MERGING = "merging"
+    MERGED = "merged"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotDisk:
     """What a disk was: the volume that holds the state of then."""
 
     disk_id: str
     image_id: str
+    then: DiskThen = DiskThen.WHOLE
     interface: DiskInterface = DiskInterface.VIRTIO
     bootable: bool = False
 

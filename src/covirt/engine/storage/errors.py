@@ -31,6 +31,12 @@ class NoHostForStorage(Conflict):
     template = "Cannot {action} Storage. There is no active Host in the Data Center {data_center}."
 
 
+class ChainTooLong(CommandFailed):
+    """Fields: disk."""
+
+    template = "the volumes of disk {disk} do not lead to the snapshot's"
+
+
 class HostTaskFailed(CommandFailed):
     """Of a task of Vdsm's kind. Fields: verb, reason."""
 

@@ -17,7 +17,7 @@ from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 
 _FORMATS: Final = {DiskFormat.COW: "COW", DiskFormat.RAW: "RAW"}
-_GONE: Final = (Code.NO_SUCH_IMAGE, Code.NO_SUCH_VOLUME, Code.IMAGE_PATH)
+GONE: Final = (Code.NO_SUCH_IMAGE, Code.NO_SUCH_VOLUME, Code.IMAGE_PATH)
 _CREATE: Final = "Volume.create"
 _LONG_SECONDS: Final = 24 * 3600.0  # all blocks of a large one are written
 
@@ -37,17 +37,20 @@ class HostVolumes:
     storage: HostStorage
     pool_id: str
 
-    def begin_create(self, disk: Disk) -> str:
+    def begin_create(self, disk: Disk, *, parent_id: str = "") -> str:
         """The id of the host's task, for finish_create; empty when the volume is there. A volume appears when it is
-        whole, and nobody else has its id: an earlier call has made it. Raises what Hosts.call raises."""
+        whole, and nobody else has its id: an earlier call has made it. ``parent_id``: the volume of the disk that it
+        builds on. Raises what Hosts.call raises."""
         params: dict[str, Json] = {
-            **self._ids(disk),
+            **self.ids(disk),
             "size": disk.provisioned_size_bytes,
             "volFormat": _FORMATS[disk.format],
             "preallocate": "SPARSE" if disk.sparse else "PREALLOCATED",
             "diskType": "DATA",
             "desc": disk.name,
         }
+        if parent_id:
+            params |= {"srcImgUUID": disk.id, "srcVolUUID": parent_id}
         try:
             return self.storage.begin_task(_CREATE, params)
         except HostRefused as error:
@@ -72,19 +75,19 @@ class HostVolumes:
         """Also one that has the size already."""
         if self.sizes(disk).capacity >= size_bytes:
             return
-        params: dict[str, Json] = {**self._ids(disk), "newSize": size_bytes}
+        params: dict[str, Json] = {**self.ids(disk), "newSize": size_bytes}
         self.storage.finish_task("Volume.extendSize", params, seconds=_LONG_SECONDS)
 
     def remove(self, disk: Disk) -> None:
         """With its whole image; one that is not there was removed by an earlier call."""
-        params: dict[str, Json] = {key: value for key, value in self._ids(disk).items() if key != "volumeID"} | {
+        params: dict[str, Json] = {key: value for key, value in self.ids(disk).items() if key != "volumeID"} | {
             "postZero": disk.wipe_after_delete,
             "force": False,
         }
         try:
             self.storage.finish_task("Image.delete", params, seconds=_LONG_SECONDS)
         except HostRefused as error:
-            if error.code not in _GONE:
+            if error.code not in GONE:
                 raise
         except HostTaskFailed:
             if self.is_there(disk):
@@ -92,22 +95,22 @@ class HostVolumes:
 
     def is_there(self, disk: Disk) -> bool:
         try:
-            self._info(disk)
+            self.info(disk)
         except HostRefused as error:
-            if error.code in _GONE:
+            if error.code in GONE:
                 return False
             raise
         return True
 
     def sizes(self, disk: Disk) -> VolumeSizes:
-        info = self._info(disk)
-        return VolumeSizes(capacity=_whole(info.get("capacity")), actual=_whole(info.get("truesize")))
+        info = self.info(disk)
+        return VolumeSizes(capacity=whole(info.get("capacity")), actual=whole(info.get("truesize")))
 
-    def _info(self, disk: Disk) -> Mapping[str, Json]:
-        answer = self.storage.call("Volume.getInfo", self._ids(disk))
+    def info(self, disk: Disk) -> Mapping[str, Json]:
+        answer = self.storage.call("Volume.getInfo", self.ids(disk))
         return answer if isinstance(answer, Mapping) else {}
 
-    def _ids(self, disk: Disk) -> dict[str, Json]:
+    def ids(self, disk: Disk) -> dict[str, Json]:
         return {
             "storagepoolID": self.pool_id,
             "storagedomainID": disk.storage_domain_id,
@@ -116,5 +119,5 @@ class HostVolumes:
         }
 
 
-def _whole(value: Json) -> int:
+def whole(value: Json) -> int:
     return int(value) if isinstance(value, int | float | str) else 0

@@ -21,6 +21,10 @@ _NO_INSIDE: Final = "nothing is run inside it from here; use its console, or log
 _NO_LOG: Final = "nobody keeps what it writes; its console shows it while it is open"
 _NO_FREEZE: Final = "nothing in it freezes file systems; stop it, or stop what writes in it"
 
+# Kinds that have no snapshots, with the reason.
+NO_SNAPSHOTS: Final[Mapping[VmKind, str]] = MappingProxyType(
+    {VmKind.CONTAINER: "its volumes are raw, and nothing of them is kept aside; copy its disks instead"}
+)
 # Action to the reasons why a kind has it not. One without a reason is done.
 _BOTH: Final[Mapping[str, str]] = {
     "cancelmigration": _NO_MOVE,

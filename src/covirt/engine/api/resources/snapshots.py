@@ -5,6 +5,7 @@
 from collections.abc import Mapping, Sequence
 
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import snapshots as changes
 from covirt.engine.api.node import Node, Value
 from covirt.engine.api.registry import Collection
 from covirt.engine.api.resources.hardware import hardware_values
@@ -69,6 +70,9 @@ SNAPSHOTS = Collection(
     type="Snapshot",
     show=each(snapshot_node),
     below=by_parent(lambda session: session.snapshots, "vm_id"),
+    add=changes.add_snapshot,
+    remove=changes.remove_snapshot,
+    actions={"restore": changes.restore_snapshot},
     children=(
         Collection(
             path="disks",

@@ -14,7 +14,7 @@ from covirt.engine.hosts.connections import Hosts
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskStatus
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus
-from covirt.engine.model.vm import Vm
+from covirt.engine.model.vm import SnapshotType, Vm
 from covirt.engine.storage.host_volumes import HostVolumes
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
@@ -100,6 +100,19 @@ def lock_users(change: Change, disk_id: str) -> None:
     """None of its machines is in the middle of anything. Raises ObjectLocked."""
     for vm in users_of(change.session, disk_id):
         change.require_unlocked(vm.id)
+
+
+def require_no_snapshots(session: Session, disk: Disk, action: str) -> None:
+    """Raises DiskRefused while snapshots of its machines hold volumes of it."""
+    users = {"vm_id": tuple(vm.id for vm in users_of(session, disk.id)), "type": SnapshotType.REGULAR}
+    holders = [
+        snapshot.description
+        for snapshot in (session.snapshots.list(ListQuery(where=users)) if users["vm_id"] else ())
+        if any(each.disk_id == disk.id for each in snapshot.disks)
+    ]
+    if holders:
+        reason = f"These snapshots hold what Disk {disk.name} was; remove them first: {', '.join(sorted(holders))}."
+        raise DiskRefused(action=action, reason=reason)
 
 
 def require_unplugged(session: Session, disk: Disk, action: str) -> None:

@@ -12,7 +12,13 @@ from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonVal
 from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.copying import VolumeCopy, begin_copy, end_copy
 from covirt.engine.commands.disks.errors import DiskInUse, DiskRefused
-from covirt.engine.commands.disks.facts import about, manager_of, require_no_template, volumes_on
+from covirt.engine.commands.disks.facts import (
+    about,
+    manager_of,
+    require_no_snapshots,
+    require_no_template,
+    volumes_on,
+)
 from covirt.engine.commands.vms.common import is_running
 from covirt.engine.model.disk import Disk
 from covirt.engine.store.query import ListQuery
@@ -43,6 +49,7 @@ class MoveDisk(Command):
             raise DiskRefused(action="move", reason="Containers name it where it is; copy it, or import it there.")
         if users := _drives_with(session, disk.id):
             raise DiskInUse(action="move", disk=disk.name, users=", ".join(users))
+        require_no_snapshots(session, disk, "move")
         begin_copy(start, disk, replace(disk, storage_domain_id=domain.id), "move")
         start.describe(f"Moving Disk {disk.name} to {domain.name}", {disk.id, disk.storage_domain_id, domain.id})
         self._tell(start, messages.MOVE_BEGUN)

@@ -15,6 +15,7 @@ from covirt.engine.commands.disks.facts import (
     manager_of,
     of_disk,
     require_no_template,
+    require_no_snapshots,
     require_unplugged,
     volumes_of,
 )
@@ -73,4 +74,5 @@ def require_removable(start: Start, disk: Disk) -> None:
         raise DiskRefused(action="remove", reason=reason)
     require_no_template(session, disk, "remove")
     require_unplugged(session, disk, "remove")
+    require_no_snapshots(session, disk, "remove")
     manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "remove")

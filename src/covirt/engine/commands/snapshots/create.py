@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps what a machine's disks are now: from then on it writes to new volumes, which build on those."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.snapshots import messages
+from covirt.engine.commands.snapshots.errors import BadSnapshot
+from covirt.engine.commands.snapshots.facts import OnHost, begin_on, disks_of_vm, lock_disks, tell_of, unlock
+from covirt.engine.model.disk import DiskFormat
+from covirt.engine.model.vm import Snapshot, SnapshotStatus
+from covirt.engine.storage.host_jobs import job_of
+
+_LONGEST_DESCRIPTION: Final = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSnapshot(Command):
+    """The caller chooses its id."""
+
+    action: ClassVar = "CreateSnapshotForVm"
+
+    snapshot: Snapshot
+
+    def begin(self, start: Start) -> None:
+        session, snapshot = start.session, self.snapshot
+        if len(snapshot.description) > _LONGEST_DESCRIPTION:
+            raise BadSnapshot(reason=f"Its description may have {_LONGEST_DESCRIPTION} characters.")
+        vm = begin_on(start, snapshot.vm_id, "create", "created")
+        disks = disks_of_vm(session, vm.id)
+        lock_disks(start, (disk for disk, _ in disks), "create", vm)
+        session.snapshots.add(replace(snapshot, status=SnapshotStatus.LOCKED, disks=tuple(then for _, then in disks)))
+        start.describe(
+            f"Creating Snapshot {snapshot.description} of VM {vm.name}", {vm.id, *(disk.id for disk, _ in disks)}
+        )
+        tell_of(start, messages.CREATE_BEGUN, snapshot)
+
+    def run(self, flow: Flow) -> JsonValue:
+        disk_ids = flow.step("Looking which disks it has", self._look)
+        ids = [str(each) for each in disk_ids] if isinstance(disk_ids, list) else []
+        host_id = flow.step("Choosing a host", self._choose, list(ids))
+        made: dict[str, JsonValue] = {}
+        for disk_id in ids:
+            made[disk_id] = flow.step("Creating a volume", self._create, host_id, disk_id, undo=self._take_back)
+        return made
+
+    def succeeded(self, finish: Finish) -> None:
+        session = finish.session
+        made = finish.result if isinstance(finish.result, dict) else {}
+        for disk in session.disks.by_ids(made).values():
+            above = str(made[disk.id])
+            session.disks.update(
+                replace(disk, image_id=above, format=DiskFormat.COW, sparse=True, qcow_version="qcow2_v3")
+            )
+        unlock(session, self.snapshot.vm_id, made)
+        kept = session.snapshots.get(self.snapshot.id)
+        session.snapshots.update(replace(kept, status=SnapshotStatus.OK))
+        tell_of(finish, messages.CREATED, self.snapshot)
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        session = finish.session
+        kept = session.snapshots.get(self.snapshot.id)
+        unlock(session, self.snapshot.vm_id, [each.disk_id for each in kept.disks])
+        tell_of(finish, messages.CREATE_FAILED, self.snapshot, reason=reason)
+        session.snapshots.remove(kept.id)
+
+    def _on(self, doing: Doing) -> OnHost:
+        return OnHost(doing=doing, snapshot_id=self.snapshot.id)
+
+    def _look(self, doing: Doing) -> JsonValue:
+        return [each.disk_id for each in self._on(doing).snapshot().disks]
+
+    def _choose(self, doing: Doing, disk_ids: list[str]) -> JsonValue:
+        return self._on(doing).choose(disk_ids)
+
+    def _create(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        volume_id = job_of(doing.job_id, disk_id)
+        chain = self._on(doing).chain(disk_id, host_id)
+        chain.create(volume_id, parent_id=chain.disk.image_id)
+        return volume_id
+
+    def _take_back(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        self._on(doing).take_back(disk_id, host_id, job_of(doing.job_id, disk_id))
+        return None

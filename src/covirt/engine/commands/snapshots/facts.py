@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""What operations on snapshots have in common: the machine is down, and it and its disks are theirs until the end."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from covirt.engine.auth.permits import Right
+from covirt.engine.commands.audit import AuditMessage
+from covirt.engine.commands.command import Doing, Finish, Start
+from covirt.engine.commands.disks.errors import StillBeingMade
+from covirt.engine.commands.disks.facts import manager_of, require_ok, volumes_on
+from covirt.engine.commands.snapshots.errors import SnapshotRefused
+from covirt.engine.commands.vms.common import about, require_down, subject_of
+from covirt.engine.hosts.errors import HostRefused
+from covirt.engine.model.disk import Disk, DiskContentType, DiskStatus
+from covirt.engine.model.vm import Snapshot, SnapshotDisk, SnapshotStatus, SnapshotType, Vm
+from covirt.engine.storage.host_chains import HostChain
+from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
+from covirt.engine.vms.errors import NotForThisKind
+from covirt.engine.vms.kinds import KIND_NAMES, NO_SNAPSHOTS
+from covirt.hostapi.errors import Code
+
+
+def begin_on(start: Start, vm_id: str, action: str, doing: str) -> Vm:
+    """Lock the machine, as in "VM web is having ...". Raises what says why nothing can be done to its snapshots."""
+    start.require(Right.MANIPULATE_VM_SNAPSHOTS, subject_of(vm_id))
+    vm: Vm = start.session.vms.get(vm_id)
+    if vm.kind in NO_SNAPSHOTS:
+        kind = KIND_NAMES[vm.kind]
+        raise NotForThisKind(action=f"{action} a snapshot of", name=vm.name, kind=kind, reason=NO_SNAPSHOTS[vm.kind])
+    start.lock(vm.id, f"a snapshot of VM {vm.name} is being {doing}")
+    require_down(vm, f"{action} a snapshot of")
+    start.session.vms.update(replace(vm, image_locked=True))
+    return vm
+
+
+def lock_disks(start: Start, disks: Iterable[Disk], action: str, vm: Vm) -> None:
+    session = start.session
+    for disk in disks:
+        start.lock(disk.id, f"a snapshot of VM {vm.name} with disk {disk.name} is being {action}d")
+        require_ok(disk, "edit")
+        manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "edit")
+        session.disks.update(replace(disk, status=DiskStatus.LOCKED))
+
+
+def unlock(session: Session, vm_id: str, disk_ids: Iterable[str]) -> None:
+    session.vms.update(replace(session.vms.get(vm_id), image_locked=False))
+    for disk in session.disks.by_ids(disk_ids).values():
+        session.disks.update(replace(disk, status=DiskStatus.OK))
+
+
+def disks_of_vm(session: Session, vm_id: str) -> Sequence[tuple[Disk, SnapshotDisk]]:
+    """That snapshots hold: its data, which nobody else has."""
+    attached = session.disk_attachments.list(ListQuery(where={"vm_id": vm_id}))
+    disks = session.disks.by_ids({each.disk_id for each in attached})
+    return [
+        (disk, SnapshotDisk(
+            disk_id=disk.id, image_id=disk.image_id, interface=each.interface, bootable=each.bootable
+        ))
+        for each in sorted(attached, key=lambda each: str(each.disk_id))
+        if (disk := disks[each.disk_id]).content_type is DiskContentType.DATA and not disk.shareable
+    ]  # fmt: skip
+
+
+def begin_with(start: Start, snapshot_id: str, action: str, doing: str) -> Snapshot:
+    """Of one that is there. Raises SnapshotRefused, and what begin_on raises."""
+    session = start.session
+    snapshot: Snapshot = session.snapshots.get(snapshot_id)
+    vm = begin_on(start, snapshot.vm_id, action, doing)
+    if snapshot.type is not SnapshotType.REGULAR:
+        raise SnapshotRefused(action=action, reason=f"The {snapshot.type} one is what VM {vm.name} is now.")
+    if snapshot.status is not SnapshotStatus.OK:
+        raise SnapshotRefused(action=action, reason=f"Its status is {snapshot.status}.")
+    lock_disks(start, session.disks.by_ids({each.disk_id for each in snapshot.disks}).values(), action, vm)
+    session.snapshots.update(replace(snapshot, status=SnapshotStatus.LOCKED))
+    subjects = {vm.id, *(each.disk_id for each in snapshot.disks)}
+    start.describe(f"{action.capitalize()} Snapshot {snapshot.description} of VM {vm.name}", subjects)
+    return snapshot
+
+
+def tell_of(told: Start | Finish, message: AuditMessage, snapshot: Snapshot, **words: object) -> None:
+    vm = told.session.vms.get(snapshot.vm_id)
+    told.tell(message, about(vm), snapshot=snapshot.description, vm=vm.name, **words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnHost:
+    """What steps of all operations on snapshots ask for."""
+
+    doing: Doing
+    snapshot_id: str
+
+    def snapshot(self) -> Snapshot:
+        with self.doing.services.store.read() as session:
+            found: Snapshot = session.snapshots.get(self.snapshot_id)
+            return found
+
+    def disk(self, disk_id: str) -> Disk:
+        with self.doing.services.store.read() as session:
+            found: Disk = session.disks.get(disk_id)
+            return found
+
+    def then(self, disk_id: str) -> SnapshotDisk:
+        return next(each for each in self.snapshot().disks if each.disk_id == disk_id)
+
+    def choose(self, disk_ids: Sequence[str]) -> str:
+        """The host that manages the storage of all; empty where there is nothing to do."""
+        host_id = ""
+        with self.doing.services.store.read() as session:
+            for disk in session.disks.by_ids(disk_ids).values():
+                domain = session.storage_domains.get(disk.storage_domain_id)
+                host_id = manager_of(session, self.doing.services.hosts, domain, "edit")
+        return host_id
+
+    def chain(self, disk_id: str, host_id: str) -> HostChain:
+        disk = self.disk(disk_id)
+        return HostChain(volumes=volumes_on(self.doing, disk, host_id), disk=disk)
+
+    def take_back(self, disk_id: str, host_id: str, volume_id: str) -> None:
+        """A volume that this operation has made, unless it is the disk by now."""
+        chain = self.chain(disk_id, host_id)
+        if chain.disk.image_id == volume_id:
+            return
+        try:
+            chain.delete(volume_id)
+        except HostRefused as error:
+            if error.code != Code.VOLUME_BUSY:
+                raise
+            raise StillBeingMade(disk=chain.disk.name, reason=error.text) from error

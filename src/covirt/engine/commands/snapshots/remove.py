@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Forgets a snapshot: what was written since then is written into its volumes, which take the place of the next ones.
+
+The disks are whole at any time, and hold the same; the snapshot is not, once that has begun. One whose removal has
+failed can be removed again.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.snapshots import messages
+from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, unlock
+from covirt.engine.commands.storage.facts import jobs_of
+from covirt.engine.model.disk import DiskFormat
+from covirt.engine.model.vm import DiskThen, SnapshotDisk, SnapshotStatus
+from covirt.engine.storage.host_jobs import job_of
+from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveSnapshot(Command):
+    action: ClassVar = "RemoveSnapshot"
+
+    snapshot_id: str
+
+    def begin(self, start: Start) -> None:
+        tell_of(start, messages.REMOVE_BEGUN, begin_with(start, self.snapshot_id, "remove", "removed"))
+
+    def run(self, flow: Flow) -> JsonValue:
+        disk_ids = flow.step("Looking which disks it has", self._look)
+        ids = [str(each) for each in disk_ids] if isinstance(disk_ids, list) else []
+        host_id = flow.step("Choosing a host", self._choose, list(ids))
+        for disk_id in ids:
+            top_id = flow.step("Looking at the volumes of a disk", self._find, host_id, disk_id)
+            flow.step("Making room in the lower volume", self._enlarge, host_id, disk_id, top_id)
+            flow.step("Merging", self._merge, host_id, disk_id, top_id)
+            flow.step("Taking the upper volume out", self._skip, host_id, disk_id, top_id)
+            flow.step("Writing down what is merged", self._write, host_id, disk_id, top_id)
+            flow.step("Deleting the upper volume", self._delete, host_id, disk_id, top_id)
+        return None
+
+    def succeeded(self, finish: Finish) -> None:
+        session = finish.session
+        snapshot = session.snapshots.get(self.snapshot_id)
+        tell_of(finish, messages.REMOVED, snapshot)
+        unlock(session, snapshot.vm_id, [each.disk_id for each in snapshot.disks])
+        session.snapshots.remove(snapshot.id)
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        session = finish.session
+        snapshot = session.snapshots.get(self.snapshot_id)
+        tell_of(finish, messages.REMOVE_FAILED, snapshot, reason=reason)
+        unlock(session, snapshot.vm_id, [each.disk_id for each in snapshot.disks])
+        session.snapshots.update(replace(snapshot, status=SnapshotStatus.OK))
+
+    def _on(self, doing: Doing) -> OnHost:
+        return OnHost(doing=doing, snapshot_id=self.snapshot_id)
+
+    def _look(self, doing: Doing) -> JsonValue:
+        return [each.disk_id for each in self._on(doing).snapshot().disks if each.then is not DiskThen.MERGED]
+
+    def _choose(self, doing: Doing, disk_ids: list[str]) -> JsonValue:
+        return self._on(doing).choose(disk_ids)
+
+    def _find(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        on = self._on(doing)
+        return on.chain(disk_id, host_id).above(on.then(disk_id).image_id)[-1]
+
+    def _enlarge(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
+        on = self._on(doing)
+        chain = on.chain(disk_id, host_id)
+        if chain.facts(top_id).legal:
+            chain.enlarge(top_id, on.then(disk_id).image_id)
+        return None
+
+    def _merge(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
+        """One that is illegal was merged by an earlier removal, which failed after that."""
+        on = self._on(doing)
+        chain, then = on.chain(disk_id, host_id), on.then(disk_id)
+        if not chain.facts(top_id).legal:
+            return None
+        with doing.services.store.change() as session:
+            _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGING))
+        chain.merge(jobs_of(doing, host_id), job_of(doing.job_id, disk_id), top_id, then.image_id)
+        return None
+
+    def _skip(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
+        on = self._on(doing)
+        on.chain(disk_id, host_id).skip(top_id, on.then(disk_id).image_id)
+        return None
+
+    def _write(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
+        """Who had the upper volume has the lower one; this snapshot has nothing of the disk any more."""
+        on = self._on(doing)
+        then = on.then(disk_id)
+        base_id = then.image_id
+        below = on.chain(disk_id, host_id).facts(base_id).format
+        with doing.services.store.change() as session:
+            disk = session.disks.get(disk_id)
+            if disk.image_id == top_id:
+                version = "" if below is DiskFormat.RAW else disk.qcow_version
+                session.disks.update(replace(disk, image_id=base_id, format=below, qcow_version=version))
+            vm_id = session.snapshots.get(self.snapshot_id).vm_id
+            for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id})):
+                for each in other.disks:
+                    if each.image_id == top_id:
+                        _note(session, other.id, replace(each, image_id=base_id))
+            _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGED))
+        return None
+
+    def _delete(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
+        self._on(doing).chain(disk_id, host_id).delete(top_id)
+        return None
+
+
+def _note(session: Session, snapshot_id: str, then: SnapshotDisk) -> None:
+    """Instead of what the snapshot told of the disk before."""
+    snapshot = session.snapshots.get(snapshot_id)
+    disks = tuple(then if each.disk_id == then.disk_id else each for each in snapshot.disks)
+    session.snapshots.update(replace(snapshot, disks=disks))

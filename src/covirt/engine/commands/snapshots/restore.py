@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a machine's disks what they were at a snapshot: they get new volumes, which build on those of then.
+
+What was written since is gone with the snapshots that were made since: one line of volumes is what there is.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from covirt.common.errors import Error
+from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.disks.facts import about as about_disk
+from covirt.engine.commands.snapshots import messages
+from covirt.engine.commands.snapshots.errors import SnapshotRefused
+from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, unlock
+from covirt.engine.model.disk import DiskFormat
+from covirt.engine.model.vm import DiskThen, SnapshotStatus, SnapshotType
+from covirt.engine.storage.host_jobs import job_of
+from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSnapshot(Command):
+    action: ClassVar = "RestoreAllSnapshots"
+
+    snapshot_id: str
+
+    def begin(self, start: Start) -> None:
+        snapshot = begin_with(start, self.snapshot_id, "restore", "restored")
+        if any(each.then is not DiskThen.WHOLE for each in snapshot.disks):
+            reason = f"The removal of {snapshot.description} had begun, and has failed; remove it again."
+            raise SnapshotRefused(action="restore", reason=reason)
+
+    def run(self, flow: Flow) -> JsonValue:
+        disk_ids = flow.step("Looking which disks it has", self._look)
+        ids = [str(each) for each in disk_ids] if isinstance(disk_ids, list) else []
+        host_id = flow.step("Choosing a host", self._choose, list(ids))
+        old: dict[str, JsonValue] = {}
+        sizes: dict[str, JsonValue] = {}
+        for disk_id in ids:
+            old[disk_id] = flow.step("Looking at the volumes of a disk", self._find, host_id, disk_id)
+            sizes[disk_id] = flow.step("Creating a volume", self._create, host_id, disk_id, undo=self._take_back)
+        flow.step("Writing down what the disks are", self._switch, sizes, old)
+        for disk_id, volume_ids in old.items():
+            for volume_id in volume_ids if isinstance(volume_ids, list) else []:
+                flow.step("Deleting a volume", self._delete, host_id, disk_id, volume_id)
+        return None
+
+    def succeeded(self, finish: Finish) -> None:
+        self._end(finish.session)
+        tell_of(finish, messages.RESTORED, finish.session.snapshots.get(self.snapshot_id))
+
+    def failed(self, finish: Finish, reason: str) -> None:
+        self._end(finish.session)
+        snapshot = finish.session.snapshots.get(self.snapshot_id)
+        tell_of(finish, messages.RESTORE_FAILED, snapshot, reason=reason)
+
+    def _end(self, session: Session) -> None:
+        snapshot = session.snapshots.get(self.snapshot_id)
+        unlock(session, snapshot.vm_id, [each.disk_id for each in snapshot.disks])
+        session.snapshots.update(replace(snapshot, status=SnapshotStatus.OK))
+
+    def _on(self, doing: Doing) -> OnHost:
+        return OnHost(doing=doing, snapshot_id=self.snapshot_id)
+
+    def _look(self, doing: Doing) -> JsonValue:
+        return [each.disk_id for each in self._on(doing).snapshot().disks]
+
+    def _choose(self, doing: Doing, disk_ids: list[str]) -> JsonValue:
+        return self._on(doing).choose(disk_ids)
+
+    def _find(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        on = self._on(doing)
+        return list(on.chain(disk_id, host_id).above(on.then(disk_id).image_id))
+
+    def _create(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        on = self._on(doing)
+        chain, volume_id = on.chain(disk_id, host_id), job_of(doing.job_id, disk_id)
+        chain.create(volume_id, parent_id=on.then(disk_id).image_id)
+        return chain.facts(volume_id).capacity_bytes
+
+    def _take_back(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        self._on(doing).take_back(disk_id, host_id, job_of(doing.job_id, disk_id))
+        return None
+
+    def _switch(self, doing: Doing, sizes: dict[str, JsonValue], old: dict[str, JsonValue]) -> JsonValue:
+        """With the snapshots that were made since, whose volumes go."""
+        gone = {str(each) for volumes in old.values() if isinstance(volumes, list) for each in volumes}
+        with doing.services.store.change() as session:
+            for disk in session.disks.by_ids(sizes).values():
+                session.disks.update(
+                    replace(
+                        disk,
+                        image_id=job_of(doing.job_id, disk.id),
+                        format=DiskFormat.COW,
+                        sparse=True,
+                        qcow_version="qcow2_v3",
+                        provisioned_size_bytes=int(str(sizes[disk.id])),
+                    )
+                )
+            vm_id = session.snapshots.get(self.snapshot_id).vm_id
+            for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id, "type": SnapshotType.REGULAR})):
+                if any(each.image_id in gone for each in other.disks):
+                    session.snapshots.remove(other.id)
+        return None
+
+    def _delete(self, doing: Doing, host_id: str, disk_id: str, volume_id: str) -> JsonValue:
+        """What cannot be deleted is nobody's any more, goes with the disk, and is told."""
+        chain = self._on(doing).chain(disk_id, host_id)
+        try:
+            chain.delete(volume_id)
+        except Error as error:
+            log.warning("A volume is left disk=%s volume=%s reason=%s", disk_id, volume_id, error)
+            with doing.services.store.read() as session:
+                told = about_disk(session, chain.disk)
+            doing.tell(messages.LEFTOVERS, told, disk=chain.disk.name, reason=error)
+        return None

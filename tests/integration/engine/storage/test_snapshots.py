@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots of a machine's disks on a real covirt-host: what was there then is there again, whatever is killed."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covirt.common.process import run
+from covirt.engine.commands.snapshots.create import CreateSnapshot
+from covirt.engine.commands.snapshots.remove import RemoveSnapshot
+from covirt.engine.commands.snapshots.restore import RestoreSnapshot
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskInterface, DiskStatus
+from covirt.engine.model.hardware import VmKind
+from covirt.engine.model.vm import DiskThen, Snapshot, SnapshotType, Vm, VmFacts, VmStatus
+from tests.support.engine_objects import NOON
+from tests.support.engine_samples import sample_id
+from tests.support.killed_engine import is_killed
+from tests.support.storage_site import Site, new_site
+
+pytestmark = pytest.mark.root
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    site: Site
+    domain_id: str
+    vm_id: str
+    disk_ids: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        return f"vms/{self.vm_id}/snapshots"
+
+    def disk(self, number: int) -> Disk:
+        with self.site.store.read() as session:
+            found: Disk = session.disks.get(self.disk_ids[number])
+            return found
+
+    def volume(self, number: int) -> Path:
+        disk = self.disk(number)
+        root = self.site.covirt_host.root.path
+        return root / "data" / self.domain_id / "images" / disk.id / disk.image_id
+
+    def volumes(self, number: int) -> set[str]:
+        return {each.name for each in self.volume(number).parent.iterdir() if not each.suffix}
+
+    def write(self, marker: int) -> None:
+        """Into the first half of each disk, as a guest would."""
+        for number in range(len(self.disk_ids)):
+            command = f"write -P {marker} 0 2M"
+            run(["qemu-io", "-f", self._kind(number), "-c", command, str(self.volume(number))], timeout_seconds=60)
+
+    def holds(self, marker: int) -> bool:
+        """In each disk, and nothing in its second half."""
+        for number in range(len(self.disk_ids)):
+            raw = self.site.covirt_host.root.path / "read"
+            argv = ["qemu-img", "convert", "-f", self._kind(number), "-O", "raw", str(self.volume(number)), str(raw)]
+            run(argv, timeout_seconds=60)
+            data = raw.read_bytes()
+            if data[: 2 * _MIB] != bytes([marker]) * (2 * _MIB) or any(data[2 * _MIB :]):
+                return False
+        return True
+
+    def keep(self, name: str, marker: int) -> str:
+        """Write, and make a snapshot of that."""
+        self.write(marker)
+        made = self.site.api.post(self.path, {"description": name, "persist_memorystate": "true"})
+        assert (made["snapshot_status"], made["description"]) == ("ok", name)
+        return str(made["id"])
+
+    def names(self) -> list[str]:
+        return sorted(each["description"] for each in self.site.api.get(self.path)["snapshot"])
+
+    def at_rest(self) -> bool:
+        with self.site.store.read() as session:
+            vm = session.vms.get(self.vm_id)
+        return not vm.image_locked and all(
+            self.disk(number).status is DiskStatus.OK for number in range(len(self.disk_ids))
+        )
+
+    def change(self, **facts: Any) -> None:
+        with self.site.store.write() as session:
+            session.vms.update_facts(self.vm_id, VmFacts(**facts))
+
+    def events(self, code: int) -> list[str]:
+        with self.site.store.read() as session:
+            return [event.description for event in session.events.list() if event.code == code]
+
+    def _kind(self, number: int) -> str:
+        return "qcow2" if self.disk(number).format == "cow" else "raw"
+
+
+def new_machine(site: Site, domain_id: str, name: str, formats: tuple[str, ...] = ("raw", "cow")) -> Machine:
+    domain = {"storage_domain": [{"id": domain_id}]}
+    ids = []
+    for number, image_format in enumerate(formats):
+        body = {"alias": f"{name}-{number}", "format": image_format, "provisioned_size": 4 * _MIB}
+        ids.append(site.api.post("disks", {**body, "storage_domains": domain})["id"])
+    with site.store.write() as session:
+        (cluster,) = session.clusters.list()
+        vm = Vm(id=sample_id(name), name=name, cluster_id=cluster.id, created_at=NOON, facts=VmFacts())
+        session.vms.add(vm)
+        session.snapshots.add(
+            Snapshot(id=str(uuid.uuid4()), description="Active VM", vm_id=vm.id, type=SnapshotType.ACTIVE, date=NOON)
+        )
+        for disk_id in ids:
+            session.disk_attachments.add(
+                DiskAttachment(disk_id=disk_id, vm_id=vm.id, active=True, interface=DiskInterface.VIRTIO)
+            )
+    return Machine(site=site, domain_id=domain_id, vm_id=vm.id, disk_ids=tuple(ids))
+
+
+@pytest.fixture(scope="module", name="place")
+def place_fixture() -> Iterator[tuple[Site, str]]:
+    with new_site() as site:
+        domain_id = site.new_domain("data")
+        site.api.put(f"storagedomains/{domain_id}", {"critical_space_action_blocker": "0"})
+        yield site, domain_id
+
+
+def test_what_was_there_is_there_again(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "back")
+    first = machine.keep("first", 1)
+    assert machine.volumes(0) != {machine.disk(0).image_id}
+    machine.keep("second", 2)
+    machine.write(3)
+    disks = machine.site.api.get(f"{machine.path}/{first}/disks")["disk"]
+    assert {each["id"] for each in disks} == set(machine.disk_ids)
+    machine.site.api.post(f"{machine.path}/{first}/restore", {}, 200)
+    assert machine.holds(1)
+    assert machine.names() == ["Active VM", "first"]
+    assert all(len(machine.volumes(number)) == 2 for number in range(2))
+    machine.write(4)
+    assert machine.holds(4)
+    machine.site.api.post(f"{machine.path}/{first}/restore", {}, 200)
+    assert machine.holds(1)
+    assert machine.at_rest()
+    assert any("back restored from Snapshot 'first'" in each for each in machine.events(47))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_removed_snapshots_leave_what_is_now(place: tuple[Site, str], order: tuple[int, ...]) -> None:
+    machine = new_machine(*place, f"removes-{order[0]}-{order[1]}")
+    ids = [machine.keep(f"snapshot {number}", number + 1) for number in range(3)]
+    machine.write(9)
+    for position, number in enumerate(order):
+        machine.site.api.delete(f"{machine.path}/{ids[number]}")
+        assert machine.holds(9)
+        assert machine.at_rest()
+        assert all(len(machine.volumes(each)) == 3 - position for each in range(2))
+        if position == 1:  # the one that is left has what it had
+            machine.site.api.post(f"{machine.path}/{ids[order[2]]}/restore", {}, 200)
+            assert machine.holds(order[2] + 1)
+            machine.write(9)
+    assert machine.names() == ["Active VM"]
+    assert [machine.disk(number).format for number in range(2)] == ["raw", "cow"]
+    assert len([each for each in machine.events(356) if machine.disk(0).name[:-2] in each]) == 3
+
+
+def test_what_is_refused(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "refuses")
+    kept = machine.keep("kept", 1)
+    api, disk_id = machine.site.api, machine.disk_ids[0]
+    (active,) = [each for each in api.get(machine.path)["snapshot"] if each["snapshot_type"] == "active"]
+    assert "what VM refuses is now" in api.delete(f"{machine.path}/{active['id']}", 409)
+    assert "what VM refuses is now" in api.post(f"{machine.path}/{active['id']}/restore", {}, 409)
+    assert "remove them first: kept" in api.delete(f"disks/{disk_id}", 409)
+    assert "remove them first: kept" in api.delete(f"vms/{machine.vm_id}/diskattachments/{disk_id}", 409)
+    chosen = {"description": "some", "disk_attachments": {"disk_attachment": [{"disk": {"id": disk_id}}]}}
+    assert "disk_attachments" in api.post(machine.path, chosen, 400)
+    machine.change(status=VmStatus.UP, host_id=machine.site.hosts.host_id)
+    assert "VM is running" in api.post(machine.path, {"description": "live"}, 409)
+    assert "VM is running" in api.delete(f"{machine.path}/{kept}", 409)
+    machine.change(status=VmStatus.DOWN)
+    assert machine.names() == ["Active VM", "kept"]
+    assert machine.holds(1)
+    with machine.site.store.write() as session:
+        session.vms.update(replace(session.vms.get(machine.vm_id), kind=VmKind.CONTAINER))
+    assert "copy its disks instead" in api.post(machine.path, {"description": "no"}, 409)
+
+
+def test_a_machine_goes_with_all_volumes_of_its_disks(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "goes")
+    machine.keep("kept", 1)
+    images = [machine.volume(number).parent for number in range(2)]
+    machine.site.api.delete(f"vms/{machine.vm_id}")
+    assert not any(image.exists() for image in images)
+
+
+def test_a_snapshot_that_cannot_be_made_leaves_nothing(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "fails")
+    machine.write(1)
+    with machine.site.store.write() as session:
+        disk = session.disks.get(machine.disk_ids[1])
+        session.disks.update(replace(disk, image_id=sample_id("nowhere")))
+    machine.site.api.post(machine.path, {"description": "never"}, 409)
+    with machine.site.store.write() as session:
+        session.disks.update(disk)
+    assert machine.names() == ["Active VM"]
+    assert machine.at_rest()
+    assert machine.holds(1)
+    assert all(len(machine.volumes(number)) == 1 for number in range(2))
+    assert any("'never' creation for VM 'fails'" in each for each in machine.events(69))
+
+
+def test_what_a_removal_had_begun_to_change_is_not_restored(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "begun")
+    kept = machine.keep("kept", 1)
+    machine.write(2)
+    with machine.site.store.write() as session:
+        snapshot = session.snapshots.get(kept)
+        disks = tuple(replace(each, then=DiskThen.MERGING) for each in snapshot.disks)
+        session.snapshots.update(replace(snapshot, disks=disks))
+    assert "remove it again" in machine.site.api.post(f"{machine.path}/{kept}/restore", {}, 409)
+    assert machine.at_rest()
+    machine.site.api.delete(f"{machine.path}/{kept}")
+    assert machine.holds(2)
+
+
+@pytest.fixture(scope="module", name="killed")
+def killed_fixture() -> Iterator[Machine]:
+    """Its own engine has no operations any more: each is another process'."""
+    with new_site() as site:
+        domain_id = site.new_domain("data")
+        site.api.put(f"storagedomains/{domain_id}", {"critical_space_action_blocker": "0"})
+        machine = new_machine(site, domain_id, "killed", ("raw",))
+        site.commands.stop()
+        yield machine
+
+
+def test_an_engine_that_is_killed_after_each_call(killed: Machine) -> None:
+    machine = killed
+    for kill in (1, 2, 3, 4, 5, 7, 9, 12):
+        machine.write(1)
+        kept = [
+            Snapshot(id=str(uuid.uuid4()), description=f"{name}", vm_id=machine.vm_id, date=NOON) for name in "ab"
+        ]
+        was_killed = is_killed(machine.site, CreateSnapshot(snapshot=kept[0]), kill)
+        machine.write(2)
+        was_killed |= is_killed(machine.site, CreateSnapshot(snapshot=kept[1]), kill)
+        machine.write(3)
+        was_killed |= is_killed(machine.site, RestoreSnapshot(snapshot_id=kept[1].id), kill)
+        assert machine.holds(2)
+        assert len(machine.volumes(0)) == 3
+        for snapshot in kept:
+            was_killed |= is_killed(machine.site, RemoveSnapshot(snapshot_id=snapshot.id), kill)
+            assert machine.holds(2)
+        assert len(machine.volumes(0)) == 1
+        assert machine.at_rest()
+        assert was_killed
+    with machine.site.store.read() as session:
+        assert [each.type for each in session.snapshots.list()] == [SnapshotType.ACTIVE]
