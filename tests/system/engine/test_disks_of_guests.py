@@ -150,6 +150,45 @@ def test_a_machine_that_runs_gets_disks(place: Place) -> None:
     assert disks.list(search="name=root or name=logs") == []
 
 
+def test_a_machine_goes_back_to_a_snapshot(place: Place) -> None:
+    """It is started above one, too, and nobody changes its snapshots while it runs."""
+    service = place.add_vm("back")
+    attachment = place.attach(service, "past", types.DiskFormat.RAW, bootable=True, active=True)
+    snapshots = service.snapshots_service()
+    kept = snapshots.add(types.Snapshot(description="kept", persist_memorystate=False))
+    one = snapshots.snapshot_service(kept.id)
+    wait_until(
+        lambda: one.get().snapshot_status is types.SnapshotStatus.OK,
+        timeout_seconds=_SECONDS,
+        what="the snapshot to be made",
+    )
+    disk = place.connection.follow_link(attachment.get().disk)
+    (then,) = one.disks_service().list()
+    assert (then.id, then.image_id != disk.image_id, disk.format) == (disk.id, True, types.DiskFormat.COW)
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    assert place.drives(service) == {disk.id}
+    with pytest.raises(sdk.Error, match="VM is running"):
+        one.restore()
+    service.stop()
+    place.wait(service, DOWN)
+    one.restore()
+    wait_until(
+        lambda: place.connection.follow_link(attachment.get().disk).image_id != disk.image_id,
+        timeout_seconds=_SECONDS,
+        what="the disk to be what it was",
+    )
+    place.wait(service, DOWN)
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    service.stop()
+    place.wait(service, DOWN)
+    one.remove()
+    wait_until(lambda: len(snapshots.list()) == 1, timeout_seconds=_SECONDS, what="the snapshot to be removed")
+    assert place.connection.follow_link(attachment.get().disk).image_id == then.image_id
+    service.remove()
+
+
 def test_a_container_keeps_what_is_on_its_disks(place: Place) -> None:
     """One is there at its start, another comes while it runs and goes again."""
     words = {"containerType": "docker", "containerImage": IMAGE}

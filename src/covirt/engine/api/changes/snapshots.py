@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes of machines' snapshots."""
 
-import uuid
 from datetime import UTC, datetime
 
 from covirt.engine.api.call import Call
@@ -18,7 +17,7 @@ from covirt.engine.model.vm import Snapshot
 def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST vms/ID/snapshots. A machine that is down has no memory to keep, whatever the body wishes."""
     refuse_set(body, disk_attachments="snapshots of some of a machine's disks")
-    identifier = str(uuid.uuid4())
+    identifier = call.new_id("snapshot")
     snapshot = Snapshot(
         id=identifier,
         name="",

@@ -14,8 +14,8 @@ from covirt.engine.commands.disks.facts import (
     lock_users,
     manager_of,
     of_disk,
-    require_no_template,
     require_no_snapshots,
+    require_no_template,
     require_unplugged,
     volumes_of,
 )
