@@ -11,7 +11,7 @@ from typing import Final
 
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.disk import Disk, DiskFormat
-from covirt.engine.storage.errors import ChainTooLong
+from covirt.engine.storage.errors import ChainTooLong, HostTaskFailed
 from covirt.engine.storage.host_jobs import HostJobs
 from covirt.engine.storage.host_volumes import GONE, HostVolumes, whole
 from covirt.hostapi.errors import Code
@@ -78,6 +78,9 @@ class HostChain:
             self.volumes.storage.finish_task("Volume.delete", params, seconds=_LONG_SECONDS)
         except HostRefused as error:
             if error.code not in (*GONE, Code.NO_SUCH_TASK) or self.volumes.is_there(volume):
+                raise
+        except HostTaskFailed:
+            if self.volumes.is_there(volume):
                 raise
 
     def enlarge(self, top_id: str, base_id: str) -> None:

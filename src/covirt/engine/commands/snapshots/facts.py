@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What operations on snapshots have in common: the machine is down, and it and its disks are theirs until the end."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from covirt.common.errors import Error
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Doing, Finish, Start
 from covirt.engine.commands.disks.errors import StillBeingMade
+from covirt.engine.commands.disks.facts import about as about_disk
 from covirt.engine.commands.disks.facts import manager_of, require_ok, volumes_on
+from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import SnapshotRefused
 from covirt.engine.commands.vms.common import about, require_down, subject_of
 from covirt.engine.hosts.errors import HostRefused
@@ -21,6 +25,8 @@ from covirt.engine.store.session import Session
 from covirt.engine.vms.errors import NotForThisKind
 from covirt.engine.vms.kinds import KIND_NAMES, NO_SNAPSHOTS
 from covirt.hostapi.errors import Code
+
+log = logging.getLogger(__name__)
 
 
 def begin_on(start: Start, vm_id: str, action: str, doing: str) -> Vm:
@@ -129,3 +135,14 @@ class OnHost:
             if error.code != Code.VOLUME_BUSY:
                 raise
             raise StillBeingMade(disk=chain.disk.name, reason=error.text) from error
+
+    def delete(self, disk_id: str, host_id: str, volume_id: str) -> None:
+        """A volume that no snapshot needs any more. One that cannot be deleted goes with the disk, and is told."""
+        chain = self.chain(disk_id, host_id)
+        try:
+            chain.delete(volume_id)
+        except Error as error:
+            log.warning("A volume is left disk=%s volume=%s reason=%s", disk_id, volume_id, error)
+            with self.doing.services.store.read() as session:
+                told = about_disk(session, chain.disk)
+            self.doing.tell(messages.LEFTOVERS, told, disk=chain.disk.name, reason=error)

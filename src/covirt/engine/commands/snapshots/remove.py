@@ -112,7 +112,7 @@ class RemoveSnapshot(Command):
         return None
 
     def _delete(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
-        self._on(doing).chain(disk_id, host_id).delete(top_id)
+        self._on(doing).delete(disk_id, host_id, top_id)
         return None
 
 

@@ -5,13 +5,10 @@
 What was written since is gone with the snapshots that were made since: one line of volumes is what there is.
 """
 
-import logging
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from covirt.common.errors import Error
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
-from covirt.engine.commands.disks.facts import about as about_disk
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import SnapshotRefused
 from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, unlock
@@ -20,8 +17,6 @@ from covirt.engine.model.vm import DiskThen, SnapshotStatus, SnapshotType
 from covirt.engine.storage.host_jobs import job_of
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +105,5 @@ class RestoreSnapshot(Command):
         return None
 
     def _delete(self, doing: Doing, host_id: str, disk_id: str, volume_id: str) -> JsonValue:
-        """What cannot be deleted is nobody's any more, goes with the disk, and is told."""
-        chain = self._on(doing).chain(disk_id, host_id)
-        try:
-            chain.delete(volume_id)
-        except Error as error:
-            log.warning("A volume is left disk=%s volume=%s reason=%s", disk_id, volume_id, error)
-            with doing.services.store.read() as session:
-                told = about_disk(session, chain.disk)
-            doing.tell(messages.LEFTOVERS, told, disk=chain.disk.name, reason=error)
+        self._on(doing).delete(disk_id, host_id, volume_id)
         return None
