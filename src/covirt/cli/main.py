@@ -29,6 +29,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "host": ("covirt.cli.nouns.host:host", "Machines that the engine manages."),
         "cluster": ("covirt.cli.nouns.cluster:cluster", "Clusters of hosts."),
         "template": ("covirt.cli.nouns.template:template", "What machines are made from."),
+        "snapshot": ("covirt.cli.nouns.snapshot:snapshot", "What the disks of a virtual machine were."),
         "user": ("covirt.cli.nouns.user:user", "Who may log in."),
         "role": ("covirt.cli.nouns.role:role", "What somebody may do who has one on an object."),
         "permission": ("covirt.cli.nouns.permission:permission", "Who has which role on what."),

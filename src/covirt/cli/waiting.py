@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting for the engine: for jobs with a bar that shows how far they are, and for machines."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -90,20 +91,44 @@ def wait_for_new_vm(resources: Resources, vm_id: str) -> None:
     _wait_unlocked(resources, VMS, vm_id, locked="image_locked", good="down", what="machine")
 
 
+def wait_for_snapshot(resources: Resources, snapshots: Below, snapshot_id: str) -> None:
+    """Until it is made. Raises JobFailed, TookTooLong."""
+    field = "snapshot_status"
+    _wait_unlocked(resources, snapshots, snapshot_id, locked="locked", good="ok", what="snapshot", field=field)
+
+
+def wait_for_removal(resources: Resources, snapshots: Below, snapshot_id: str) -> None:
+    """Until it is merged, and gone. Raises JobFailed, TookTooLong."""
+    until = time.monotonic() + WAIT_SECONDS
+    with contextlib.suppress(NoSuchThing), bar("removing a snapshot"):
+        while resources.get(snapshots, snapshot_id).text("snapshot_status") == "locked":
+            if time.monotonic() > until:
+                raise TookTooLong(what="removing a snapshot", seconds=WAIT_SECONDS, hint="it is locked still")
+            time.sleep(_LOOK_SECONDS)
+        raise JobFailed(what="removing a snapshot", reason=_why(resources))
+
+
 def _wait_unlocked(
-    resources: Resources, collection: Below, object_id: str, *, locked: str, good: str, what: str
+    resources: Resources,
+    collection: Below,
+    object_id: str,
+    *,
+    locked: str,
+    good: str,
+    what: str,
+    field: str = "status",
 ) -> None:
     until = time.monotonic() + WAIT_SECONDS
     with bar(f"making a {what}"):
         try:
-            while (made := resources.get(collection, object_id)).text("status") == locked:
+            while (made := resources.get(collection, object_id)).text(field) == locked:
                 if time.monotonic() > until:
                     hint = f"it is {locked} still"
                     raise TookTooLong(what=f"making {what} {made.name}", seconds=WAIT_SECONDS, hint=hint)
                 time.sleep(_LOOK_SECONDS)
         except NoSuchThing as error:
             raise JobFailed(what=f"making the {what}", reason=_why(resources)) from error
-    if made.text("status") != good:
+    if made.text(field) != good:
         raise JobFailed(what=f"making {what} {made.name}", reason=_why(resources))
 
 

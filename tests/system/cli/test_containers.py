@@ -127,6 +127,20 @@ def test_what_fails_leaves_nothing(terminal: Terminal) -> None:
     terminal.say("image", "prune", "--yes")
 
 
+def _snapshots(terminal: Terminal) -> None:
+    made = terminal.say("snapshot", "create", "db", "before the update").strip()
+    terminal.say("snapshot", "create", "db", "after it")
+    told = terminal.say("snapshot", "list", "db")
+    assert "before the update" in told
+    assert "Active VM" not in told
+    assert terminal.data("snapshot", "show", "db", "before the update")["id"] == made
+    terminal.say("snapshot", "restore", "db", "before the update")
+    assert [each["id"] for each in terminal.data("snapshot", "list", "db")] == [made]
+    terminal.say("snapshot", "remove", "db", "before the update")
+    assert terminal.data("snapshot", "list", "db") == []
+    assert "no snapshot nothing" in terminal.refused("snapshot", "show", "db", "nothing", status=3)
+
+
 def _first_settings_are_on_a_disc(terminal: Terminal, open_dir: Path) -> None:
     (open_dir / "key").write_text("ssh-ed25519 AAAA cook\n")
     (open_dir / "password").write_text("peas and soup\n")
@@ -159,6 +173,7 @@ def test_a_virtual_machine(terminal: Terminal, open_dir: Path) -> None:
     assert "lies on Storage Domain local already" in terminal.refused("disk", "move", "again", "local", status=5)
     terminal.say("disk", "remove", "again")
     terminal.say("vm", "stop", "--force", "db")
+    _snapshots(terminal)
     terminal.say("template", "create", "golden", "db", "--description", "of db")
     assert terminal.data("template", "show", "golden")["status"] == "ok"
     terminal.say("vm", "create", "db-2", "--template", "golden", "--disk", "8MiB")

@@ -145,6 +145,21 @@ def test_what_was_there_is_there_again(place: tuple[Site, str]) -> None:
     assert any("back restored from Snapshot 'first'" in each for each in machine.events(47))
 
 
+def test_a_clone_has_what_is_now_in_one_volume(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "cloned")
+    machine.keep("first", 1)
+    machine.write(2)
+    told = machine.site.api.post(f"vms/{machine.vm_id}/clone", {"vm": {"name": "twin"}}, 200)
+    twin_id = told["vm"]["id"]
+    attached = machine.site.api.get(f"vms/{twin_id}/diskattachments")["disk_attachment"]
+    twin = replace(machine, vm_id=twin_id, disk_ids=tuple(each["id"] for each in attached))
+    assert twin.holds(2)
+    assert [twin.volumes(number) for number in range(2)] == [{twin.disk(number).image_id} for number in range(2)]
+    assert twin.names() == ["Active VM"]
+    twin.write(3)
+    assert machine.holds(2)
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_removed_snapshots_leave_what_is_now(place: tuple[Site, str], order: tuple[int, ...]) -> None:
     machine = new_machine(*place, f"removes-{order[0]}-{order[1]}")

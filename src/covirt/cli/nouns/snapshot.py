@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""``covirt snapshot``: of a virtual machine, by its description or its id."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from covirt.cli.nouns.common import ID, named, wait_option
+from covirt.cli.nouns.machines import VM, find_machine, names_of_kind
+from covirt.cli.output import Column, ago, output_option, tell_list, tell_one
+
+if TYPE_CHECKING:
+    from covirt.client.record import Record
+    from covirt.client.resources import Collection, Resources
+
+_COLUMNS = (
+    named("DESCRIPTION", "description", cut=True),
+    named("STATUS", "snapshot_status"),
+    Column(title="MADE", value=lambda each: ago(each.when("date"))),
+    ID,
+)
+
+
+@click.group()
+def snapshot() -> None:
+    """What the disks of a virtual machine were."""
+
+
+def _of(resources: "Resources", machine: str) -> "tuple[Record, Collection]":
+    from covirt.client.resources import Collection
+
+    vm = find_machine(resources, machine, VM)
+    path = f"vms/{vm.id}/snapshots"
+    return vm, Collection(path=path, element="snapshot", noun="snapshot", searched=False, name_field="description")
+
+
+@snapshot.command("list")
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@output_option
+def listing(machine: str, output: str) -> None:
+    """List the snapshots of a virtual machine."""
+    from covirt.cli.session import engine
+
+    with engine() as resources:
+        _, below = _of(resources, machine)
+        found = [each for each in resources.list(below) if each.text("snapshot_type") != "active"]
+    tell_list(found, _COLUMNS, output, ())
+
+
+@snapshot.command()
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@click.argument("name")
+@output_option
+def show(machine: str, name: str, output: str) -> None:
+    """Show a snapshot, by its description or id."""
+    from covirt.cli.session import engine
+
+    with engine() as resources:
+        _, below = _of(resources, machine)
+        found = resources.find(below, name)
+    tell_one(found, _COLUMNS, output)
+
+
+@snapshot.command()
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@click.argument("description")
+@wait_option
+def create(machine: str, description: str, *, wait: bool) -> None:
+    """Keep what the disks are now, of a machine that is down: covirt snapshot create db "before the update"."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_snapshot
+
+    with engine() as resources:
+        _, below = _of(resources, machine)
+        made = resources.add(below.path, {"description": description})
+        if wait:
+            wait_for_snapshot(resources, below, made.id)
+        click.echo(made.id)
+
+
+@snapshot.command()
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@click.argument("name")
+@wait_option
+def restore(machine: str, name: str, *, wait: bool) -> None:
+    """Make the disks what they were; what was written since is gone, and so are later snapshots."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_answer
+
+    with engine() as resources:
+        vm, below = _of(resources, machine)
+        found = resources.find(below, name)
+        answer = resources.act(below, found.id, "restore")
+        if wait:
+            wait_for_answer(resources, answer, f"restoring {vm.name}")
+        click.echo(found.text("description"))
+
+
+@snapshot.command()
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@click.argument("names", nargs=-1, required=True)
+def remove(machine: str, names: tuple[str, ...]) -> None:
+    """Remove snapshots; the disks stay what they are now."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_removal
+
+    with engine() as resources:
+        _, below = _of(resources, machine)
+        for name in names:
+            found = resources.find(below, name)
+            resources.api.delete(f"{below.path}/{found.id}")
+            wait_for_removal(resources, below, found.id)
+            click.echo(name)
