@@ -62,7 +62,7 @@ def show(machine: str, name: str, output: str) -> None:
     tell_one(found, _COLUMNS, output)
 
 
-@snapshot.command()
+@snapshot.command(short_help="Keep what the disks are now.")
 @click.argument("machine", shell_complete=names_of_kind(VM))
 @click.argument("description")
 @wait_option
@@ -79,7 +79,7 @@ def create(machine: str, description: str, *, wait: bool) -> None:
         click.echo(made.id)
 
 
-@snapshot.command()
+@snapshot.command(short_help="Make the disks what they were.")
 @click.argument("machine", shell_complete=names_of_kind(VM))
 @click.argument("name")
 @wait_option
