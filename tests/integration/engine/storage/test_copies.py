@@ -12,7 +12,9 @@ from uuid import uuid4
 import pytest
 
 from covirt.common.process import run
+from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.disks.copy_disk import CopyDisk
+from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.many import planned_copies
 from covirt.engine.commands.disks.move_disk import MoveDisk
 from covirt.engine.commands.templates.add import AddVmTemplate
@@ -22,10 +24,10 @@ from covirt.engine.model.disk import Disk, DiskAttachment, DiskInterface, DiskSt
 from covirt.engine.model.event import Event
 from covirt.engine.model.hardware import VmKind
 from covirt.engine.model.template import Template, TemplateStatus
-from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from covirt.engine.model.vm import BLANK_TEMPLATE_ID, Vm, VmFacts, VmStatus
 from covirt.engine.store.query import ListQuery
 from tests.support.engine_objects import NOON
-from tests.support.engine_samples import sample_id
+from tests.support.engine_samples import ADMIN_ID, sample_id
 from tests.support.killed_engine import is_killed
 from tests.support.storage_site import Site, new_site
 
@@ -219,6 +221,85 @@ def test_a_template_and_machines_of_it(place: Place) -> None:
     assert {48, 51, 49, 251, 37, 53} <= {event.code for event in place.all_events()}
 
 
+def _machine(place: Place, name: str, *disks: Disk) -> str:
+    body = {"name": name, "cluster": {"name": "Default"}, "template": {"name": "Blank"}}
+    vm_id = str(place.site.api.post("vms", body)["id"])
+    for disk in disks:
+        attachment = {"disk": {"id": disk.id}, "interface": "virtio"}
+        place.site.api.post(f"vms/{vm_id}/diskattachments", attachment)
+    return vm_id
+
+
+def test_a_template_whose_second_disk_cannot_be_read(place: Place) -> None:
+    """Nothing of it is left, and the machine is as it was."""
+    good, data = place.add("good")
+    bad, _ = place.add("bad", "cow")
+    vm_id = _machine(place, "halves", good, bad)
+    place.volume(bad).write_bytes(b"no qcow2" * 1024)
+    before = {each["id"] for each in place.site.api.get("disks")["disk"]}
+    assert "SDM.copy_data" in place.site.api.post("templates", {"name": "half", "vm": {"id": vm_id}}, 409)
+    assert "SDM.copy_data" in place.site.api.post(f"vms/{vm_id}/clone", {"vm": {"name": "half"}}, 409)
+    assert {each["id"] for each in place.site.api.get("disks")["disk"]} == before
+    names = [each["name"] for kind in ("templates", "vms") for each in place.site.api.get(kind)[kind[:-1]]]
+    assert "half" not in names
+    assert place.read(good) == data
+    assert place.disk(good.id).status is DiskStatus.OK
+    assert place.site.api.get(f"vms/{vm_id}")["status"] == "down"
+
+
+def test_what_a_template_is_not_made_of_or_removed_for(place: Place) -> None:
+    api = place.site.api
+    disk, _ = place.add("only")
+    vm_id = _machine(place, "lonely", disk)
+    with place.site.store.read() as session:
+        vm = session.vms.get(vm_id)
+    made = str(uuid4())
+    template = Template(id=made, name="stale", cluster_id=vm.cluster_id, created_at=NOON, base_template_id=made)
+    with pytest.raises(DiskRefused, match="have changed in this moment"):
+        place.site.commands.run(_administrator(), AddVmTemplate(template=template, vm_id=vm_id, copies=()))
+    template_id = api.post("templates", {"name": "of-lonely", "vm": {"id": vm_id}})["id"]
+    (attachment,) = api.get(f"templates/{template_id}/diskattachments")["disk_attachment"]
+    of_template = place.disk(attachment["disk"]["id"])
+    with place.site.store.write() as session:
+        session.disks.update(replace(of_template, status=DiskStatus.LOCKED))  # as while it is downloaded
+    assert "Disk only is locked" in api.delete(f"templates/{template_id}", 409)
+    with place.site.store.write() as session:
+        session.disks.update(of_template)
+    copied = api.post("vms", {"name": "busy-one", "cluster": {"name": "Default"}, "template": {"id": template_id}})
+    with place.site.store.write() as session:
+        session.vms.update(replace(session.vms.get(copied["id"]), image_locked=True))  # by something of its own
+    api.delete(f"templates/{template_id}")
+
+
+def test_copies_need_room_for_all_of_them(place: Place) -> None:
+    (first, _), (second, _) = place.add("wide-1"), place.add("wide-2")
+    vm_id = _machine(place, "wide", first, second)
+    domain_id = place.domains[0]
+    with place.site.store.write() as session:
+        for disk in (first, second):
+            session.disks.update(replace(session.disks.get(disk.id), sparse=False))
+        before = session.storage_domains.get(domain_id).facts
+        session.storage_domains.update_facts(domain_id, replace(before, available_bytes=6 * _MIB, used_bytes=_MIB))
+    try:
+        body = {"name": "wide", "vm": {"id": vm_id}}
+        assert "Low disk space on Storage Domain data" in place.site.api.post("templates", body, 409)
+        with place.site.store.write() as session:
+            session.storage_domains.update_facts(domain_id, replace(before, available_bytes=_MIB, used_bytes=_MIB))
+        thin, _ = place.add("thin")  # its size on storage was written down when it was empty
+        here = {"name": "data"}
+        assert "Low disk space on Storage Domain data" in place.act(thin, "copy", 409, storage_domain=here)
+        assert place.disk(thin.id).status is DiskStatus.OK
+    finally:
+        with place.site.store.write() as session:
+            session.storage_domains.update_facts(domain_id, before)
+
+
+def _administrator() -> Asked:
+    return Asked(
+        user_id=ADMIN_ID, user_name="admin", principal_ids=frozenset({ADMIN_ID}), address="", correlation_id=""
+    )
+
+
 @pytest.fixture(scope="module", name="killed")
 def killed_fixture() -> Iterator[Place]:
     """Its own engine has no operations any more: each is another process'."""
@@ -274,6 +355,8 @@ def test_a_template_and_a_clone_whose_engine_is_killed(killed: Place) -> None:
         for copied in (*to_template, *to_twin):
             assert place.disk(copied.disk.id).status is DiskStatus.OK
             assert place.read(place.disk(copied.disk.id)) == data
+        of_template = _made_of(place, made, f"made-{kill}", kill)
+        assert place.read(of_template) == data
         assert is_killed(place.site, RemoveVmTemplate(template_id=made), 1)
         assert not place.volume(to_template[0].disk).parent.exists()
         assert place.disk(disk.id).status is DiskStatus.OK
@@ -285,3 +368,25 @@ def _attached(place: Place) -> tuple[Disk, bytes]:
     disk = next(each for each in here if each.name == "disk-0")
     place.attach(disk, "master")
     return disk, place.read(disk)
+
+
+def _made_of(place: Place, template_id: str, name: str, kill: int) -> Disk:
+    """The disk of a machine that is made of the template."""
+    with place.site.store.read() as session:
+        template = session.templates.get(template_id)
+        attached = session.disk_attachments.list(ListQuery(where={"template_id": template_id}))
+        vm = Vm(
+            id=str(uuid4()),
+            name=name,
+            cluster_id=str(template.cluster_id),
+            template_id=template_id,
+            original_template_id=template_id,
+            created_at=NOON,
+        )
+        (copy,) = copies = planned_copies(session, attached, vm_id=vm.id)
+    assert is_killed(place.site, AddVmWithDisks(vm=vm, copies=copies), kill)
+    with place.site.store.read() as session:
+        made = session.vms.get(vm.id)
+    assert (made.template_id, made.original_template_id) == (BLANK_TEMPLATE_ID, template_id)
+    assert not made.image_locked
+    return place.disk(copy.disk.id)

@@ -33,6 +33,8 @@ class CopyDisk(Command):
         source, disk = session.disks.get(self.source_id), self.disk
         check_disk(disk, action="copy")
         begin_copy(start, source, disk, "copy")
+        if disk.provisioned_size_bytes != source.provisioned_size_bytes:  # extended since this was asked for
+            raise DiskRefused(action="copy", reason=f"The size of {source.name} has changed in this moment.")
         self._check_image(session, source)
         session.disks.add(replace(disk, status=DiskStatus.LOCKED))
         give_creator(start, OPERATOR_ID, of_disk(disk.id))

@@ -33,7 +33,13 @@ class VolumeCopy:
     target: Disk
 
     def ask(self, doing: Doing, host_id: str) -> str:
-        """The id of the host's task that makes the target's volume."""
+        """The id of the host's task that makes the target's volume. Raises LowSpace, too: only the host knows how
+        much a guest has written into a thin disk since."""
+        written = volumes_on(doing, self.source, host_id).sizes(self.source).actual
+        source = replace(self.source, actual_size_bytes=max(written, self.source.actual_size_bytes))
+        with doing.services.store.read() as session:
+            domain = session.storage_domains.get(self.target.storage_domain_id)
+        require_room(domain, needed_bytes(source, self.target), "copy")
         return volumes_on(doing, self.target, host_id).begin_create(self.target)
 
     def create(self, doing: Doing, host_id: str, task_id: str) -> None:
@@ -75,9 +81,14 @@ def require_places(start: Start, source: Disk, target: Disk, action: str) -> Non
     origin = session.storage_domains.get(source.storage_domain_id)
     if origin.data_center_id != domain.data_center_id:
         raise DiskRefused(action=action, reason=f"Storage Domain {domain.name} is of another Data Center.")
-    require_room(domain, source.actual_size_bytes if target.sparse else target.provisioned_size_bytes, action)
+    require_room(domain, needed_bytes(source, target), action)
     for each in (origin, domain):
         manager_of(session, start.services.hosts, each, action)
+
+
+def needed_bytes(source: Disk, target: Disk) -> int:
+    """As far as it is known what is in a thin one."""
+    return source.actual_size_bytes if target.sparse else target.provisioned_size_bytes
 
 
 def end_copy(session: Session, source_id: str) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations that copy all disks of a machine, or of a template."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -10,10 +10,18 @@ from uuid import uuid4
 from covirt.engine.commands.access.permissions import give_creator
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks.add_disk import OPERATOR_ID
-from covirt.engine.commands.disks.copying import VolumeCopy, begin_copy, end_copy, require_places
-from covirt.engine.commands.disks.facts import manager_of, of_disk, require_ok
+from covirt.engine.commands.disks.copying import (
+    VolumeCopy,
+    begin_copy,
+    end_copy,
+    needed_bytes,
+    require_places,
+)
+from covirt.engine.commands.disks.errors import DiskRefused
+from covirt.engine.commands.disks.facts import manager_of, of_disk, require_ok, require_room
 from covirt.engine.commands.forget import forget
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskStatus
+from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
 
@@ -51,12 +59,15 @@ class CopiesDisks(Command):
 
     copies: tuple[DiskCopy, ...] = ()
 
-    def begin_copies(self, start: Start, action: str, *, of_template: bool) -> None:
-        """The owner is there by now. Nobody writes to disks of a template, so many may copy them at once."""
+    def begin_copies(self, start: Start, action: str, owner: Mapping[str, str]) -> None:
+        """``owner``: of what is copied, vm_id or template_id. Who the copies are for is there by now. Nobody writes
+        to disks of a template, so many may copy them at once."""
         session = start.session
+        self._require_same(session, action, owner)
+        self._require_room(session, action)
         for copy in self.copies:
             source = session.disks.get(copy.source_id)
-            if of_template:
+            if "template_id" in owner:
                 require_ok(source, action)
                 require_places(start, source, copy.disk, action)
             else:
@@ -65,6 +76,24 @@ class CopiesDisks(Command):
             session.disk_attachments.add(copy.attachment)
             give_creator(start, OPERATOR_ID, of_disk(copy.disk.id))
             start.lock(copy.disk.id, f"disk {copy.disk.name} is being copied")
+
+    def _require_same(self, session: Session, action: str, owner: Mapping[str, str]) -> None:
+        """The copies were planned before anything was locked. Raises DiskRefused."""
+        attached = session.disk_attachments.list(ListQuery(where=dict(owner)))
+        disks = session.disks.by_ids({each.disk_id for each in attached})
+        sizes = {disk.id: disk.provisioned_size_bytes for disk in disks.values()}
+        if sizes != {copy.source_id: copy.disk.provisioned_size_bytes for copy in self.copies}:
+            raise DiskRefused(action=action, reason="The disks have changed in this moment. Please try again.")
+
+    def _require_room(self, session: Session, action: str) -> None:
+        """For all of them together. Raises LowSpace."""
+        needed: dict[str, int] = {}
+        for copy in self.copies:
+            size = needed_bytes(session.disks.get(copy.source_id), copy.disk)
+            place = copy.disk.storage_domain_id
+            needed[place] = needed.get(place, 0) + size
+        for domain_id, size in needed.items():
+            require_room(session.storage_domains.get(domain_id), size, action)
 
     def run_copies(self, flow: Flow) -> JsonValue:
         """What each takes on its storage, in bytes."""

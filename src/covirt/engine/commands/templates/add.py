@@ -46,7 +46,7 @@ class AddVmTemplate(CopiesDisks):
         self._add_parts(session, vm)
         give_creator(start, _OWNER_ID, facts.of_template(template.id))
         start.lock(template.id, f"Template {template.name} is being made")
-        self.begin_copies(start, "create a template with", of_template=False)
+        self.begin_copies(start, "create a template with", {"vm_id": vm.id})
         start.lock(vm.id, f"Template {template.name} is being made of VM {vm.name}")  # copies look whether it is free
         start.describe(f"Creating Template {template.name} from VM {vm.name}", {template.id, vm.id})
         start.tell(facts.ADD_BEGUN, facts.about(template), template=template.name, vm=vm.name)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from covirt.common.errors import Error
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import manager_of, volumes_of
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.templates import facts
@@ -35,6 +36,9 @@ class RemoveVmTemplate(Command):
         _require_unused(session, template)
         disks = _disks(session, template.id)
         for disk in disks:
+            if disk.status is DiskStatus.LOCKED:  # as while somebody downloads it
+                reason = f"Disk {disk.name} is locked. Please try again in a few minutes."
+                raise DiskRefused(action="remove", reason=reason)
             start.lock(disk.id, f"disk {disk.name} is being removed with Template {template.name}")
             manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "remove")
             session.disks.update(replace(disk, status=DiskStatus.LOCKED))
@@ -104,7 +108,6 @@ def _require_unused(session: Session, template: Template) -> None:
     """Raises TemplateBusy, TemplateInUse."""
     if template.status is TemplateStatus.LOCKED:
         raise facts.TemplateBusy(action="delete", name=template.name, status=template.status)
-    made = session.vms.list(ListQuery(where={"original_template_id": template.id}))
-    users = [vm.name for vm in made if vm.template_id == template.id or vm.image_locked]
+    users = [vm.name for vm in session.vms.list(ListQuery(where={"template_id": template.id}))]
     if users:
         raise facts.TemplateInUse(vms=", ".join(sorted(users)))

@@ -44,10 +44,10 @@ class AddVmWithDisks(CopiesDisks):
                 raise TemplateBusy(action="make a VM of", name=template.name, status=template.status)
         add_vm(start, self.vm, with_disks=True, nics_of=self.source_id, told=_BEGUN)
         vm = session.vms.get(self.vm.id)
-        # It needs its template no more: its disks are its own.
-        session.vms.update(replace(vm, template_id=BLANK_TEMPLATE_ID, image_locked=True))
+        session.vms.update(replace(vm, image_locked=True))
         start.lock(vm.id, f"VM {vm.name} is being added")
-        self.begin_copies(start, "add VM with", of_template=self.source_id is None)
+        owner = {"template_id": self.vm.template_id} if self.source_id is None else {"vm_id": self.source_id}
+        self.begin_copies(start, "add VM with", owner)
         if self.source_id is not None:  # after the copies, which look whether it is free
             start.lock(self.source_id, f"VM {vm.name} is being cloned of it")
         start.describe(f"Creating VM {vm.name}", {vm.id})
@@ -58,7 +58,8 @@ class AddVmWithDisks(CopiesDisks):
     def succeeded(self, finish: Finish) -> None:
         self.end_copies(finish, of_template=self.source_id is None)
         vm = finish.session.vms.get(self.vm.id)
-        finish.session.vms.update(replace(vm, image_locked=False))
+        # It needs its template no more: its disks are its own.
+        finish.session.vms.update(replace(vm, template_id=BLANK_TEMPLATE_ID, image_locked=False))
         finish.tell(_DONE, about(vm), vm=vm.name)
 
     def failed(self, finish: Finish, reason: str) -> None:
