@@ -3,10 +3,12 @@
 """The verbs by which a host connects, makes and leaves storage. Each may be called again: after a kill of the engine
 nobody knows whether the host has had the last one."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from covirt.common.errors import Error
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
 from covirt.engine.model.storage_domain import StorageConnection, StorageDomain, StorageDomainStatus, StorageType
@@ -21,6 +23,8 @@ from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 
 BLANK_ID: Final = "00000000-0000-0000-0000-000000000000"
+log = logging.getLogger(__name__)
+
 _DOMAIN_TYPES: Final = {StorageType.NFS: 1, StorageType.LOCALFS: 4}
 _DATA: Final = 1
 _MASTER_VERSION: Final = 1
@@ -152,11 +156,18 @@ class HostStorage:
                 raise
 
     def leave_pool(self, pool_id: str) -> None:
-        """No longer its manager, and not connected to it."""
+        """No longer its manager, and not connected to it; one that cannot leave manages it on."""
         gone = (Code.NO_SUCH_POOL, Code.NOT_SPM)
         self.unless(gone, "StoragePool.spmStop", {"storagepoolID": pool_id})
         params: dict[str, Json] = {"storagepoolID": pool_id, "hostID": _HOST_ID, "scsiKey": pool_id}
-        self.unless(gone, "StoragePool.disconnect", params)
+        try:
+            self.unless(gone, "StoragePool.disconnect", params)
+        except HostRefused as refused:
+            try:
+                self.become_manager(pool_id)
+            except Error as error:
+                log.warning("A host that stays manages its pool no more host=%s reason=%s", self.host_id, error)
+            raise refused
 
     def destroy_pool(self, pool_id: str) -> None:
         """Its domains stay, and belong to nobody."""

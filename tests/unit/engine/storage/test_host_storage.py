@@ -50,6 +50,21 @@ def test_a_server_in_use_stays_connected() -> None:
         _storage(StoragePool_disconnectStorageServer=[{"id": "c", "status": status}]).disconnect_server(_SERVER)
 
 
+def test_a_host_that_cannot_leave_its_pool_manages_it_on() -> None:
+    storage = _storage(
+        StoragePool_spmStop=True,
+        StoragePool_disconnect=_refused(Code.STORAGE_DOMAIN_ACTIVE),
+        StoragePool_spmStart="t",
+        Task_getStatus=_status("cleanSuccess"),
+        Task_clear=True,
+    )
+    with pytest.raises(HostRefused):
+        storage.leave_pool("p")
+    assert isinstance(storage.hosts, FakeHosts)
+    verbs = [verb for _, verb, _ in storage.hosts.calls]
+    assert verbs[:3] == ["StoragePool.spmStop", "StoragePool.disconnect", "StoragePool.spmStart"]
+
+
 def test_a_volume_that_is_there_needs_no_task() -> None:
     volumes = HostVolumes(storage=_storage(Volume_create=_refused(Code.VOLUME_EXISTS)), pool_id="p")
     assert volumes.begin_create(_DISK) == ""
