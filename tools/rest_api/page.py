@@ -22,8 +22,8 @@ Python SDK 4.6 knows. The engine itself tells the same, with every field, as an 
   are strings, sizes are numbers, and dates are milliseconds since 1970. In requests, both forms count.
 - Parameters come in the query or in the path's matrix (`/vms;max=5`); `filter` and `all_content` also as the headers
   `Filter` and `All-Content`. A parameter without a value is true.
-- `search` is oVirt's language. What is not understood is refused with 400; it never finds "all". Case
-  matters, unless `case_sensitive` is false. `page N` in a search needs `max`, or pages have 100 objects. A page
+- `search` is oVirt's language. What is not understood is refused with 400; it never finds "all". Case does not
+  matter, unless `case_sensitive` is true. `page N` in a search needs `max`, or pages have 100 objects. A page
   behind the last one is empty.
 - `follow=nics.vnic_profile,host` puts objects where links would be. It costs as much for a hundred objects as for
   one. What is no link is refused, and the refusal says which links there are.

@@ -3,11 +3,12 @@
 """Searches find what they say, on both databases, and refuse what they do not know."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from covirt.engine.model.affinity import Tag, TaggedType
 from covirt.engine.model.event import Event, Severity
@@ -16,6 +17,7 @@ from covirt.engine.search.errors import BadSearch
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.repository import Repository
 from covirt.engine.store.searchable import SEARCHABLE
+from covirt.engine.store.selection import narrowed
 from covirt.engine.store.session import Session
 from covirt.engine.store.store import Store
 from covirt.engine.store.tables import groups
@@ -53,6 +55,38 @@ def session(store: Store) -> Iterator[Session]:
                 )
             )
         yield writing
+
+
+@pytest.mark.parametrize(
+    ("search", "names"),
+    [
+        ("name=SOUP", ["Soup"]),
+        ("name='TEA 100%'", ["tea 100%"]),
+        ("name!=SOUP and name!=WINE and name!=TEA*", ["Größe", "soup_2"]),
+        ("name='SOUP_2' sortby name desc", ["soup_2"]),
+        ("name=soup?2", []),
+        ("name=größe", ["Größe"]),
+    ],
+)
+def test_case_is_passed_over(session: Session, search: str, names: list[str]) -> None:
+    assert _found(session, search, case_sensitive=False) == names
+
+
+@pytest.mark.parametrize("case_sensitive", [True, False])
+@pytest.mark.parametrize("noun", ["vms", "disks", "templates"])
+def test_a_name_is_found_by_an_index(session: Session, noun: str, *, case_sensitive: bool) -> None:
+    repository: Repository[object] = getattr(session, noun)
+    query = ListQuery(search="name=soup", case_sensitive=case_sensitive)
+    statement = narrowed(repository._select(), repository, query)
+    if session.connection.dialect.name == "postgresql":
+        session.connection.execute(text("SET LOCAL enable_seqscan = off"))  # a few rows are read as a whole otherwise
+    explain = "EXPLAIN QUERY PLAN" if session.connection.dialect.name == "sqlite" else "EXPLAIN"
+    compiled = str(statement.compile(session.connection, compile_kwargs={"literal_binds": True}))
+    rows = session.connection.exec_driver_sql(f"{explain} {compiled}".replace("%", "%%")).all()
+    plan = "\n".join(str(row[-1]) for row in rows)
+    assert re.search(f"ix_{noun}_name|uq_{noun}_name|sqlite_autoindex_{noun}_", plan), plan
+    assert "Seq Scan" not in plan, plan
+    assert "SCAN" not in plan, plan
 
 
 def _found(session: Session, search: str, *, case_sensitive: bool = True) -> list[str]:

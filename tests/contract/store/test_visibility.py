@@ -167,6 +167,25 @@ def test_searching_finds_no_more_than_is_seen(house: House) -> None:
     assert [vm.name for vm in house.session.vms.list(query)] == ["soup"]
 
 
+def test_a_search_does_not_tell_of_what_is_not_seen(house: House) -> None:
+    """Letter by letter, `host.name=o*` would tell the name of a host that may not be seen."""
+    house.give("runner", ObjectType.VM, house.soup)
+    house.give("creator", ObjectType.CLUSTER, house.kitchen)
+    for noun, search in (
+        ("vms", "datacenter=kitchen*"),
+        ("vms", "clusters.name=k* and datacenters.name=k*"),
+        ("disks", "storage.name=shelf"),
+        ("disks", "storage.name!=nothing"),
+        ("clusters", "hosts.name=o*"),
+        ("events", "event_host=oven"),
+    ):
+        query = ListQuery(search=search, visible_to=house.viewer)
+        assert getattr(house.session, noun).list(query) == [], search
+    for noun, search in (("vms", "cluster=kitchen"), ("disks", "vms.name=soup"), ("events", "event_vm=soup")):
+        query = ListQuery(search=search, visible_to=house.viewer)
+        assert len(getattr(house.session, noun).list(query)) == 1, search
+
+
 def test_every_noun_has_a_rule_that_is_sql(house: House) -> None:
     for name in dir(type(house.session)):
         repository = getattr(house.session, name)

@@ -22,7 +22,7 @@ _LARGEST_MAX: Final = 2**31 - 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     search: str = ""
-    case_sensitive: bool = True
+    case_sensitive: bool = False
     max: int | None = None
     follow: str = ""
     filter: bool = False
@@ -39,7 +39,7 @@ def params(query: str, matrix: Iterable[tuple[str, str]], headers: Mapping[str, 
     found.update(matrix)
     return Params(
         search=found.get("search", ""),
-        case_sensitive=flag(found.get("case_sensitive", "true")),
+        case_sensitive=flag(found.get("case_sensitive")),
         max=_number(found, "max", _LARGEST_MAX),
         follow=found.get("follow", ""),
         filter=flag(found.get("filter", headers.get("filter"))),

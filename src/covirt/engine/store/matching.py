@@ -66,6 +66,30 @@ def _glob(element: _Like, compiler: SQLCompiler, **arguments: Any) -> str:
     return f"({compiler.process(element.column, **arguments)} GLOB {compiler.process(bound, **arguments)})"
 
 
+class _AnyCase(ColumnElement[bool]):
+    """The same text but for the case of ASCII's letters, as the indexes of migration 0013 have it: a search by name
+    must not read every name."""
+
+    inherit_cache = False
+
+    def __init__(self, column: ColumnElement[Any], value: str) -> None:
+        self.column = column
+        self.value = value
+
+
+@compiles(_AnyCase)
+def _lower(element: _AnyCase, compiler: SQLCompiler, **arguments: Any) -> str:
+    bound: BindParameter[str] = BindParameter(None, element.value.lower(), unique=True)
+    return f"(lower({compiler.process(element.column, **arguments)}) = {compiler.process(bound, **arguments)})"
+
+
+@compiles(_AnyCase, "sqlite")
+def _no_case(element: _AnyCase, compiler: SQLCompiler, **arguments: Any) -> str:
+    bound: BindParameter[str] = BindParameter(None, element.value, unique=True)
+    column = compiler.process(element.column, **arguments)
+    return f"({column} COLLATE NOCASE = {compiler.process(bound, **arguments)})"
+
+
 def compared(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
     """Raises Mismatch."""
     kind = column.type
@@ -88,11 +112,16 @@ def contains(column: ColumnElement[Any], value: str, *, case_sensitive: bool) ->
 
 def _text(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
     value = comparison.value
-    if not comparison.case_sensitive:
-        column, value = func.lower(column), value.lower()
-    if order := _ORDERED.get(comparison.operator):
-        return order(column, value)
-    same = _Like(column, value) if "*" in value else column == value
+    folded = not comparison.case_sensitive
+    same: ColumnElement[bool]
+    if folded and value.isascii() and "*" not in value and comparison.operator not in _ORDERED:
+        same = _AnyCase(column, value)
+    else:
+        if folded:
+            column, value = func.lower(column), value.lower()
+        if order := _ORDERED.get(comparison.operator):
+            return order(column, value)
+        same = _Like(column, value) if "*" in value else column == value
     return same if comparison.operator is Operator.EQUAL else or_(not_(same), column.is_(None))
 
 

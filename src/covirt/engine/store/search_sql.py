@@ -9,16 +9,20 @@ from sqlalchemy import ColumnElement, Select, and_, false, or_, select, true
 from covirt.engine.search.errors import BadSearch
 from covirt.engine.search.tree import AllOf, AnyOf, Condition, Criterion, FreeText, Sort
 from covirt.engine.store.matching import Comparison, Mismatch, compared, contains
+from covirt.engine.store.query import Viewer
 from covirt.engine.store.searchable import SEARCHABLE, SYNONYMS, Searchable
+from covirt.engine.store.visibility import visible
 
 
 class SearchSql:
-    """Of one search text on one noun."""
+    """Of one search text on one noun. Of other nouns only what the viewer sees is compared: who may not read a name
+    must not find it out letter by letter either."""
 
-    def __init__(self, noun: str, text: str, *, case_sensitive: bool) -> None:
+    def __init__(self, noun: str, text: str, *, case_sensitive: bool, viewer: Viewer | None = None) -> None:
         self._noun = noun
         self._text = text
         self._case_sensitive = case_sensitive
+        self._viewer = viewer
 
     def condition(self, tree: Condition) -> ColumnElement[bool]:
         """Raises BadSearch for a field or a value that there is not."""
@@ -61,7 +65,8 @@ class SearchSql:
         column = other.fields.get(field)
         if column is None:
             raise self._unknown(f"{name}.{field}", noun, [f"{name}.{known}" for known in sorted(other.fields)])
-        return link(_ids(other).where(self._compared(column, criterion)))
+        found = _ids(other).where(self._compared(column, criterion))
+        return link(found if self._viewer is None else found.where(visible(other.table, self._viewer)))
 
     def _compared(self, column: ColumnElement[Any], criterion: Criterion) -> ColumnElement[bool]:
         comparison = Comparison(

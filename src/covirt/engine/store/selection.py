@@ -28,7 +28,7 @@ def narrowed(statement: Select[Any], repository: "Repository[Any]", query: ListQ
     if search.condition is not None or search.sort is not None:
         if noun is None:
             raise BadSearch(text=query.search, reason=f"there is no search among {repository.noun.lower()}s")
-        sql = SearchSql(noun, query.search, case_sensitive=query.case_sensitive)
+        sql = SearchSql(noun, query.search, case_sensitive=query.case_sensitive, viewer=query.visible_to)
         if search.condition is not None:
             statement = statement.where(sql.condition(search.condition))
         if search.sort is not None:
