@@ -82,7 +82,18 @@ class FileDomain:
         return self.path / IMAGES
 
     def create(self, metadata: DomainMetadata) -> None:
-        """Lay it out; the metadata comes last, so that a half made domain is none."""
+        """Lay it out; the metadata comes last, so that a half made domain is none. What cannot be finished is taken
+        away, unless some of it was there before: that may be a domain whose metadata is lost."""
+        was_there = os.path.lexists(self.path)
+        try:
+            self._lay_out(metadata)
+        except OSError:
+            if not was_there:
+                with contextlib.suppress(OSError):
+                    self.remove()
+            raise
+
+    def _lay_out(self, metadata: DomainMetadata) -> None:
         with Directory.open(self.mount) as mount, mount.make(self.id) as top:
             with top.make(IMAGES):
                 pass

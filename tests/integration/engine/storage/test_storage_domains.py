@@ -4,11 +4,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from covirt.common.process import run
+from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.storage.monitor import StorageMonitor
 from covirt.engine.storage.preparation import StoragePreparation
+from covirt.hostapi.errors import Code
+from covirt.rpc.jsonrpc import Json
 from tests.support.storage_checker import check_domain
 from tests.support.storage_site import Site, new_site
 from tests.support.waiting import wait_until
@@ -78,6 +83,38 @@ def test_what_cannot_be_added(site: Site) -> None:
     with site.store.read() as session:
         assert [each.path for each in session.storage_connections.list()] == [str(used)]
     assert all(job.endswith((": failed", ": finished")) for job in site.jobs)
+
+
+def test_what_fails_leaves_the_host_as_it_was(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = site.directory("small")
+    run(["mount", "-t", "tmpfs", "-o", "nr_inodes=4,mode=755,uid=36,gid=36", "none", small], timeout_seconds=10)
+    refusal = site.add("small", small, 409)
+    assert "No space left" in refusal or "StorageDomain.create" in refusal
+    assert (_connected(site), list(small.iterdir())) == ([], [])
+    run(["umount", small], timeout_seconds=10)
+
+    good = site.directory("good")
+    domain_id = site.add("good", good)["id"]
+    call = site.hosts.call
+
+    def without_activation(host_id: str, verb: str, *words: Any, **more: Any) -> Json:
+        if verb == "StorageDomain.activate":
+            raise HostRefused(host="one", verb=verb, code=Code.GENERAL, text="it has no wish")
+        return call(host_id, verb, *words, **more)
+
+    monkeypatch.setattr(site.hosts, "call", without_activation)
+    site.api.post(site.attached, {"id": domain_id}, 409)
+    assert (_connected(site), check_domain(good / domain_id)["POOL_UUID"]) == ([], "")
+    monkeypatch.undo()
+    site.api.post(site.attached, {"id": domain_id})
+    assert site.facts(domain_id) == ("active", True)
+    assert len(_connected(site)) == 1
+
+
+def _connected(site: Site) -> list[Path]:
+    """Directories that the host is connected to."""
+    links = site.covirt_host.root.path.rglob("data-center/mnt/_*")
+    return [link.readlink() for link in links if link.is_symlink()]
 
 
 def test_a_host_comes_back_to_its_storage(site: Site) -> None:

@@ -9,7 +9,7 @@ from covirt.common.errors import Conflict, InvalidRequest
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.storage import messages
-from covirt.engine.commands.storage.facts import HostNotUp, about, storage_of
+from covirt.engine.commands.storage.facts import HostNotUp, about, leave_server, storage_of
 from covirt.engine.model.storage_domain import (
     DiskProfile,
     StorageConnection,
@@ -58,7 +58,7 @@ class AddStorageDomain(Command):
         start.describe(f"Adding Storage Domain {self.domain.name}", {self.domain.id, host.id})
 
     def run(self, flow: Flow) -> JsonValue:
-        flow.step("Connecting the host to the storage", self._connect)
+        flow.step("Connecting the host to the storage", self._connect, undo=self._leave)
         flow.step("Creating the Storage Domain", self._create, undo=self._format)
         return flow.step("Looking at its size", self._sizes)
 
@@ -95,6 +95,10 @@ class AddStorageDomain(Command):
 
     def _connect(self, doing: Doing) -> JsonValue:
         storage_of(doing, self.host_id).connect_server(self.connection)
+        return None
+
+    def _leave(self, doing: Doing) -> JsonValue:
+        leave_server(doing, self.host_id, self.connection)
         return None
 
     def _create(self, doing: Doing) -> JsonValue:

@@ -15,12 +15,13 @@ from covirt.engine.commands.storage.facts import (
     connection_of,
     domains_of,
     hosts_of,
+    leave_server,
     of_data_center,
     storage_of,
     working_host,
 )
 from covirt.engine.model.data_center import DataCenter, DataCenterStatus
-from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus, StorageType
+from covirt.engine.model.storage_domain import StorageConnection, StorageDomain, StorageDomainStatus, StorageType
 from covirt.engine.storage.host_storage import words_of
 from covirt.engine.store.session import Session
 
@@ -60,7 +61,7 @@ class AttachStorageDomain(Command):
 
     def run(self, flow: Flow) -> JsonValue:
         host_id = flow.step("Choosing a host", self._choose)
-        flow.step("Connecting the host to the storage", self._connect, host_id)
+        flow.step("Connecting the host to the storage", self._connect, host_id, undo=self._leave)
         flow.step("Attaching the Storage Domain", self._attach, host_id, undo=self._detach)
         flow.step("Activating the Storage Domain", self._activate, host_id)
         return host_id
@@ -109,10 +110,16 @@ class AttachStorageDomain(Command):
             return working_host(session, doing.services.hosts, center, connection, "attach").id
 
     def _connect(self, doing: Doing, host_id: str) -> JsonValue:
-        with doing.services.store.read() as session:
-            connection = connection_of(session, session.storage_domains.get(self.domain_id))
-        storage_of(doing, host_id).connect_server(connection)
+        storage_of(doing, host_id).connect_server(self._connection(doing))
         return None
+
+    def _leave(self, doing: Doing, host_id: str) -> JsonValue:
+        leave_server(doing, host_id, self._connection(doing))
+        return None
+
+    def _connection(self, doing: Doing) -> StorageConnection:
+        with doing.services.store.read() as session:
+            return connection_of(session, session.storage_domains.get(self.domain_id))
 
     def _attach(self, doing: Doing, host_id: str) -> JsonValue:
         with doing.services.store.read() as session:

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands about storage need to know before they begin."""
 
+import logging
 from collections.abc import Sequence
 
-from covirt.common.errors import Conflict
+from covirt.common.errors import Conflict, Error
 from covirt.engine.commands.audit import About
 from covirt.engine.commands.command import Doing
 from covirt.engine.hosts.connections import Hosts
@@ -18,6 +19,8 @@ from covirt.engine.storage.host_jobs import HostJobs
 from covirt.engine.storage.host_storage import HostStorage
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
+
+log = logging.getLogger(__name__)
 
 
 class WrongStatus(Conflict):
@@ -85,6 +88,15 @@ def storage_of(doing: Doing, host_id: str) -> HostStorage:
     return HostStorage(
         hosts=doing.services.hosts, host_id=host_id, pause=doing.pause, flow_id=doing.asked.correlation_id
     )
+
+
+def leave_server(doing: Doing, host_id: str, connection: StorageConnection) -> None:
+    """Undoing a connection. A host that cannot leave, or does not answer, stays connected, which harms nobody: an
+    operation that has failed need not wait for it."""
+    try:
+        storage_of(doing, host_id).disconnect_server(connection)
+    except Error as error:
+        log.warning("A host stays connected to storage host=%s reason=%s", host_id, error)
 
 
 def check_unused(session: Session, domain: StorageDomain, action: str) -> None:
