@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import threading
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import anyio.to_thread
 import h11
@@ -28,6 +28,7 @@ _STOP_SECONDS: Final = 20.0
 _GRACE_SECONDS: Final = 10  # for answers that are on their way
 _KEEP_ALIVE_SECONDS: Final = 30
 _HEAD_SECONDS: Final = 30.0  # from the connection, or from a request's first byte
+_BODY_SECONDS: Final = 120.0  # from the end of the head; the largest is 4 MiB
 _BACKLOG: Final = 512
 _GOOD_BYE_SECONDS: Final = 1.0
 _WS_MESSAGE_BYTES: Final = 2 << 20  # two of the largest frames of org.covirt.exec.0
@@ -58,9 +59,12 @@ class _Uvicorn(uvicorn.Server):
 
 class _Http(H11Protocol):
     """It tells requests which certificate their client has shown: one of a host, checked by TLS. Who takes too long
-    over a request's head has his connection ended: a few such clients would take all that there are."""
+    over a request's head or body has his connection ended: a few such clients would take all that there are, and a
+    body is read before anybody asks whose it is."""
 
+    body_seconds: ClassVar[float | None] = None
     _head_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -68,15 +72,24 @@ class _Http(H11Protocol):
             self._forget_timer()
         elif self._head_timer is None and self.conn.trailing_data[0]:
             self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._end_slow_head)
+        if not self._is_in_body:
+            self._forget_body_timer()
+        elif self._body_timer is None and self.body_seconds is not None:
+            self._body_timer = self.loop.call_later(self.body_seconds, self._end_slow_body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_timer()
+        self._forget_body_timer()
         super().connection_lost(exc)
 
     @property
     def _is_in_head(self) -> bool:
         """Not of a WebSocket, which is another protocol's by now."""
         return self in self.connections and self.conn.their_state is h11.IDLE
+
+    @property
+    def _is_in_body(self) -> bool:
+        return self in self.connections and self.conn.their_state is h11.SEND_BODY
 
     def _forget_timer(self) -> None:
         if self._head_timer is not None:
@@ -88,6 +101,16 @@ class _Http(H11Protocol):
         if self._is_in_head:
             self.transport.abort()
 
+    def _forget_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _end_slow_body(self) -> None:
+        self._body_timer = None
+        if self._is_in_body:
+            self.transport.abort()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._end_slow_head)
@@ -95,6 +118,10 @@ class _Http(H11Protocol):
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate is not None:
             self.app_state = {**self.app_state, "peer_certificate": certificate}
+
+
+class _HttpOfShortBodies(_Http):
+    body_seconds = _BODY_SECONDS
 
 
 class _ClosedOnce:
@@ -126,16 +153,23 @@ class EngineServer:
     """Serves from start() to stop(). Plain HTTP is not spoken at all."""
 
     def __init__(
-        self, app: ASGIApp, config: ServerConfig, tls: ssl.SSLContext, *, name: str = "engine-https"
+        self,
+        app: ASGIApp,
+        config: ServerConfig,
+        tls: ssl.SSLContext,
+        *,
+        name: str = "engine-https",
+        long_bodies: bool = False,
     ) -> None:
-        """An application that has something to begin with and to close says so by the ASGI protocol's lifespan."""
+        """An application that has something to begin with and to close says so by the ASGI protocol's lifespan.
+        ``long_bodies``: they may take as long as they will, since the application knows whose they are."""
         self._config = config
         self._listener: socket.socket | None = None
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
                 ssl_context_factory=lambda *_: tls,
-                http=_Http,
+                http=_Http if long_bodies else _HttpOfShortBodies,
                 log_config=None,
                 access_log=False,  # web.request_log does it, with the user
                 server_header=False,

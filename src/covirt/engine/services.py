@@ -129,7 +129,9 @@ class Engine:
             app = create_app(api, routes=[*web, *own])
             proxy = TransferProxy(self._store, tls=shown)
             proxy_config = replace(config.server, port=config.transfers.proxy_port)
-            self._proxy = EngineServer(proxy.app, proxy_config, self._pki.server_context(), name="engine-transfers")
+            self._proxy = EngineServer(
+                proxy.app, proxy_config, self._pki.server_context(), name="engine-transfers", long_bodies=True
+            )
             self._server = EngineServer(RequestLog(app, metrics), config.server, self._pki.server_context())
             self._metrics = MetricsServer(config.metrics.listen, metrics.page, name="covirt-engine")
             self._housekeeping = Housekeeping(

@@ -33,6 +33,7 @@ async def _slow(request: Request) -> Response:
 @pytest.fixture
 def connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
     monkeypatch.setattr("covirt.engine.server._HEAD_SECONDS", _SECONDS)
+    monkeypatch.setattr("covirt.engine.server._HttpOfShortBodies.body_seconds", 12 * _SECONDS)
     pki = Pki(tmp_path / "pki", names=("localhost",))
     config = replace(ServerConfig(), listen="127.0.0.1", port=0)
     server = EngineServer(
@@ -83,6 +84,23 @@ def test_the_second_head_of_a_connection(connect: Connect) -> None:
     assert _answer(client) == b"0"
     client.sendall(_HEAD)
     assert _is_ended(client)
+
+
+def test_a_body_that_does_not_end(connect: Connect) -> None:
+    """A byte now and then does not keep a connection."""
+    client = connect()
+    client.sendall(b"POST / HTTP/1.1\r\nHost: engine\r\nContent-Length: 1000\r\n\r\na")
+    client.settimeout(_SECONDS)
+    for _ in range(100):
+        try:
+            client.sendall(b"b")
+            assert client.recv(100) == b""
+        except TimeoutError:
+            continue
+        except (ConnectionError, ssl.SSLError):
+            pass
+        return
+    pytest.fail("the connection is still there")
 
 
 def test_a_body_may_take_longer(connect: Connect) -> None:
