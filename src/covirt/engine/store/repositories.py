@@ -3,9 +3,10 @@
 """The repository of each noun: where its rows lie, and what of it lies elsewhere."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, delete, insert, update
+from sqlalchemy import ColumnElement, Text, cast, delete, insert, update
 
 from covirt.engine.model import access as am
 from covirt.engine.model import affinity as gm
@@ -14,6 +15,7 @@ from covirt.engine.model.cluster import Cluster, ClusterFeature, ClusterLevel, C
 from covirt.engine.model.data_center import DataCenter
 from covirt.engine.model.disk import Disk, DiskAttachment, ImageTransfer
 from covirt.engine.model.event import Event, Job, Step
+from covirt.engine.model.hardware import Hardware
 from covirt.engine.model.host import Host, HostNic
 from covirt.engine.model.network import ClusterNetwork, MacPool, Network, NetworkFilter, VnicProfile
 from covirt.engine.model.secret import Secret
@@ -21,7 +23,7 @@ from covirt.engine.model.storage_domain import DiskProfile, StorageConnection, S
 from covirt.engine.model.template import InstanceType, Template
 from covirt.engine.model.vm import Cdrom, Nic, Snapshot, Vm
 from covirt.engine.store.errors import NoSuchObject
-from covirt.engine.store.repository import Facts, Members, Repository
+from covirt.engine.store.repository import E, Facts, Members, Repository
 from covirt.engine.store.tables import (
     access,
     catalogue,
@@ -150,7 +152,19 @@ class ImageTransfers(Repository[ImageTransfer]):
     entity, table, noun = ImageTransfer, storage.image_transfers, "Image Transfer"
 
 
-class Templates(Repository[Template]):
+class _Machines(Repository[E]):
+    """What has hardware."""
+
+    def unpin(self, host_id: str) -> None:
+        """Take the host out of every placement that names it."""
+        text = cast(self.table.c["hardware"], Text)
+        for item in self._fetch(self._select().where(text.contains(host_id, autoescape=True))):
+            hardware: Hardware = getattr(item, "hardware")  # noqa: B009 - E is no protocol
+            left = tuple(each for each in hardware.placement_host_ids if each != host_id)
+            self.update(replace(item, hardware=replace(hardware, placement_host_ids=left)))  # type: ignore[type-var]
+
+
+class Templates(_Machines[Template]):
     entity, table, noun = Template, machines.templates, "Template"
 
 
@@ -158,7 +172,7 @@ class InstanceTypes(Repository[InstanceType]):
     entity, table, noun = InstanceType, machines.instance_types, "Instance Type"
 
 
-class Vms(Repository[Vm]):
+class Vms(_Machines[Vm]):
     entity, table, noun = Vm, machines.vms, "VM"
     facts = Facts(table=machines.vm_facts, owner="vm_id", beside=("status", "host_id"))
 

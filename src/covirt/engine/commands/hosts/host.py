@@ -80,6 +80,9 @@ def remove_host(change: Change, host_id: str) -> None:
     _require_no_guests(change, host, "remove")
     give_up_transfers(change, host.id, f"host {host.name} was removed")
     _take_spm(change, host)
+    # What may run on a host that is gone, and nowhere else, could never be started again.
+    change.session.vms.unpin(host_id)
+    change.session.templates.unpin(host_id)
     change.session.hosts.remove(host_id)
     forget(change.session, host_id)
     change.tell(messages.REMOVED, about(host), host=host.name)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that move to another cluster."""
+"""Hosts that move to another cluster, and hosts that go."""
 
 from dataclasses import replace
 
@@ -26,3 +26,18 @@ def test_local_storage_has_one_host(admin: Asker, store: Store) -> None:
     admin.put(f"hosts/{s.HOST_ID}", {"cluster": cluster, "comment": "as it was"})
     assert "local" in admin.put(f"hosts/{second.id}", {"cluster": cluster}, 409).lower()
     assert admin.get(f"hosts/{second.id}")["cluster"]["id"] == s.CLUSTER_ID
+
+
+def test_a_host_that_goes_is_named_by_no_placement(admin: Asker, store: Store) -> None:
+    with store.write() as session:
+        oven: Host = session.hosts.get(s.HOST_ID)
+        second = Host(id=s.sample_id("hob"), name="hob", address="hob", cluster_id=s.CLUSTER_ID, facts=oven.facts)
+        session.hosts.add(second)
+        session.hosts.update_facts(s.HOST_ID, replace(oven.facts, status=HostStatus.MAINTENANCE))
+        for vm in session.vms.list():
+            session.vms.update_facts(vm.id, replace(vm.facts, host_id=None))
+    both = {"placement_policy": {"hosts": {"host": [{"id": s.HOST_ID}, {"id": second.id}]}}}
+    admin.put(f"vms/{s.VM_ID}", both)
+    admin.delete(f"hosts/{s.HOST_ID}")
+    policy = admin.get(f"vms/{s.VM_ID}")["placement_policy"]
+    assert [host["id"] for host in policy["hosts"]["host"]] == [second.id]
