@@ -45,6 +45,13 @@ Pause = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOnHost:
+    id: str
+    disk_id: str
+    actual_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostStorage:
     """Of one host. ``pause`` waits between looks at a task, and may raise to end the waiting."""
 
@@ -96,6 +103,17 @@ class HostStorage:
         inner = stats.get("stats", stats)
         table = inner if isinstance(inner, Mapping) else {}
         return _whole(table.get("disktotal")), _whole(table.get("diskfree"))
+
+    def volumes(self, domain_id: str) -> list["VolumeOnHost"]:
+        """All that the domain has whole."""
+        answer = self.call("StorageDomain.dump", {"sd_id": domain_id, "full": True})
+        found = answer.get("volumes") if isinstance(answer, Mapping) else None
+        listed = found.items() if isinstance(found, Mapping) else ()
+        return [
+            VolumeOnHost(id=name, disk_id=str(facts.get("image")), actual_bytes=_whole(facts.get("truesize")))
+            for name, facts in listed
+            if isinstance(facts, Mapping) and facts.get("status") == "OK"
+        ]
 
     def is_free(self, domain_id: str) -> bool:
         """Whether it is attached to no pool."""

@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Looks now and then at active storage domains: how much is free, and whether their host reaches them."""
+"""Looks now and then at active storage domains: how much is free, what disks take, and whether their host reaches them."""
 
 import logging
+import time
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -21,6 +23,7 @@ from covirt.engine.store.store import Store
 
 log = logging.getLogger(__name__)
 
+_SIZES_EVERY_SECONDS: Final = 60.0
 _LOOKED_AT: Final = (StorageDomainStatus.ACTIVE, StorageDomainStatus.INACTIVE)
 _LOST: Final = AuditMessage(
     code=980,
@@ -34,11 +37,14 @@ _FOUND: Final = AuditMessage(
 
 
 class StorageMonitor:
-    """Called by one thread now and then."""
+    """Called by one thread now and then. What disks take is looked at every ``sizes_every_seconds``: a host reads each
+    volume's description for it."""
 
-    def __init__(self, store: Store, hosts: Hosts) -> None:
+    def __init__(self, store: Store, hosts: Hosts, *, sizes_every_seconds: float = _SIZES_EVERY_SECONDS) -> None:
         self._store = store
         self._hosts = hosts
+        self._sizes_every_seconds = sizes_every_seconds
+        self._sized: dict[str, float] = {}
 
     def look(self) -> None:
         """At all of them, one after the other; a host that does not answer costs its call's time."""
@@ -51,8 +57,9 @@ class StorageMonitor:
                 self._look_at(domain, host_id)
 
     def _look_at(self, domain: StorageDomain, host_id: str) -> None:
+        storage = HostStorage(hosts=self._hosts, host_id=host_id, pause=_never)
         try:
-            total, free = HostStorage(hosts=self._hosts, host_id=host_id, pause=_never).domain_sizes(domain.id)
+            total, free = storage.domain_sizes(domain.id)
         except HostRefused as error:
             self._write(domain.id, StorageDomainStatus.INACTIVE, reason=error.text)
         except Unavailable as error:
@@ -60,7 +67,32 @@ class StorageMonitor:
         except Error as error:
             log.warning("A storage domain cannot be looked at domain=%s reason=%s", domain.id, error)
         else:
+            self._look_at_disks(domain, storage)
             self._write(domain.id, StorageDomainStatus.ACTIVE, total=total, free=free)
+
+    def _look_at_disks(self, domain: StorageDomain, storage: HostStorage) -> None:
+        last = self._sized.get(domain.id)
+        if last is not None and time.monotonic() - last < self._sizes_every_seconds:
+            return
+        self._sized[domain.id] = time.monotonic()
+        try:
+            volumes = storage.volumes(domain.id)
+        except Error as error:
+            log.debug("The sizes of disks are not known domain=%s reason=%s", domain.id, error)
+            return
+        totals: Counter[str] = Counter()
+        for volume in volumes:
+            totals[volume.disk_id] += volume.actual_bytes
+        written_to = {volume.id: volume.actual_bytes for volume in volumes}
+        with self._store.write() as session:
+            session.disks.update_sizes(
+                {
+                    disk.id: (written_to[disk.image_id], totals[disk.id])
+                    for disk in session.disks.where_in("storage_domain_id", [domain.id])
+                    if disk.image_id in written_to and not session.commands.is_locked(disk.id)
+                    if (disk.actual_size_bytes, disk.total_size_bytes) != (written_to[disk.image_id], totals[disk.id])
+                }
+            )
 
     def _write(
         self, domain_id: str, status: StorageDomainStatus, *, total: int = 0, free: int = 0, reason: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Text, cast, delete, insert, update
+from sqlalchemy import ColumnElement, Text, bindparam, cast, delete, insert, update
 
 from covirt.engine.model import access as am
 from covirt.engine.model import affinity as gm
@@ -122,6 +122,21 @@ class DiskProfiles(Repository[DiskProfile]):
 
 class Disks(Repository[Disk]):
     entity, table, noun = Disk, storage.disks, "Disk"
+
+    def update_sizes(self, sizes: Mapping[str, tuple[int, int]]) -> None:
+        """What the volume that is written to takes, and all of the disk's, by its id; nothing else changes."""
+        if not sizes:
+            return
+        columns = self.table.c
+        statement = (
+            update(self.table)
+            .where(columns["id"] == bindparam("covirt_key"))
+            .values(actual_size_bytes=bindparam("actual"), total_size_bytes=bindparam("total"))
+        )
+        rows = [
+            {"covirt_key": key, "actual": actual, "total": total} for key, (actual, total) in sorted(sizes.items())
+        ]
+        self._connection.execute(statement, rows)
 
 
 class DiskAttachments(Repository[DiskAttachment]):

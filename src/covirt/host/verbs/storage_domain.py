@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Storage domains, answered."""
 
+import logging
 from collections.abc import Mapping
 
+from covirt.common.errors import Error
 from covirt.host.storage.domain_format import BLANK_ID, DomainClass, DomainMetadata, Role
 from covirt.host.storage.domains import NewDomain
 from covirt.host.storage.file_domain import FileDomain
@@ -23,6 +25,8 @@ from covirt.hostapi.storage import (
     FormatParams,
     PoolDomainParams,
 )
+
+log = logging.getLogger(__name__)
 
 
 class StorageDomainVerbs:
@@ -156,7 +160,12 @@ def _dump_volumes(domain: FileDomain) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
     for image_id in domain.image_ids():
         for volume_id in domain.volume_ids(image_id):
-            metadata, size = domain.volume_metadata(image_id, volume_id), domain.size(image_id, volume_id)
+            try:
+                metadata, size = domain.volume_metadata(image_id, volume_id), domain.size(image_id, volume_id)
+            except Error as error:  # of this volume; the others are told, as Vdsm does it
+                log.warning("A volume is broken domain=%s volume=%s reason=%s", domain.id, volume_id, error)
+                found[volume_id] = {"image": image_id, "status": "INVALID"}
+                continue
             found[volume_id] = {
                 "apparentsize": size.apparent_bytes,
                 "truesize": size.true_bytes,

@@ -148,5 +148,29 @@ def test_storage_that_is_gone_is_told(site: Site) -> None:
     assert site.facts(domain_id)[0] == "active"
 
 
+def test_what_disks_take_is_looked_at(site: Site) -> None:
+    """Of a disk whose volume grew, but not of one whose volume is broken; the others' sizes are told nevertheless."""
+    data = site.directory("data")
+    domain_id = site.add("data", data)["id"]
+    site.api.post(site.attached, {"id": domain_id})
+    monitor = StorageMonitor(site.store, site.hosts, sizes_every_seconds=0.0)
+    grown, broken = (_new_disk(site, domain_id, name) for name in ("grown", "broken"))
+    for disk in (grown, broken):
+        with (data / domain_id / "images" / disk["id"] / disk["image_id"]).open("r+b") as file:
+            file.write(b"x" * (1 << 20))
+    next((data / domain_id / "images" / broken["id"]).glob("*.meta")).write_text("nonsense")
+    monitor.look()
+    now = site.api.get(f"disks/{grown['id']}")
+    assert (1 << 20) <= now["actual_size"] == now["total_size"] < (2 << 20)
+    assert site.api.get(f"disks/{broken['id']}")["actual_size"] == broken["actual_size"]
+    [domain] = site.api.get("storagedomains")["storage_domain"]
+    assert domain["committed"] == 2 * (8 << 20) - now["actual_size"] - broken["actual_size"]
+
+
+def _new_disk(site: Site, domain_id: str, name: str) -> Any:
+    body = {"name": name, "format": "raw", "sparse": True, "provisioned_size": 8 << 20}
+    return site.api.post("disks", body | {"storage_domains": {"storage_domain": [{"id": domain_id}]}})
+
+
 def _until_connected(site: Site) -> None:
     wait_until(lambda: site.hosts.is_up(site.hosts.host_id), what="the connection is made again")
