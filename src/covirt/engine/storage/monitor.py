@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Looks now and then at active storage domains: how much is free, what disks take, and whether their host reaches them."""
+"""Looks now and then at active storage domains: how much is free, what disks take, and whether their host
+reaches them."""
 
 import logging
 import time
@@ -37,8 +38,8 @@ _FOUND: Final = AuditMessage(
 
 
 class StorageMonitor:
-    """Called by one thread now and then. What disks take is looked at every ``sizes_every_seconds``: a host reads each
-    volume's description for it."""
+    """Called by one thread now and then. What disks take is looked at every ``sizes_every_seconds``: a host reads
+    each volume's description for it."""
 
     def __init__(self, store: Store, hosts: Hosts, *, sizes_every_seconds: float = _SIZES_EVERY_SECONDS) -> None:
         self._store = store
