@@ -15,7 +15,7 @@ from tests.support.storage_site import Site
 def run_engine(site: Site, *order: str, kill: int = 0) -> int:
     """How the process ended; it ends by itself when nothing is under way."""
     root = site.covirt_host.root.path
-    argv = [sys.executable, "-m", "tests.support.transfer_engine", f"sqlite:///{root}/engine.db", str(root)]
+    argv = [sys.executable, "-m", "tests.support.transfer_engine", site.database_url, str(root)]
     argv += [str(site.covirt_host.port), site.hosts.host_id, *order]
     environment = {**os.environ, "COVIRT_KILL": str(kill)}
     return run(argv, timeout_seconds=100, check=False, environment=environment).status

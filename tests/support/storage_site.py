@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""An engine's API and operations over SQLite, in the test's own process, and the one host they have: a real one."""
+"""An engine's API and operations, in the test's own process, and the one host they have: a real one."""
 
 import os
 from collections.abc import Iterator
@@ -41,6 +41,7 @@ class Site:
     covirt_host: CovirtHost
     center_id: str
     commands: Commands
+    database_url: str
 
     def settle(self) -> None:
         """Until no operation goes on."""
@@ -85,10 +86,10 @@ class Site:
 
 
 @contextmanager
-def new_site(configuration: str = "") -> Iterator[Site]:
-    """``configuration``: of the host."""
+def new_site(configuration: str = "", *, database_url: str = "") -> Iterator[Site]:
+    """``configuration``: of the host. ``database_url``: of an empty one; else it is a file of the host's root."""
     with new_root() as root:
-        url = f"sqlite:///{root.path}/engine.db"
+        url = database_url or f"sqlite:///{root.path}/engine.db"
         store = Store.open(url)
         covirt_host = CovirtHost(root, configuration=configuration, port=free_port())
         covirt_host.start()
@@ -107,6 +108,7 @@ def new_site(configuration: str = "") -> Iterator[Site]:
                 covirt_host=covirt_host,
                 center_id=center_id,
                 commands=commands,
+                database_url=url,
             )
             commands.stop()
         covirt_host.stop()

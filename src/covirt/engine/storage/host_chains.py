@@ -24,8 +24,12 @@ _LONG_SECONDS: Final = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeFacts:
+    """``actual_bytes``: that it takes on storage."""
+
     format: DiskFormat
+    sparse: bool
     capacity_bytes: int
+    actual_bytes: int
     legal: bool
     parent_id: str
 
@@ -43,7 +47,9 @@ class HostChain:
         parent_id = str(info.get("parent") or BLANK_ID)
         return VolumeFacts(
             format=DiskFormat.RAW if str(info.get("format")).upper() == "RAW" else DiskFormat.COW,
+            sparse=str(info.get("type")).upper() == "SPARSE",
             capacity_bytes=whole(info.get("capacity")),
+            actual_bytes=whole(info.get("truesize")),
             legal=str(info.get("legality")).upper() == "LEGAL",
             parent_id="" if parent_id == BLANK_ID else parent_id,
         )

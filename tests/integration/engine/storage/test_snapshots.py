@@ -20,6 +20,7 @@ from covirt.engine.model.vm import DiskThen, Snapshot, SnapshotType, Vm, VmFacts
 from tests.support.engine_objects import NOON
 from tests.support.engine_samples import sample_id
 from tests.support.killed_engine import is_killed
+from tests.support.postgres import Postgres
 from tests.support.storage_site import Site, new_site
 
 pytestmark = pytest.mark.root
@@ -97,11 +98,13 @@ class Machine:
         return "qcow2" if self.disk(number).format == "cow" else "raw"
 
 
-def new_machine(site: Site, domain_id: str, name: str, formats: tuple[str, ...] = ("raw", "cow")) -> Machine:
+def new_machine(
+    site: Site, domain_id: str, name: str, formats: tuple[str, ...] = ("raw", "cow"), *, sparse: bool = True
+) -> Machine:
     domain = {"storage_domain": [{"id": domain_id}]}
     ids = []
     for number, image_format in enumerate(formats):
-        body = {"alias": f"{name}-{number}", "format": image_format, "provisioned_size": 4 * _MIB}
+        body = {"alias": f"{name}-{number}", "format": image_format, "provisioned_size": 4 * _MIB, "sparse": sparse}
         ids.append(site.api.post("disks", {**body, "storage_domains": domain})["id"])
     with site.store.write() as session:
         (cluster,) = session.clusters.list()
@@ -117,9 +120,20 @@ def new_machine(site: Site, domain_id: str, name: str, formats: tuple[str, ...] 
     return Machine(site=site, domain_id=domain_id, vm_id=vm.id, disk_ids=tuple(ids))
 
 
+@pytest.fixture(scope="module", name="database_url", params=["sqlite", "postgresql"])
+def database_url_fixture(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield ""
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    url = postgres.new_database()
+    yield url
+    postgres.remove_database(url)
+
+
 @pytest.fixture(scope="module", name="place")
-def place_fixture() -> Iterator[tuple[Site, str]]:
-    with new_site() as site:
+def place_fixture(database_url: str) -> Iterator[tuple[Site, str]]:
+    with new_site(database_url=database_url) as site:
         domain_id = site.new_domain("data")
         site.api.put(f"storagedomains/{domain_id}", {"critical_space_action_blocker": "0"})
         yield site, domain_id
@@ -201,6 +215,38 @@ def test_what_is_refused(place: tuple[Site, str]) -> None:
     assert "copy its disks instead" in api.post(machine.path, {"description": "no"}, 409)
 
 
+def test_a_preallocated_disk_is_one_again(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "full", ("raw",), sparse=False)
+    kept = machine.keep("kept", 1)
+    assert machine.disk(0).sparse
+    machine.site.api.delete(f"{machine.path}/{kept}")
+    assert (machine.disk(0).format, machine.disk(0).sparse) == ("raw", False)
+
+
+def test_there_must_be_room(place: tuple[Site, str]) -> None:
+    site, domain_id = place
+    machine = new_machine(site, domain_id, "tight")
+    kept = machine.keep("kept", 1)
+    machine.write(2)
+
+    def tell(available_bytes: int, used_bytes: int) -> None:
+        with site.store.write() as session:
+            facts = session.storage_domains.get(domain_id).facts
+            facts = replace(facts, available_bytes=available_bytes, used_bytes=used_bytes)
+            session.storage_domains.update_facts(domain_id, facts)
+
+    tell(_MIB, 1)
+    assert "Low disk space" in site.api.post(machine.path, {"description": "never"}, 409)
+    tell(_MIB, 1)
+    assert "up to 2 MiB" in site.api.delete(f"{machine.path}/{kept}", 409)
+    assert machine.names() == ["Active VM", "kept"]
+    assert machine.at_rest()
+    tell(0, 0)
+    site.api.post(f"{machine.path}/{kept}/restore", {}, 200)
+    assert machine.holds(1)
+    site.api.delete(f"{machine.path}/{kept}")
+
+
 def test_a_machine_goes_with_all_volumes_of_its_disks(place: tuple[Site, str]) -> None:
     machine = new_machine(*place, "goes")
     machine.keep("kept", 1)
@@ -240,9 +286,9 @@ def test_what_a_removal_had_begun_to_change_is_not_restored(place: tuple[Site, s
 
 
 @pytest.fixture(scope="module", name="killed")
-def killed_fixture() -> Iterator[Machine]:
+def killed_fixture(database_url: str) -> Iterator[Machine]:
     """Its own engine has no operations any more: each is another process'."""
-    with new_site() as site:
+    with new_site(database_url=database_url) as site:
         domain_id = site.new_domain("data")
         site.api.put(f"storagedomains/{domain_id}", {"critical_space_action_blocker": "0"})
         machine = new_machine(site, domain_id, "killed", ("raw",))

@@ -8,7 +8,15 @@ from typing import ClassVar, Final
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import BadSnapshot
-from covirt.engine.commands.snapshots.facts import OnHost, begin_on, disks_of_vm, lock_disks, tell_of, unlock
+from covirt.engine.commands.snapshots.facts import (
+    OnHost,
+    begin_on,
+    disks_of_vm,
+    lock_disks,
+    require_rooms,
+    tell_of,
+    unlock,
+)
 from covirt.engine.model.disk import DiskFormat
 from covirt.engine.model.vm import Snapshot, SnapshotStatus
 from covirt.engine.storage.host_jobs import job_of
@@ -31,6 +39,7 @@ class CreateSnapshot(Command):
         vm = begin_on(start, snapshot.vm_id, "create", "created")
         disks = disks_of_vm(session, vm.id)
         lock_disks(start, (disk for disk, _ in disks), "create", vm)
+        require_rooms(session, (disk for disk, _ in disks), "create a snapshot of")
         session.snapshots.add(replace(snapshot, status=SnapshotStatus.LOCKED, disks=tuple(then for _, then in disks)))
         start.describe(
             f"Creating Snapshot {snapshot.description} of VM {vm.name}", {vm.id, *(disk.id for disk, _ in disks)}

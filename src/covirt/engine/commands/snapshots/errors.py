@@ -11,6 +11,15 @@ class SnapshotRefused(Conflict):
     template = "Cannot {action} Snapshot. {reason}"
 
 
+class NoSpaceToMerge(Conflict):
+    """Fields: domain, disk, needed."""
+
+    template = (
+        "Cannot remove Snapshot. Storage Domain {domain} has no room for what is merged into the lower volume of "
+        "Disk {disk}: up to {needed} MiB, until the upper one is deleted. Make room and remove it again."
+    )
+
+
 class BadSnapshot(InvalidRequest):
     """Fields: reason."""
 

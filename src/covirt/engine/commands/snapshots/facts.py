@@ -3,8 +3,10 @@
 """What operations on snapshots have in common: the machine is down, and it and its disks are theirs until the end."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from covirt.common.errors import Error
 from covirt.engine.auth.permits import Right
@@ -12,9 +14,9 @@ from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Doing, Finish, Start
 from covirt.engine.commands.disks.errors import StillBeingMade
 from covirt.engine.commands.disks.facts import about as about_disk
-from covirt.engine.commands.disks.facts import manager_of, require_ok, volumes_on
+from covirt.engine.commands.disks.facts import manager_of, require_ok, require_room, volumes_on
 from covirt.engine.commands.snapshots import messages
-from covirt.engine.commands.snapshots.errors import SnapshotRefused
+from covirt.engine.commands.snapshots.errors import NoSpaceToMerge, SnapshotRefused
 from covirt.engine.commands.vms.common import about, require_down, subject_of
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.disk import Disk, DiskContentType, DiskStatus
@@ -27,6 +29,9 @@ from covirt.engine.vms.kinds import KIND_NAMES, NO_SNAPSHOTS
 from covirt.hostapi.errors import Code
 
 log = logging.getLogger(__name__)
+
+_MIB: Final = 1 << 20
+_EMPTY_BYTES: Final = _MIB  # of a qcow2 volume that holds nothing yet
 
 
 def begin_on(start: Start, vm_id: str, action: str, doing: str) -> Vm:
@@ -49,6 +54,12 @@ def lock_disks(start: Start, disks: Iterable[Disk], action: str, vm: Vm) -> None
         require_ok(disk, "edit")
         manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "edit")
         session.disks.update(replace(disk, status=DiskStatus.LOCKED))
+
+
+def require_rooms(session: Session, disks: Iterable[Disk], action: str) -> None:
+    """For new volumes, which are empty. Raises LowSpace."""
+    for domain_id, count in Counter(disk.storage_domain_id for disk in disks).items():
+        require_room(session.storage_domains.get(domain_id), count * _EMPTY_BYTES, action)
 
 
 def unlock(session: Session, vm_id: str, disk_ids: Iterable[str]) -> None:
@@ -119,6 +130,13 @@ class OnHost:
                 domain = session.storage_domains.get(disk.storage_domain_id)
                 host_id = manager_of(session, self.doing.services.hosts, domain, "edit")
         return host_id
+
+    def require_space(self, disk: Disk, size_bytes: int) -> None:
+        """Whatever the domain's limits say: what is done makes room in the end. Raises NoSpaceToMerge."""
+        with self.doing.services.store.read() as session:
+            domain = session.storage_domains.get(disk.storage_domain_id)
+        if domain.facts.available_bytes + domain.facts.used_bytes and domain.facts.available_bytes < size_bytes:
+            raise NoSpaceToMerge(domain=domain.name, disk=disk.name, needed=-(-size_bytes // _MIB))
 
     def chain(self, disk_id: str, host_id: str) -> HostChain:
         disk = self.disk(disk_id)

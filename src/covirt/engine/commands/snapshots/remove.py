@@ -15,6 +15,7 @@ from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, 
 from covirt.engine.commands.storage.facts import jobs_of
 from covirt.engine.model.disk import DiskFormat
 from covirt.engine.model.vm import DiskThen, SnapshotDisk, SnapshotStatus
+from covirt.engine.storage.host_chains import VolumeFacts
 from covirt.engine.storage.host_jobs import job_of
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
@@ -71,9 +72,11 @@ class RemoveSnapshot(Command):
 
     def _enlarge(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
         on = self._on(doing)
-        chain = on.chain(disk_id, host_id)
-        if chain.facts(top_id).legal:
-            chain.enlarge(top_id, on.then(disk_id).image_id)
+        chain, base_id = on.chain(disk_id, host_id), on.then(disk_id).image_id
+        top = chain.facts(top_id)
+        if top.legal:
+            on.require_space(chain.disk, merge_bytes(top, chain.facts(base_id)))
+            chain.enlarge(top_id, base_id)
         return None
 
     def _merge(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
@@ -97,12 +100,16 @@ class RemoveSnapshot(Command):
         on = self._on(doing)
         then = on.then(disk_id)
         base_id = then.image_id
-        below = on.chain(disk_id, host_id).facts(base_id).format
+        below = on.chain(disk_id, host_id).facts(base_id)
         with doing.services.store.change() as session:
             disk = session.disks.get(disk_id)
             if disk.image_id == top_id:
-                version = "" if below is DiskFormat.RAW else disk.qcow_version
-                session.disks.update(replace(disk, image_id=base_id, format=below, qcow_version=version))
+                version = "" if below.format is DiskFormat.RAW else disk.qcow_version
+                session.disks.update(
+                    replace(
+                        disk, image_id=base_id, format=below.format, sparse=below.sparse, qcow_version=version
+                    )
+                )
             vm_id = session.snapshots.get(self.snapshot_id).vm_id
             for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id})):
                 for each in other.disks:
@@ -114,6 +121,11 @@ class RemoveSnapshot(Command):
     def _delete(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
         self._on(doing).delete(disk_id, host_id, top_id)
         return None
+
+
+def merge_bytes(top: VolumeFacts, base: VolumeFacts) -> int:
+    """That the lower volume takes more on storage, at most, until the upper one is deleted."""
+    return max(0, min(top.actual_bytes, top.capacity_bytes - base.actual_bytes))
 
 
 def _note(session: Session, snapshot_id: str, then: SnapshotDisk) -> None:

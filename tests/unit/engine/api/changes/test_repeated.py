@@ -13,6 +13,7 @@ from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Outcome
 from covirt.engine.commands.disks.add_disk import AddDisk
 from covirt.engine.commands.errors import EngineStops
+from covirt.engine.commands.snapshots.create import CreateSnapshot
 from covirt.engine.commands.templates.add import AddVmTemplate
 from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
 from covirt.engine.commands.vms.nics import AddVmInterface
@@ -48,6 +49,8 @@ class _Recorded:
                 self.ids.append(template.id)
             case AddVmWithDisks(vm=vm):
                 self.ids.append(vm.id)
+            case CreateSnapshot(snapshot=snapshot):
+                self.ids.append(snapshot.id)
         raise EngineStops
 
 
@@ -57,6 +60,7 @@ class _Recorded:
         ("disks", _DISK),
         (f"vms/{s.VM_ID}/diskattachments", {"disk": _DISK, "interface": "virtio"}),
         (f"vms/{s.VM_ID}/nics", {"name": "nic7"}),
+        (f"vms/{s.VM_ID}/snapshots", {"description": "before the update"}),
         (f"vms/{s.VM_ID}/clone", {"vm": {"name": "copy"}}),
         ("templates", {"name": "copy", "vm": {"id": s.VM_ID}}),
     ],
