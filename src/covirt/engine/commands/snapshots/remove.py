@@ -106,9 +106,7 @@ class RemoveSnapshot(Command):
             if disk.image_id == top_id:
                 version = "" if below.format is DiskFormat.RAW else disk.qcow_version
                 session.disks.update(
-                    replace(
-                        disk, image_id=base_id, format=below.format, sparse=below.sparse, qcow_version=version
-                    )
+                    replace(disk, image_id=base_id, format=below.format, sparse=below.sparse, qcow_version=version)
                 )
             vm_id = session.snapshots.get(self.snapshot_id).vm_id
             for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id})):
