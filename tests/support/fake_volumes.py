@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes of a storage domain that are just paths, with who holds them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ class NoSuchVolume(NotFound):
 class FakeVolumes:
     """covirt.host.virt.volumes.Volumes and GrowingVolumes; all are raw."""
 
-    paths: Mapping[VolumeRef, str]
+    paths: dict[VolumeRef, str]
     users: dict[VolumeRef, set[str]] = field(default_factory=dict)
     history: list[tuple[str, VolumeRef]] = field(default_factory=list)
 

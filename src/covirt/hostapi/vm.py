@@ -63,9 +63,11 @@ class VmSecret(Params):
 
 
 class VmSettings(Params):
-    """``vmParams`` of VM.create; the rest is in the XML's metadata, but ``secrets`` (extension ``vm-secrets``)."""
+    """``vmParams`` of VM.create; the rest is in the XML's metadata, but ``secrets`` (extension ``vm-secrets``), and
+    ``hiberVolHandle`` as of VM.hibernate, for a Vm that begins again from there."""
 
     xml: str
+    state_handle: str = Field(alias="hiberVolHandle", default="")
     secrets: list[VmSecret] = Field(default=[], max_length=MOST_SECRETS)
 
 
@@ -76,6 +78,13 @@ class CreateParams(Params):
 
 class DestroyParams(VmParams):
     graceful_attempts: int = Field(alias="gracefulAttempts", default=1, ge=0, le=10)
+
+
+class HibernateParams(VmParams):
+    """``hibernateVolHandle``: UUIDs with commas between them, of the storage domain, the pool, and image and volume
+    of the state and of its description, which stays empty here."""
+
+    state_handle: str = Field(alias="hibernateVolHandle")
 
 
 class ShutdownParams(VmParams):
@@ -116,7 +125,8 @@ VERBS: Final = (
     Verb(name="VM.migrateCancel", summary="Ends a migration.", params=VmParams, changes=True),
     Verb(name="VM.snapshot", summary="Keeps the state of a running Vm's volumes.", params=VmParams, changes=True),
     Verb(name="VM.merge", summary="Merges volumes of a running Vm.", params=VmParams, changes=True),
-    Verb(name="VM.hibernate", summary="Keeps a Vm's state and ends it.", params=VmParams, changes=True),
+    Verb(name="VM.hibernate", summary="Keeps a Vm's state in a volume and ends it; goes on after the answer.",
+         params=HibernateParams, changes=True),
     Verb(name="Host.getVMList", summary="All Vms with their statuses, or their ids alone.", params=VmListParams,
          result=list[Any], quick=True),
     Verb(name="Host.getVMFullList", summary="All Vms, or some, with their statuses.", params=VmFullListParams,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.virt.container_secrets import GivenSecret
 from covirt.host.virt.errors import BadVm
+from covirt.host.virt.hibernation import state_volumes
 from covirt.host.virt.host_devices import host_devices
 from covirt.host.virt.kinds import Kind, require_allowed
 from covirt.host.virt.vm import Vm
@@ -18,6 +19,7 @@ from covirt.hostapi.verb import Params
 from covirt.hostapi.vm import (
     CreateParams,
     DestroyParams,
+    HibernateParams,
     ShutdownParams,
     VmFullListParams,
     VmListParams,
@@ -26,7 +28,7 @@ from covirt.hostapi.vm import (
 )
 
 # Verbs that no kind has here; their reasons are in kinds.py.
-_NEVER = ("VM.migrate", "VM.migrateCancel", "VM.snapshot", "VM.merge", "VM.hibernate")
+_NEVER = ("VM.migrate", "VM.migrateCancel", "VM.snapshot", "VM.merge")
 
 
 class VmVerbs:
@@ -41,6 +43,7 @@ class VmVerbs:
             "VM.reset": self.reset,
             "VM.pause": self.pause,
             "VM.cont": self.cont,
+            "VM.hibernate": self.hibernate,
             "VM.setDestroyOnReboot": self.set_destroy_on_reboot,
             "VM.getStats": self.get_stats,
             "VM.getMigrationStatus": self.get_migration_status,
@@ -59,8 +62,10 @@ class VmVerbs:
         return vm
 
     def create(self, params: CreateParams, _context: CallContext) -> JsonValue:
-        vm = self._vms.create(params.settings.xml, [_given(secret) for secret in params.settings.secrets])
-        return {**vm.summary(), "xml": params.settings.xml}
+        settings = params.settings
+        given = [_given(secret) for secret in settings.secrets]
+        vm = self._vms.create(settings.xml, given, state_handle=settings.state_handle)
+        return {**vm.summary(), "xml": settings.xml}
 
     def destroy(self, params: DestroyParams, _context: CallContext) -> JsonValue:
         self._vms.destroy(params.vm_id, graceful_attempts=params.graceful_attempts)
@@ -84,6 +89,11 @@ class VmVerbs:
     def cont(self, params: VmParams, _context: CallContext) -> JsonValue:
         self._vms.actions.resume(self.allowed("VM.cont", params.vm_id))
         return {"vmList": {}}
+
+    def hibernate(self, params: HibernateParams, _context: CallContext) -> JsonValue:
+        vm = self.allowed("VM.hibernate", params.vm_id)
+        self._vms.hibernation.save(vm, state_volumes(params.state_handle)[0])
+        return True
 
     def set_destroy_on_reboot(self, params: VmParams, _context: CallContext) -> JsonValue:
         self.allowed("VM.setDestroyOnReboot", params.vm_id).destroys_on_reboot()

@@ -40,6 +40,8 @@ _OWN_REASONS: Final = (
     ExitReason.DESTROYED_ON_REBOOT, ExitReason.DESTROYED_ON_PAUSE_TIMEOUT, ExitReason.START_FAILED,
 )  # fmt: skip
 _PAUSE_CODES: Final = {"enospc": PauseCode.NO_SPACE, "eio": PauseCode.IO_ERROR, "": PauseCode.OTHER}
+# An error's pause comes with an event of its own, which knows more; that of a save is a part of it.
+_OTHERWISE_TOLD: Final = (libvirt.VIR_DOMAIN_PAUSED_IOERROR, libvirt.VIR_DOMAIN_PAUSED_SAVE)
 
 Find = Callable[[str], Vm | None]
 
@@ -164,8 +166,8 @@ def _follow_pause(vm: Vm, domain: Any) -> None:
     state, reason = domain.state(0)
     if state == libvirt.VIR_DOMAIN_RUNNING:
         vm.set_resumed()
-    elif state == libvirt.VIR_DOMAIN_PAUSED and reason != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
-        vm.set_paused()  # the one for an error comes with an event of its own, which knows more
+    elif state == libvirt.VIR_DOMAIN_PAUSED and reason not in _OTHERWISE_TOLD:
+        vm.set_paused()
 
 
 def _container_exit(vm: Vm, stop: ContainerStop) -> Exit:

@@ -42,7 +42,6 @@ _BOTH: Final = {
     "VM.migrateCancel": _NO_MOVE,
     "VM.snapshot": _NO_SNAPSHOT,
     "VM.merge": _NO_SNAPSHOT,
-    "VM.hibernate": "its state cannot be kept while it is off: shut it down instead",
 }
 
 _NO_INSIDE: Final = "nothing is run inside it from here: use its console, or log in over its network"
@@ -64,6 +63,7 @@ KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
             refused=MappingProxyType(
                 {
                     **_BOTH,
+                    "VM.hibernate": "its state cannot be kept while it is off: stop it, or pause it",
                     "VM.setTicket": _NO_DISPLAY,
                     "VM.openDisplay": _NO_DISPLAY,
                     "VM.diskSizeExtend": "its volumes keep their sizes while it runs: extend them while it is down",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a Vm needs of the rest of the agent, as small interfaces."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +43,10 @@ class Preparer(Protocol):
 
     def prepare(self, root: etree._Element, kind: Kind, *, vm_id: str, undo: UndoStack) -> tuple[VolumeRef, ...]:
         """Change the <domain> in place; what was prepared for it."""
+        ...
+
+    def fit_saved(self, root: etree._Element, *, prepared: Collection[str]) -> None:
+        """Change in place the <domain> that libvirt keeps with a machine's state; its disks may be ``prepared``."""
         ...
 
 

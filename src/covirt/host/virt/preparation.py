@@ -7,7 +7,7 @@ may wait for storage and belongs to the start that follows.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -22,6 +22,7 @@ from covirt.host.virt.kinds import Kind
 from covirt.host.virt.machine_xml import MachineHost, adapt_machine
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.payloads import insert_disc, read_payload
+from covirt.host.virt.saved_xml import without_last_run
 from covirt.host.virt.vm_block import block_of, reference_device
 from covirt.host.virt.volumes import VolumeRef, Volumes
 
@@ -53,6 +54,12 @@ class Preparation:
             apply_properties(changed, facts.custom)
             self.reach.check(changed, prepared=(UNPREPARED,))
             self.containers.check(chosen_runtime(changed))
+
+    def fit_saved(self, root: etree._Element, *, prepared: Collection[str]) -> None:
+        """Of a machine that begins again from its kept state. Raises BeyondTheGuest."""
+        without_last_run(root, prepared=prepared)
+        self.reach.check(root, prepared=prepared)
+        adapt_machine(root, self.machine_host())
 
     def volumes_of(self, root: etree._Element) -> tuple[VolumeRef, ...]:
         """What prepare() takes hold of."""

@@ -71,8 +71,11 @@ def _follow(vm: Vm, domain: Any, parts: VmParts) -> None:
 def _goes_on(vm: Vm, domain: Any, state: int, reason: int) -> None:
     log.info("Vm goes on vm=%s name=%s", vm.vm_id, vm.name)
     vm.look_at(domain)
-    paused = state == libvirt.VIR_DOMAIN_PAUSED
+    saved = state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_SAVE
+    paused = state == libvirt.VIR_DOMAIN_PAUSED and not saved
     vm.set_running(paused=paused, first=False)
+    if saved:  # libvirt goes on with it
+        vm.set_status(VmStatus.SAVING_STATE)
     if paused and reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR:
         vm.set_paused(PauseCode.IO_ERROR)
 

@@ -8,19 +8,21 @@ engine that is told "down" may start it elsewhere; recovery ends it once libvirt
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import libvirt
+from lxml import etree
 
 from covirt.common.errors import Conflict, Error, InvalidRequest
 from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.host.virt.container_secrets import define_secret, name_secrets, undefine_secrets
 from covirt.host.virt.document import read_xml, write_xml
 from covirt.host.virt.errors import HypervisorUnavailable, NotGivenBack
+from covirt.host.virt.hibernation import give_state_back, restore
 from covirt.host.virt.libvirt_errors import is_connection_loss, is_gone, is_missing, translated
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.payloads import Payload, insert_disc
@@ -28,7 +30,7 @@ from covirt.host.virt.records import Exit, Phase
 from covirt.host.virt.stop_causes import exit_for
 from covirt.host.virt.vm import Vm
 from covirt.host.virt.volumes import VolumeRef
-from covirt.hostapi.statuses import ExitReason
+from covirt.hostapi.statuses import ExitReason, VmStatus
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class NotKept:
 
     values: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     payload: Payload | None = None
+    state: VolumeRef | None = None  # to begin again from
 
 
 def start_vm(vm: Vm, parts: VmParts, not_kept: NotKept) -> bool:
@@ -68,8 +71,23 @@ def start_vm(vm: Vm, parts: VmParts, not_kept: NotKept) -> bool:
         vm.set_down(exit_for(ExitReason.START_FAILED))
     else:
         log.info("Vm started vm=%s name=%s kind=%s", vm.vm_id, vm.name, vm.kind)
-        vm.set_running(paused=paused, first=True)
+        vm.set_running(paused=paused or not_kept.state is not None, first=True)
+        if not_kept.state is not None:
+            give_state_back(vm, not_kept.state, parts)
+            if not paused:
+                _go_on(vm)
     return True
+
+
+def _go_on(vm: Vm) -> None:
+    """One that was begun again from its kept state, now that it is written down that it runs."""
+    try:
+        with translated("continue", vm.name):
+            vm.domain().resume()
+    except Error as error:
+        log.warning("A Vm stays paused after it was begun again vm=%s reason=%s", vm.vm_id, error)
+    else:
+        vm.set_resumed()
 
 
 def _failed(vm: Vm, reason: str) -> None:
@@ -82,7 +100,8 @@ def _start(vm: Vm, parts: VmParts, not_kept: NotKept) -> bool:
     with undo_on_failure() as undo:
         root = read_xml(vm.record.xml)
         undo.add("it holds nothing", partial(_give_volumes_back, vm, parts))
-        vm.holds(parts.preparer.volumes_of(root))
+        state = (not_kept.state,) if not_kept.state else ()
+        vm.holds((*parts.preparer.volumes_of(root), *state))
         parts.preparer.prepare(root, vm.kind, vm_id=vm.vm_id, undo=undo)
         if not_kept.payload is not None:
             undo.add("remove its disc of files", partial(parts.discs.remove, vm.vm_id))
@@ -93,10 +112,20 @@ def _start(vm: Vm, parts: VmParts, not_kept: NotKept) -> bool:
         vm.take_domain()
         try:
             _define_secrets(vm, parts, not_kept.values, undo)
-            return _run(vm, connection, write_xml(root), undo)
+            return _run(vm, connection, write_xml(root), undo, _restoring(vm, root, parts, not_kept))
         except HypervisorUnavailable:
             undo.keep()
             raise
+
+
+def _restoring(vm: Vm, root: etree._Element, parts: VmParts, not_kept: NotKept) -> Callable[[Any], None] | None:
+    """How it begins again from its kept state, given a connection."""
+    if not_kept.state is None:
+        return None
+    path = parts.volumes.prepare(not_kept.state, user=vm.vm_id)
+    files = frozenset(source.get("file", "") for source in root.iterfind("devices/disk/source"))
+    fit = partial(parts.preparer.fit_saved, prepared=files)
+    return partial(restore, path=path, name=vm.name, fit=fit)
 
 
 def _define_secrets(vm: Vm, parts: VmParts, values: Mapping[str, bytes], undo: UndoStack) -> None:
@@ -109,7 +138,7 @@ def _define_secrets(vm: Vm, parts: VmParts, values: Mapping[str, bytes], undo: U
             define_secret(connection, ref, values[ref.uuid], vm_name=vm.name)
 
 
-def _run(vm: Vm, connection: Any, xml: str, undo: UndoStack) -> bool:
+def _run(vm: Vm, connection: Any, xml: str, undo: UndoStack, restoring: Callable[[Any], None] | None) -> bool:
     undo.add("it owns nothing", vm.leave_domain)
     with translated("define", vm.name):
         domain = connection.defineXML(xml)
@@ -118,8 +147,12 @@ def _run(vm: Vm, connection: Any, xml: str, undo: UndoStack) -> bool:
         raise Cancelled()
     paused = vm.facts.values.get(_LAUNCH_PAUSED, "").lower() == "true"
     undo.add("stop the domain", partial(_stop, domain))
-    with translated("start", vm.name):
-        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
+    if restoring is not None:
+        vm.set_status(VmStatus.RESTORING_STATE)
+        restoring(connection)
+    else:
+        with translated("start", vm.name):
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
     if vm.cancelled:
         raise Cancelled()
     with translated("look at", vm.name):

@@ -23,7 +23,8 @@ from covirt.host.virt.container_secrets import GivenSecret, check_secrets
 from covirt.host.virt.document import BadXml, child_text, read_xml, write_xml
 from covirt.host.virt.domain_events import EVENTS, DomainEvents
 from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, NotGivenBack, UnreadableVm, VmExists
-from covirt.host.virt.kinds import Kind, kind_of
+from covirt.host.virt.hibernation import Hibernation, state_volumes
+from covirt.host.virt.kinds import Kind, kind_of, require_allowed
 from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.ovirt_metadata import read_vm_facts
 from covirt.host.virt.parts import EventSink, Preparer, VmParts
@@ -98,6 +99,7 @@ class Vms:
             preparer=preparer,
             discs=PayloadDiscs(root.run_dir / "host/payload"),
         )
+        self.hibernation = Hibernation(self._parts)
         self.actions = Actions(self._parts, forgotten=self._forget, decided=on_paused_or_resumed)
 
     def _connection(self, kind: Kind, root: Root, config: VirtConfig) -> Connection:
@@ -154,14 +156,18 @@ class Vms:
         with self._lock:
             return list(self._vms.values())
 
-    def create(self, xml: str, secrets: Sequence[GivenSecret] = ()) -> Vm:
-        """Take a Vm on and start it in a thread; how that went is its status. Raises BadVm, UnreadableVm, VmExists,
+    def create(self, xml: str, secrets: Sequence[GivenSecret] = (), *, state_handle: str = "") -> Vm:
+        """Take a Vm on and start it in a thread; how that went is its status. ``state_handle``: to begin from a state
+        that was kept, see hibernation. Raises BadStateVolume, BadVm, UnreadableVm, VmExists,
         HypervisorUnavailable, BadContainerProperty, BadPayload, and what the preparer refuses with."""
         try:
             root = read_xml(xml)
         except BadXml as error:
             raise UnreadableVm(reason=error.reason) from error
         record = _new_record(root, xml)
+        state = state_volumes(state_handle)[0] if state_handle else None
+        if state is not None:
+            require_allowed("VM.hibernate", record.kind, name=record.name)
         check_secrets(secrets, record.kind, read_vm_facts(root))
         self._preparer.check(root, record.kind)
         payload = read_payload(root)
@@ -171,7 +177,7 @@ class Vms:
         record = replace(record, secrets=tuple(given))
         self.connections[record.kind].get()
         vm = self._taken_on(record)
-        not_kept = NotKept(values={ref.uuid: value for ref, value in given.items()}, payload=payload)
+        not_kept = NotKept(values={ref.uuid: value for ref, value in given.items()}, payload=payload, state=state)
         thread = threading.Thread(
             target=carrying_flow(self._start), args=(vm, not_kept), name=f"vm-start-{vm.vm_id[:8]}"
         )

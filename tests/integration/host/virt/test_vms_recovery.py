@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def running(virtocid: Virtocid) -> list[str]:
 
 
 def test_all_vms_are_found_again(
-    root_dir: Root, libvirtd: Libvirtd, virtocid: Virtocid, tiny_guest: TinyGuest
+    root_dir: Root, libvirtd: Libvirtd, virtocid: Virtocid, tiny_guest: TinyGuest, open_dir: Path
 ) -> None:
     """With identity, status and start time; what has ended meanwhile is told once, with its cause."""
     xmls = {
@@ -82,7 +83,9 @@ def test_all_vms_are_found_again(
         "paused": container_xml("paused", SLEEP),
         "ends": container_xml("ends", "sh -c 'read line; exit 3'"),
         "gone": container_xml("gone", SLEEP),
+        "saved": machine_xml(tiny_guest, "saved"),
     }
+    state = open_dir / "state"
     with agent(root_dir, virtocid) as first:
         ids = {name: first.call("VM.create", vmParams={"xml": xml})["vmId"] for name, xml in xmls.items()}
         for vm_id in ids.values():
@@ -91,13 +94,16 @@ def test_all_vms_are_found_again(
         stats = first.call("VM.getStats", vmID=ids["container"])[0]
         first.kill()
     assert libvirtd.virsh("domstate", "machine").stdout.strip() == b"running"
+    libvirtd.virsh("save", "saved", str(state))  # libvirt goes on with what the agent has begun
     virtocid.virsh("destroy", "gone")
     virtocid.virsh("undefine", "gone")
     virtocid.virsh("send-process-signal", "ends", "1", "sigkill")
     virtocid.wait_for_state("ends", "shut off (crashed)")
     with serve_vms(root_dir, oci_uri=virtocid.uri) as host:
         statuses = {name: host.status(vm_id) for name, vm_id in ids.items()}
-        assert statuses == {"machine": "Up", "container": "Up", "paused": "Paused", "ends": "Down", "gone": "Down"}
+        ended = dict.fromkeys(("ends", "gone", "saved"), "Down")
+        assert statuses == {"machine": "Up", "container": "Up", "paused": "Paused", **ended}
+        assert host.stats(ids["saved"])["exitReason"] == 5
         again = host.stats(ids["container"])
         assert (again["vmName"], again["hash"]) == ("container", stats["hash"])
         assert int(again["elapsedTime"]) >= int(stats["elapsedTime"])
