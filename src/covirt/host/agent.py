@@ -27,7 +27,9 @@ from covirt.host.verbs.network import NetworkVerbs
 from covirt.host.verbs.storage_domain import StorageDomainVerbs
 from covirt.host.verbs.storage_pool import StoragePoolVerbs
 from covirt.host.verbs.stream import StreamVerbs
+from covirt.host.verbs.vm_snapshots import SnapshotVerbs
 from covirt.host.verbs.volume import VolumeVerbs
+from covirt.host.virt.live_snapshots import LiveSnapshots
 from covirt.host.virt.vm_metrics import VmMetrics
 from covirt.hostapi.table import VERBS
 from covirt.hostapi.vm import ENDED_EXTENSION, SECRETS_EXTENSION
@@ -120,6 +122,7 @@ class Agent:
                 require_managed=self.storage.pools.require_managed_domain,
             ),
             *self.guests.verbs(),
+            SnapshotVerbs(self.guests.vms, LiveSnapshots(hotplug=self.guests.part.hotplug), self.images.jobs),
             StreamVerbs(self.guests.vms, self.streams),
         )
 

@@ -99,6 +99,26 @@ class ExtendDiskParams(VmParams):
     size_bytes: int = Field(alias="newSize", ge=1, le=1 << 62)
 
 
+class SnapshotDrive(Params):
+    """The volume ``volumeID`` is there already, empty, and builds on ``baseVolumeID``."""
+
+    domain_id: str = Field(alias="domainID")
+    image_id: str = Field(alias="imageID")
+    base_id: str = Field(alias="baseVolumeID")
+    volume_id: str = Field(alias="volumeID")
+
+
+class SnapshotParams(VmParams):
+    """``frozen``: the guest's writes were stopped. ``jobUUID``: answer at once, and tell the end as a job's."""
+
+    drives: list[SnapshotDrive] = Field(alias="snapDrives", min_length=1, max_length=128)
+    memory: str | None = Field(alias="snapMemory", default=None)
+    frozen: bool = False
+    job_id: str | None = Field(alias="jobUUID", default=None)
+    timeout_minutes: int = Field(alias="timeout", default=30, ge=1)
+    freeze_timeout_minutes: int = Field(alias="freeze_timeout", default=8, ge=1)
+
+
 _VM_LIST: Final = dict[str, Any]
 
 VERBS: Final = (
@@ -124,6 +144,8 @@ VERBS: Final = (
          params=BalloonParams, changes=True),
     Verb(name="VM.updateVmPolicy", summary="Changes the limits of CPU time and disks of a running guest.",
          params=PolicyParams, changes=True),
+    Verb(name="VM.snapshot", summary="Lets a running guest's disks go on in new volumes; the old ones keep what was.",
+         params=SnapshotParams, changes=True),
     Verb(name="VM.freeze", summary="Lets the guest's file systems stand still.", params=VmParams, changes=True),
     Verb(name="VM.thaw", summary="Lets the guest's file systems go on.", params=VmParams, changes=True),
 )  # fmt: skip

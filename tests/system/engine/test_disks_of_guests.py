@@ -83,12 +83,62 @@ class Place:
             xml = client.call("Host.dumpxmls", {"vmList": [vm_id]})[vm_id]
         return {disk_id for disk_id in live_drives(xml).values() if disk_id}
 
+    def settle(self) -> None:
+        """Until no job goes on."""
+        jobs = self.system.jobs_service()
+        wait_until(
+            lambda: all(job.status is not types.JobStatus.STARTED for job in jobs.list()),
+            timeout_seconds=_SECONDS,
+            what="jobs to end",
+        )
+
     def size_on_storage(self, attachment: Any) -> int:
         """That guests see, in bytes."""
         disk = self.connection.follow_link(attachment.get().disk)
         (path,) = self.machine.root.path.glob(f"var/**/images/{disk.id}/{disk.image_id}")
         told = run(["qemu-img", "info", "-U", "--output", "json", path], timeout_seconds=30).stdout
         return int(json.loads(told)["virtual-size"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningGuest:
+    """A machine whose disks are written to as its guest would."""
+
+    place: Place
+    service: Any
+    libvirtd: Libvirtd
+    disks: tuple[Any, ...]
+
+    def write(self, marker: int) -> None:
+        """Into each disk's first MiB."""
+        vm_id = self.service.get().id
+        for attachment in self.disks:
+            for what in (f"write -P {marker} 0 1M", "flush"):
+                command = f'qemu-io -d ua-{attachment.get().id}/virtio-backend "{what}"'
+                told = self.libvirtd.virsh("qemu-monitor-command", vm_id, "--hmp", command).stdout
+                assert not told.strip(), told  # what it wrote it tells QEMU's own output
+
+    def keep(self, name: str) -> str:
+        """A snapshot, when it is made; its id."""
+        snapshots = self.service.snapshots_service()
+        made = snapshots.add(types.Snapshot(description=name, persist_memorystate=False))
+        one = snapshots.snapshot_service(made.id)
+        wait_until(
+            lambda: one.get().snapshot_status is types.SnapshotStatus.OK, timeout_seconds=_SECONDS, what="a snapshot"
+        )
+        return str(made.id)
+
+    def holds(self, marker: int) -> bool:
+        """Of a machine that is down."""
+        for attachment in self.disks:
+            disk = self.place.connection.follow_link(attachment.get().disk)
+            (path,) = self.place.machine.root.path.glob(f"var/**/images/{disk.id}/{disk.image_id}")
+            kind = "qcow2" if disk.format is types.DiskFormat.COW else "raw"
+            raw = self.place.machine.root.path / "read"
+            run(["qemu-img", "convert", "-f", kind, "-O", "raw", path, raw], timeout_seconds=60)
+            if raw.read_bytes()[:MIB] != bytes([marker]) * MIB:
+                return False
+        return True
 
 
 @pytest.fixture(scope="module", name="place")
@@ -124,12 +174,7 @@ def test_a_machine_that_runs_gets_disks(place: Place) -> None:
     root = place.attach(service, "root", types.DiskFormat.COW, bootable=True, active=True)
     service.start()
     place.wait(service, UP, types.VmStatus.POWERING_UP)  # nothing boots in it
-    jobs = place.system.jobs_service()
-    wait_until(
-        lambda: all(job.status is not types.JobStatus.STARTED for job in jobs.list()),
-        timeout_seconds=_SECONDS,
-        what="the start to end",
-    )
+    place.settle()
     logs = place.attach(service, "logs", types.DiskFormat.RAW, active=True)
     ids = {each.get().id for each in (root, logs)}
     assert place.drives(service) == ids
@@ -151,7 +196,7 @@ def test_a_machine_that_runs_gets_disks(place: Place) -> None:
 
 
 def test_a_machine_goes_back_to_a_snapshot(place: Place) -> None:
-    """It is started above one, too, and nobody changes its snapshots while it runs."""
+    """It is started above one, too, and nobody takes it back while it runs."""
     service = place.add_vm("back")
     attachment = place.attach(service, "past", types.DiskFormat.RAW, bootable=True, active=True)
     snapshots = service.snapshots_service()
@@ -186,6 +231,44 @@ def test_a_machine_goes_back_to_a_snapshot(place: Place) -> None:
     one.remove()
     wait_until(lambda: len(snapshots.list()) == 1, timeout_seconds=_SECONDS, what="the snapshot to be removed")
     assert place.connection.follow_link(attachment.get().disk).image_id == then.image_id
+    service.remove()
+
+
+def test_snapshots_of_a_machine_that_runs(place: Place, libvirtd: Libvirtd) -> None:
+    """What it has written before is what its disks are again."""
+    service = place.add_vm("live")
+    disks = [
+        place.attach(service, name, kind, bootable=name == "raw", active=True)
+        for name, kind in (("raw", types.DiskFormat.RAW), ("cow", types.DiskFormat.COW))
+    ]
+    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=tuple(disks))
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    place.settle()
+    snapshots = service.snapshots_service()
+    with pytest.raises(sdk.Error, match="not its memory"):
+        snapshots.add(types.Snapshot(description="memory", persist_memorystate=True))
+    ids = []
+    for marker in (1, 2):
+        guest.write(marker)
+        ids.append(guest.keep(f"snapshot {marker}"))
+        assert service.get().status in (UP, types.VmStatus.POWERING_UP)
+    guest.write(3)
+    assert place.drives(service) == {each.get().id for each in disks}
+    disks[0].update(types.DiskAttachment(disk=types.Disk(provisioned_size=16 * MIB)))
+    service.stop()
+    place.wait(service, DOWN)
+    assert guest.holds(3)
+    first, second = (snapshots.snapshot_service(each) for each in ids)
+    second.restore()
+    place.settle()
+    assert guest.holds(2)
+    first.restore()
+    place.settle()
+    assert guest.holds(1)
+    first.remove()
+    place.settle()
+    assert guest.holds(1)
     service.remove()
 
 

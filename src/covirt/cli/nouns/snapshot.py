@@ -67,7 +67,7 @@ def show(machine: str, name: str, output: str) -> None:
 @click.argument("description")
 @wait_option
 def create(machine: str, description: str, *, wait: bool) -> None:
-    """Keep what the disks are now, of a machine that is down: covirt snapshot create db "before the update"."""
+    """Keep what the disks are now, also of a machine that runs: covirt snapshot create db "before the update"."""
     from covirt.cli.session import engine
     from covirt.cli.waiting import wait_for_snapshot
 

@@ -89,7 +89,7 @@ class Capabilities:
             "hostdevPassthrough": "false",
             "hostedEngineDeployed": False,
             "kdumpStatus": -1,
-            "liveSnapshot": "false",
+            "liveSnapshot": "true",
             "liveMerge": "false",
             "ovnConfigured": False,
             "vncEncrypted": False,

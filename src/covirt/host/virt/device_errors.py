@@ -65,6 +65,10 @@ class PolicyNotSet(CommandFailed):
     template = "the guest's policy was not changed: {reason}"
 
 
+class NotSnapshot(CommandFailed):
+    template = "no snapshot of the guest's disks was made: {reason}"
+
+
 class NotFrozen(CommandFailed):
     template = "the guest's file systems were not frozen: {reason}"
 

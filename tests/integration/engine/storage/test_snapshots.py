@@ -4,120 +4,23 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from covirt.common.process import run
 from covirt.engine.commands.snapshots.create import CreateSnapshot
 from covirt.engine.commands.snapshots.remove import RemoveSnapshot
 from covirt.engine.commands.snapshots.restore import RestoreSnapshot
-from covirt.engine.model.disk import Disk, DiskAttachment, DiskInterface, DiskStatus
 from covirt.engine.model.hardware import VmKind
-from covirt.engine.model.vm import DiskThen, Snapshot, SnapshotType, Vm, VmFacts, VmStatus
+from covirt.engine.model.vm import DiskThen, Snapshot, SnapshotType, VmStatus
 from tests.support.engine_objects import NOON
 from tests.support.engine_samples import sample_id
 from tests.support.killed_engine import is_killed
 from tests.support.postgres import Postgres
+from tests.support.snapshot_site import MIB, Machine, new_machine
 from tests.support.storage_site import Site, new_site
 
 pytestmark = pytest.mark.root
-
-_MIB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    site: Site
-    domain_id: str
-    vm_id: str
-    disk_ids: tuple[str, ...]
-
-    @property
-    def path(self) -> str:
-        return f"vms/{self.vm_id}/snapshots"
-
-    def disk(self, number: int) -> Disk:
-        with self.site.store.read() as session:
-            found: Disk = session.disks.get(self.disk_ids[number])
-            return found
-
-    def volume(self, number: int) -> Path:
-        disk = self.disk(number)
-        root = self.site.covirt_host.root.path
-        return root / "data" / self.domain_id / "images" / disk.id / disk.image_id
-
-    def volumes(self, number: int) -> set[str]:
-        return {each.name for each in self.volume(number).parent.iterdir() if not each.suffix}
-
-    def write(self, marker: int) -> None:
-        """Into the first half of each disk, as a guest would."""
-        for number in range(len(self.disk_ids)):
-            command = f"write -P {marker} 0 2M"
-            run(["qemu-io", "-f", self._kind(number), "-c", command, str(self.volume(number))], timeout_seconds=60)
-
-    def holds(self, marker: int) -> bool:
-        """In each disk, and nothing in its second half."""
-        for number in range(len(self.disk_ids)):
-            raw = self.site.covirt_host.root.path / "read"
-            argv = ["qemu-img", "convert", "-f", self._kind(number), "-O", "raw", str(self.volume(number)), str(raw)]
-            run(argv, timeout_seconds=60)
-            data = raw.read_bytes()
-            if data[: 2 * _MIB] != bytes([marker]) * (2 * _MIB) or any(data[2 * _MIB :]):
-                return False
-        return True
-
-    def keep(self, name: str, marker: int) -> str:
-        """Write, and make a snapshot of that."""
-        self.write(marker)
-        made = self.site.api.post(self.path, {"description": name, "persist_memorystate": "true"})
-        assert (made["snapshot_status"], made["description"]) == ("ok", name)
-        return str(made["id"])
-
-    def names(self) -> list[str]:
-        return sorted(each["description"] for each in self.site.api.get(self.path)["snapshot"])
-
-    def at_rest(self) -> bool:
-        with self.site.store.read() as session:
-            vm = session.vms.get(self.vm_id)
-        return not vm.image_locked and all(
-            self.disk(number).status is DiskStatus.OK for number in range(len(self.disk_ids))
-        )
-
-    def change(self, **facts: Any) -> None:
-        with self.site.store.write() as session:
-            session.vms.update_facts(self.vm_id, VmFacts(**facts))
-
-    def events(self, code: int) -> list[str]:
-        with self.site.store.read() as session:
-            return [event.description for event in session.events.list() if event.code == code]
-
-    def _kind(self, number: int) -> str:
-        return "qcow2" if self.disk(number).format == "cow" else "raw"
-
-
-def new_machine(
-    site: Site, domain_id: str, name: str, formats: tuple[str, ...] = ("raw", "cow"), *, sparse: bool = True
-) -> Machine:
-    domain = {"storage_domain": [{"id": domain_id}]}
-    ids = []
-    for number, image_format in enumerate(formats):
-        body = {"alias": f"{name}-{number}", "format": image_format, "provisioned_size": 4 * _MIB, "sparse": sparse}
-        ids.append(site.api.post("disks", {**body, "storage_domains": domain})["id"])
-    with site.store.write() as session:
-        (cluster,) = session.clusters.list()
-        vm = Vm(id=sample_id(name), name=name, cluster_id=cluster.id, created_at=NOON, facts=VmFacts())
-        session.vms.add(vm)
-        session.snapshots.add(
-            Snapshot(id=str(uuid.uuid4()), description="Active VM", vm_id=vm.id, type=SnapshotType.ACTIVE, date=NOON)
-        )
-        for disk_id in ids:
-            session.disk_attachments.add(
-                DiskAttachment(disk_id=disk_id, vm_id=vm.id, active=True, interface=DiskInterface.VIRTIO)
-            )
-    return Machine(site=site, domain_id=domain_id, vm_id=vm.id, disk_ids=tuple(ids))
 
 
 @pytest.fixture(scope="module", name="database_url", params=["sqlite", "postgresql"])
@@ -205,7 +108,11 @@ def test_what_is_refused(place: tuple[Site, str]) -> None:
     chosen = {"description": "some", "disk_attachments": {"disk_attachment": [{"disk": {"id": disk_id}}]}}
     assert "disk_attachments" in api.post(machine.path, chosen, 400)
     machine.change(status=VmStatus.UP, host_id=machine.site.hosts.host_id)
-    assert "VM is running" in api.post(machine.path, {"description": "live"}, 409)
+    memory = {"description": "live", "persist_memorystate": "true"}
+    assert "not its memory" in api.post(machine.path, memory, 409)
+    machine.change(status=VmStatus.POWERING_DOWN, host_id=machine.site.hosts.host_id)
+    assert "powering_down status" in api.post(machine.path, {"description": "live"}, 409)
+    machine.change(status=VmStatus.UP, host_id=machine.site.hosts.host_id)
     assert "VM is running" in api.delete(f"{machine.path}/{kept}", 409)
     machine.change(status=VmStatus.DOWN)
     assert machine.names() == ["Active VM", "kept"]
@@ -235,9 +142,9 @@ def test_there_must_be_room(place: tuple[Site, str]) -> None:
             facts = replace(facts, available_bytes=available_bytes, used_bytes=used_bytes)
             session.storage_domains.update_facts(domain_id, facts)
 
-    tell(_MIB, 1)
+    tell(MIB, 1)
     assert "Low disk space" in site.api.post(machine.path, {"description": "never"}, 409)
-    tell(_MIB, 1)
+    tell(MIB, 1)
     assert "up to 2 MiB" in site.api.delete(f"{machine.path}/{kept}", 409)
     assert machine.names() == ["Active VM", "kept"]
     assert machine.at_rest()

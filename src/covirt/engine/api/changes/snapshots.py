@@ -15,7 +15,7 @@ from covirt.engine.model.vm import Snapshot
 
 
 def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
-    """POST vms/ID/snapshots. A machine that is down has no memory to keep, whatever the body wishes."""
+    """POST vms/ID/snapshots. Who does not speak of memory has none kept, and a machine that is down has none."""
     refuse_set(body, disk_attachments="snapshots of some of a machine's disks")
     identifier = call.new_id("snapshot")
     snapshot = Snapshot(
@@ -25,7 +25,8 @@ def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         vm_id=ids[0],
         date=datetime.now(UTC),
     )
-    outcome = call.run(CreateSnapshot(snapshot=snapshot))
+    with_memory = told(body, "persist_memorystate", False)
+    outcome = call.run(CreateSnapshot(snapshot=snapshot, with_memory=with_memory))
     return Done(id=identifier, pending=outcome.pending, job_id=outcome.job_id)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Operations on snapshots of virtual machines that are down."""
+"""Operations on snapshots of virtual machines."""
 
 from typing import Final
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
-from covirt.engine.commands.snapshots.errors import BadSnapshot
+from covirt.engine.commands.snapshots.errors import BadSnapshot, SnapshotRefused
 from covirt.engine.commands.snapshots.facts import (
     OnHost,
     begin_on,
@@ -17,26 +17,34 @@ from covirt.engine.commands.snapshots.facts import (
     tell_of,
     unlock,
 )
+from covirt.engine.commands.snapshots.live import switch_on_host
+from covirt.engine.commands.vms.common import is_running
 from covirt.engine.model.disk import DiskFormat
 from covirt.engine.model.vm import Snapshot, SnapshotStatus
 from covirt.engine.storage.host_jobs import job_of
 
 _LONGEST_DESCRIPTION: Final = 4000
+_NO_MEMORY: Final = (
+    "A snapshot keeps what the disks of a running machine are, and not its memory; set persist_memorystate to false."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSnapshot(Command):
-    """The caller chooses its id."""
+    """The caller chooses its id. ``with_memory``: of a machine that runs, which is refused."""
 
     action: ClassVar = "CreateSnapshotForVm"
 
     snapshot: Snapshot
+    with_memory: bool = False
 
     def begin(self, start: Start) -> None:
         session, snapshot = start.session, self.snapshot
         if len(snapshot.description) > _LONGEST_DESCRIPTION:
             raise BadSnapshot(reason=f"Its description may have {_LONGEST_DESCRIPTION} characters.")
-        vm = begin_on(start, snapshot.vm_id, "create", "created")
+        vm = begin_on(start, snapshot.vm_id, "create", "created", live=True)
+        if self.with_memory and is_running(vm):
+            raise SnapshotRefused(action="create", reason=_NO_MEMORY)
         disks = disks_of_vm(session, vm.id)
         lock_disks(start, (disk for disk, _ in disks), "create", vm)
         require_rooms(session, (disk for disk, _ in disks), "create a snapshot of")
@@ -53,6 +61,7 @@ class CreateSnapshot(Command):
         made: dict[str, JsonValue] = {}
         for disk_id in ids:
             made[disk_id] = flow.step("Creating a volume", self._create, host_id, disk_id, undo=self._take_back)
+        flow.step("Having a machine that runs write to the new volumes", self._switch, dict(made))
         return made
 
     def succeeded(self, finish: Finish) -> None:
@@ -89,6 +98,10 @@ class CreateSnapshot(Command):
         chain = self._on(doing).chain(disk_id, host_id)
         chain.create(volume_id, parent_id=chain.disk.image_id)
         return volume_id
+
+    def _switch(self, doing: Doing, made: dict[str, JsonValue]) -> JsonValue:
+        switch_on_host(doing, self.snapshot.vm_id, {disk_id: str(above) for disk_id, above in made.items()})
+        return None
 
     def _take_back(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
         self._on(doing).take_back(disk_id, host_id, job_of(doing.job_id, disk_id))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""What operations on snapshots have in common: the machine is down, and it and its disks are theirs until the end."""
+"""What operations on snapshots have in common: the machine and its disks are theirs until the end."""
 
 import logging
 from collections import Counter
@@ -17,7 +17,8 @@ from covirt.engine.commands.disks.facts import about as about_disk
 from covirt.engine.commands.disks.facts import manager_of, require_ok, require_room, volumes_on
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import NoSpaceToMerge, SnapshotRefused
-from covirt.engine.commands.vms.common import about, require_down, subject_of
+from covirt.engine.commands.snapshots.live import require_settled
+from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.disk import Disk, DiskContentType, DiskStatus
 from covirt.engine.model.vm import Snapshot, SnapshotDisk, SnapshotStatus, SnapshotType, Vm
@@ -34,14 +35,18 @@ _MIB: Final = 1 << 20
 _EMPTY_BYTES: Final = _MIB  # of a qcow2 volume that holds nothing yet
 
 
-def begin_on(start: Start, vm_id: str, action: str, doing: str) -> Vm:
-    """Lock the machine, as in "VM web is having ...". Raises what says why nothing can be done to its snapshots."""
+def begin_on(start: Start, vm_id: str, action: str, doing: str, *, live: bool = False) -> Vm:
+    """Lock the machine, as in "VM web is having ...". ``live``: it may run. Raises what says why nothing can be done
+    to its snapshots."""
     start.require(Right.MANIPULATE_VM_SNAPSHOTS, subject_of(vm_id))
     vm: Vm = start.session.vms.get(vm_id)
     if vm.kind in NO_SNAPSHOTS:
         kind = KIND_NAMES[vm.kind]
         raise NotForThisKind(action=f"{action} a snapshot of", name=vm.name, kind=kind, reason=NO_SNAPSHOTS[vm.kind])
     start.lock(vm.id, f"a snapshot of VM {vm.name} is being {doing}")
+    if live and is_running(vm):
+        require_settled(vm, f"{action} a snapshot of")
+        return vm
     require_down(vm, f"{action} a snapshot of")
     start.session.vms.update(replace(vm, image_locked=True))
     return vm

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: the covirt authors
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots of a machine that runs, by the host's verbs: what was written before is in the old volumes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import pytest
+
+from covirt.common.process import run
+from covirt.hostapi.errors import Code
+from tests.support import engine_xml
+from tests.support.covirt_host import CallFailed, CovirtHost, HostClient, serve_covirt_host
+from tests.support.guest import TinyGuest
+from tests.support.host_pool import PoolOnHost, create_volume, finished, new_pool
+from tests.support.host_vms import machine_xml
+from tests.support.libvirtd import Libvirtd
+from tests.support.roots import new_root
+from tests.support.waiting import free_port
+from tests.system.host.test_story import ref_of, run_vm
+
+pytestmark = pytest.mark.qemu
+
+_MIB = 1 << 20
+_SIZE = 16 * _MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """With two disks, a raw one and a qcow2 one."""
+
+    host: CovirtHost
+    libvirtd: Libvirtd
+    pool: PoolOnHost
+    client: HostClient
+    vm_id: str
+    disks: tuple[dict[str, str], ...]
+
+    def write(self, marker: int) -> None:
+        """As its guest would, into each disk's first MiB."""
+        for disk in self.disks:
+            for what in (f"write -P {marker} 0 1M", "flush"):
+                command = f'qemu-io -d ua-{disk["imageID"]}/virtio-backend "{what}"'
+                told = self.libvirtd.virsh("qemu-monitor-command", self.vm_id, "--hmp", command).stdout
+                assert not told.strip(), told  # what it wrote it tells QEMU's own output
+
+    def above(self, disk: dict[str, str]) -> dict[str, str]:
+        """A new volume over the disk's."""
+        ids = {**disk, "volumeID": str(uuid4())}
+        words = {"size": str(_SIZE), "volFormat": "COW", "preallocate": "SPARSE", "diskType": "DATA", "desc": ""}
+        source = {"srcImgUUID": disk["imageID"], "srcVolUUID": disk["volumeID"]}
+        finished(self.client, self.client.call("Volume.create", {**ids, **words, **source}))
+        return ids
+
+    def snapshot(self, above: tuple[dict[str, str], ...], **more: object) -> object:
+        drives = [
+            {"domainID": new["storagedomainID"], "imageID": new["imageID"], "volumeID": new["volumeID"],
+             "baseVolumeID": disk["volumeID"]}
+            for disk, new in zip(self.disks, above, strict=True)
+        ]  # fmt: skip
+        return self.client.call("VM.snapshot", {"vmID": self.vm_id, "snapDrives": drives, **more})
+
+    def marker(self, ids: dict[str, str], kind: str) -> int:
+        path = self.pool.images / ids["imageID"] / ids["volumeID"]
+        raw = self.host.root.path / "read"
+        run(["qemu-img", "convert", "-U", "-f", kind, "-O", "raw", path, raw], timeout_seconds=60)
+        data = raw.read_bytes()
+        assert data[:_MIB] == data[:1] * _MIB
+        return data[0]
+
+
+@pytest.fixture
+def machine(libvirtd: Libvirtd, tiny_guest: TinyGuest) -> Iterator[Machine]:
+    with new_root() as root:
+        configuration = f'[virt]\nqemu_uri = "{libvirtd.uri}"\nsample_seconds = 1\nhost_files = ["/"]\n'
+        export = root.path / "export"
+        export.mkdir()
+        with (
+            serve_covirt_host(root, configuration=configuration, port=free_port()) as host,
+            host.client() as client,
+        ):
+            pool = new_pool(client, export)
+            raw, cow = (create_volume(client, pool, size_bytes=_SIZE, cow=cow) for cow in (False, True))
+            xml = engine_xml.with_disk(machine_xml(tiny_guest, "box"), ref_of(raw))
+            vm_id = run_vm(client, engine_xml.with_disk(xml, ref_of(cow), name="vdb", kind="qcow2"))
+            yield Machine(host=host, libvirtd=libvirtd, pool=pool, client=client, vm_id=vm_id, disks=(raw, cow))
+            client.call("VM.destroy", {"vmID": vm_id})
+
+
+def test_old_volumes_keep_what_was(machine: Machine) -> None:
+    machine.write(1)
+    above = tuple(machine.above(disk) for disk in machine.disks)
+    assert machine.snapshot(above) is True
+    assert machine.snapshot(above) is True  # a second time
+    machine.write(2)
+    assert [machine.marker(disk, kind) for disk, kind in zip(machine.disks, ("raw", "qcow2"), strict=True)] == [1, 1]
+    assert [machine.marker(ids, "qcow2") for ids in above] == [2, 2]
+    job_id = str(uuid4())
+    later = tuple(machine.above(ids) for ids in above)
+    moved = replace(machine, disks=above)
+    assert moved.snapshot(later, jobUUID=job_id, frozen=True) is True
+    machine.client.wait_for_event(f"|jobs|status|{job_id}", status="done")
+    moved.write(3)
+    assert [machine.marker(ids, "qcow2") for ids in (*above, *later)] == [2, 2, 3, 3]
+    with pytest.raises(CallFailed) as refused:
+        machine.snapshot(above, snapMemory="x")
+    assert refused.value.code == Code.UNSUPPORTED
