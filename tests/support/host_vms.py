@@ -13,14 +13,19 @@ from lxml import etree
 
 from covirt.common.root import Root
 from covirt.host.events import Events
+from covirt.host.storage.jobs import Jobs
+from covirt.host.storage.operations import Operations
 from covirt.host.verbs.dispatch import CallContext, Dispatcher
+from covirt.host.verbs.faults import described
 from covirt.host.verbs.stream import StreamVerbs
 from covirt.host.verbs.vm import VmVerbs
 from covirt.host.verbs.vm_devices import VmDeviceVerbs
+from covirt.host.verbs.vm_snapshots import SnapshotVerbs
 from covirt.host.virt.agent_poller import Periods
 from covirt.host.virt.config import VirtConfig
 from covirt.host.virt.container_config import ContainersConfig
 from covirt.host.virt.kvm_probe import KvmProbe
+from covirt.host.virt.live_snapshots import LiveSnapshots
 from covirt.host.virt.part import VirtPart
 from covirt.hostapi.errors import CallRefused
 from covirt.rpc.streams import TicketStreams
@@ -64,11 +69,13 @@ class HostVms:
         )
         self.vms, self.support = self.part.vms, self.part.support
         self.streams = TicketStreams()
+        jobs = Jobs(Operations(name="jobs", directory=root.state_dir / "jobs", describe=described, workers=1))
         self._dispatcher = Dispatcher(
             [
                 VmVerbs(self.vms),
                 VmDeviceVerbs(self.vms, self.part.hotplug, self.volumes),
                 StreamVerbs(self.vms, self.streams),
+                SnapshotVerbs(self.vms, LiveSnapshots(hotplug=self.part.hotplug), jobs),
             ]
         )
         self._dispatcher.set_ready()

@@ -111,7 +111,7 @@ class SnapshotDrive(Params):
 class SnapshotParams(VmParams):
     """``frozen``: the guest's writes were stopped. ``jobUUID``: answer at once, and tell the end as a job's."""
 
-    drives: list[SnapshotDrive] = Field(alias="snapDrives", min_length=1, max_length=128)
+    drives: list[SnapshotDrive] = Field(alias="snapDrives", max_length=128)
     memory: str | None = Field(alias="snapMemory", default=None)
     frozen: bool = False
     job_id: str | None = Field(alias="jobUUID", default=None)

@@ -44,8 +44,8 @@ def smallest(model: type[BaseModel], vm_id: str) -> dict[str, Any]:
 
 
 def _value(kind: Any, vm_id: str) -> Any:
-    if get_origin(kind) is dict:
-        return {}
+    if get_origin(kind) in (dict, list):
+        return get_origin(kind)()
     kinds = [one for one in get_args(kind) or (kind,) if one is not type(None)]
     if isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel):
         return smallest(kinds[0], vm_id)
