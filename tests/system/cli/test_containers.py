@@ -134,6 +134,12 @@ def _snapshots(terminal: Terminal) -> None:
     assert "before the update" in told
     assert "Active VM" not in told
     assert terminal.data("snapshot", "show", "db", "before the update")["id"] == made
+    terminal.say("snapshot", "preview", "db", "before the update")
+    assert "in_preview" in terminal.say("snapshot", "list", "db")
+    assert "is previewing a Snapshot" in terminal.refused("snapshot", "create", "db", "never", status=5)
+    terminal.say("snapshot", "undo", "db")
+    assert "is not previewing one" in terminal.refused("snapshot", "commit", "db", status=5)
+    assert len(terminal.data("snapshot", "list", "db")) == 2
     terminal.say("snapshot", "restore", "db", "before the update")
     assert [each["id"] for each in terminal.data("snapshot", "list", "db")] == [made]
     terminal.say("snapshot", "remove", "db", "before the update")

@@ -260,6 +260,21 @@ def test_snapshots_of_a_machine_that_runs(place: Place, libvirtd: Libvirtd) -> N
     place.wait(service, DOWN)
     assert guest.holds(3)
     first, second = (snapshots.snapshot_service(each) for each in ids)
+    service.preview_snapshot(snapshot=types.Snapshot(id=ids[0]))
+    place.settle()
+    assert first.get().snapshot_status is types.SnapshotStatus.IN_PREVIEW
+    assert {each.snapshot_type for each in snapshots.list()} == set(types.SnapshotType) - {
+        types.SnapshotType.STATELESS
+    }
+    assert guest.holds(1)
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    guest.write(8)
+    service.stop()
+    place.wait(service, DOWN)
+    service.undo_snapshot()
+    place.settle()
+    assert guest.holds(3)
     second.restore()
     place.settle()
     assert guest.holds(2)

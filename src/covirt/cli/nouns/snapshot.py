@@ -86,15 +86,62 @@ def create(machine: str, description: str, *, wait: bool) -> None:
 def restore(machine: str, name: str, *, wait: bool) -> None:
     """Make the disks what they were; what was written since is gone, and so are later snapshots."""
     from covirt.cli.session import engine
-    from covirt.cli.waiting import wait_for_answer
 
     with engine() as resources:
         vm, below = _of(resources, machine)
         found = resources.find(below, name)
-        answer = resources.act(below, found.id, "restore")
-        if wait:
-            wait_for_answer(resources, answer, f"restoring {vm.name}")
+        _end(resources, resources.act(below, found.id, "restore"), f"restoring {vm.name}", wait=wait)
         click.echo(found.text("description"))
+
+
+@snapshot.command(short_help="Make the disks what they were, for a while.")
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@click.argument("name")
+@wait_option
+def preview(machine: str, name: str, *, wait: bool) -> None:
+    """Make the disks what they were, for a while: then commit that, or undo it. The machine may run meanwhile."""
+    from covirt.cli.session import engine
+    from covirt.client.resources import VMS
+
+    with engine() as resources:
+        vm, below = _of(resources, machine)
+        found = resources.find(below, name)
+        answer = resources.act(VMS, vm.id, "previewsnapshot", snapshot={"id": found.id})
+        _end(resources, answer, f"previewing {vm.name}", wait=wait)
+        click.echo(found.text("description"))
+
+
+@snapshot.command(short_help="Stay with what is previewed.")
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@wait_option
+def commit(machine: str, *, wait: bool) -> None:
+    """Stay with what is previewed; what was before the preview is gone, and so are later snapshots."""
+    _end_preview(machine, "commitsnapshot", "committing the preview of", wait=wait)
+
+
+@snapshot.command(short_help="Go back to what was before the preview.")
+@click.argument("machine", shell_complete=names_of_kind(VM))
+@wait_option
+def undo(machine: str, *, wait: bool) -> None:
+    """Go back to what was before the preview; what was written in it is gone."""
+    _end_preview(machine, "undosnapshot", "undoing the preview of", wait=wait)
+
+
+def _end_preview(machine: str, verb: str, doing: str, *, wait: bool) -> None:
+    from covirt.cli.session import engine
+    from covirt.client.resources import VMS
+
+    with engine() as resources:
+        vm, _ = _of(resources, machine)
+        _end(resources, resources.act(VMS, vm.id, verb), f"{doing} {vm.name}", wait=wait)
+        click.echo(vm.name)
+
+
+def _end(resources: "Resources", answer: "Record", doing: str, *, wait: bool) -> None:
+    from covirt.cli.waiting import wait_for_answer
+
+    if wait:
+        wait_for_answer(resources, answer, doing)
 
 
 @snapshot.command()

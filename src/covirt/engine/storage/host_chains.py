@@ -54,11 +54,11 @@ class HostChain:
             parent_id="" if parent_id == BLANK_ID else parent_id,
         )
 
-    def above(self, volume_id: str) -> Sequence[str]:
-        """The volumes from the top down to the one that builds on this. Raises ChainTooLong, and what Hosts.call
-        raises when the chain does not lead there."""
+    def above(self, volume_id: str, *, top_id: str = "") -> Sequence[str]:
+        """The volumes from the top, or from this one, down to the one that builds on ``volume_id``. Raises
+        ChainTooLong, and what Hosts.call raises when the chain does not lead there."""
         found: list[str] = []
-        current = self.disk.image_id
+        current = top_id or self.disk.image_id
         while current != volume_id:
             found.append(current)
             current = self.facts(current).parent_id

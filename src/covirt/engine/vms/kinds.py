@@ -25,6 +25,7 @@ _NO_FREEZE: Final = "nothing in it freezes file systems; stop it, or stop what w
 NO_SNAPSHOTS: Final[Mapping[VmKind, str]] = MappingProxyType(
     {VmKind.CONTAINER: "its volumes are raw, and nothing of them is kept aside; copy its disks instead"}
 )
+_PREVIEWS: Final = ("commitsnapshot", "previewsnapshot", "undosnapshot")
 # Action to the reasons why a kind has it not. One without a reason is done.
 _BOTH: Final[Mapping[str, str]] = {
     "cancelmigration": _NO_MOVE,
@@ -42,10 +43,22 @@ _BOTH: Final[Mapping[str, str]] = {
 ACTIONS: Final[Mapping[VmKind, Mapping[str, str]]] = MappingProxyType(
     {
         VmKind.VIRTUAL_MACHINE: MappingProxyType(
-            {**_BOTH, "freezefilesystems": "", "thawfilesystems": "", "ticket": ""}
+            {
+                **_BOTH,
+                **dict.fromkeys(_PREVIEWS, ""),
+                "freezefilesystems": "",
+                "thawfilesystems": "",
+                "ticket": "",
+            }
         ),
         VmKind.CONTAINER: MappingProxyType(
-            {**_BOTH, "freezefilesystems": _NO_FREEZE, "thawfilesystems": _NO_FREEZE, "ticket": _NO_DISPLAY}
+            {
+                **_BOTH,
+                **dict.fromkeys(_PREVIEWS, NO_SNAPSHOTS[VmKind.CONTAINER]),
+                "freezefilesystems": _NO_FREEZE,
+                "thawfilesystems": _NO_FREEZE,
+                "ticket": _NO_DISPLAY,
+            }
         ),
     }
 )

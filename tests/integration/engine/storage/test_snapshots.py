@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from covirt.engine.commands.snapshots.create import CreateSnapshot
+from covirt.engine.commands.snapshots.end_preview import CommitSnapshot, UndoSnapshot
+from covirt.engine.commands.snapshots.preview import PreviewSnapshot
 from covirt.engine.commands.snapshots.remove import RemoveSnapshot
 from covirt.engine.commands.snapshots.restore import RestoreSnapshot
 from covirt.engine.model.hardware import VmKind
@@ -94,6 +96,82 @@ def test_removed_snapshots_leave_what_is_now(place: tuple[Site, str], order: tup
     assert machine.names() == ["Active VM"]
     assert [machine.disk(number).format for number in range(2)] == ["raw", "cow"]
     assert len([each for each in machine.events(356) if machine.disk(0).name[:-2] in each]) == 3
+
+
+def preview(machine: Machine, snapshot_id: str) -> None:
+    machine.site.api.post(f"vms/{machine.vm_id}/previewsnapshot", {"snapshot": {"id": snapshot_id}}, 200)
+
+
+def statuses(machine: Machine) -> dict[str, str]:
+    return {each["description"]: each["snapshot_status"] for each in machine.site.api.get(machine.path)["snapshot"]}
+
+
+def test_a_preview_is_undone(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "undone")
+    first = machine.keep("first", 1)
+    machine.keep("second", 2)
+    machine.write(3)
+    before = [machine.volumes(number) for number in range(2)]
+    preview(machine, first)
+    assert machine.holds(1)
+    machine.write(8)
+    assert statuses(machine) == {
+        "Active VM": "ok", "Active VM before the preview": "ok", "first": "in_preview", "second": "ok",
+    }  # fmt: skip
+    machine.site.api.post(f"vms/{machine.vm_id}/undosnapshot", {}, 200)
+    assert machine.holds(3)
+    assert [machine.volumes(number) for number in range(2)] == before
+    assert statuses(machine) == {"Active VM": "ok", "first": "ok", "second": "ok"}
+    assert machine.at_rest()
+    preview(machine, first)
+    assert machine.holds(1)
+    machine.site.api.post(f"vms/{machine.vm_id}/undosnapshot", {}, 200)
+    assert machine.holds(3)
+
+
+def test_a_preview_is_committed(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "committed")
+    first = machine.keep("first", 1)
+    machine.keep("second", 2)
+    machine.write(3)
+    preview(machine, first)
+    machine.write(8)
+    machine.site.api.post(f"vms/{machine.vm_id}/commitsnapshot", {}, 200)
+    assert machine.holds(8)
+    assert statuses(machine) == {"Active VM": "ok", "first": "ok"}
+    assert all(len(machine.volumes(number)) == 2 for number in range(2))
+    machine.site.api.delete(f"{machine.path}/{first}")
+    assert machine.holds(8)
+    assert [machine.disk(number).format for number in range(2)] == ["raw", "cow"]
+
+
+def test_what_a_preview_keeps_from_being_done(place: tuple[Site, str]) -> None:
+    machine, other = new_machine(*place, "previews"), new_machine(*place, "other", ("raw",))
+    api, vm = machine.site.api, f"vms/{machine.vm_id}"
+    kept, elsewhere = machine.keep("kept", 1), other.keep("elsewhere", 1)
+    assert "is not previewing one" in api.post(f"{vm}/commitsnapshot", {}, 409)
+    assert "is not previewing one" in api.post(f"{vm}/undosnapshot", {}, 409)
+    assert elsewhere in api.post(f"{vm}/previewsnapshot", {"snapshot": {"id": elsewhere}}, 404)
+    assert "disks" in api.post(
+        f"{vm}/previewsnapshot", {"snapshot": {"id": kept}, "disks": {"disk": [{"id": machine.disk_ids[0]}]}}, 400
+    )
+    preview(machine, kept)
+    for refused in (
+        api.post(machine.path, {"description": "never"}, 409),
+        api.post(f"{machine.path}/{kept}/restore", {}, 409),
+        api.delete(f"{machine.path}/{kept}", 409),
+        api.delete(vm, 409),
+        api.post(f"{vm}/previewsnapshot", {"snapshot": {"id": kept}}, 409),
+    ):
+        assert "is previewing a Snapshot: kept" in refused
+    assert "remove them first: kept" in api.delete(f"{vm}/diskattachments/{machine.disk_ids[0]}", 409)
+    machine.change(status=VmStatus.UP, host_id=machine.site.hosts.host_id)
+    assert "VM is running" in api.post(f"{vm}/undosnapshot", {}, 409)
+    machine.change(status=VmStatus.DOWN)
+    api.post(f"{vm}/undosnapshot", {}, 200)
+    machine.change(status=VmStatus.SUSPENDED)
+    assert "suspended status" in api.post(machine.path, {"description": "never"}, 409)
+    machine.change(status=VmStatus.DOWN)
 
 
 def test_what_is_refused(place: tuple[Site, str]) -> None:
@@ -214,6 +292,16 @@ def test_an_engine_that_is_killed_after_a_call(killed: Machine, kill: int) -> No
     machine.write(3)
     was_killed |= is_killed(machine.site, RestoreSnapshot(snapshot_id=kept[1].id), kill)
     assert machine.holds(2)
+    assert len(machine.volumes(0)) == 3
+    vm_id = machine.vm_id
+    was_killed |= is_killed(machine.site, PreviewSnapshot(snapshot_id=kept[0].id), kill)
+    assert machine.holds(1)
+    was_killed |= is_killed(machine.site, UndoSnapshot(vm_id=vm_id, snapshot_id=kept[0].id), kill)
+    assert machine.holds(2)
+    assert len(machine.volumes(0)) == 3
+    was_killed |= is_killed(machine.site, PreviewSnapshot(snapshot_id=kept[1].id), kill)
+    assert len(machine.volumes(0)) == 4
+    was_killed |= is_killed(machine.site, CommitSnapshot(vm_id=vm_id, snapshot_id=kept[1].id), kill)
     assert len(machine.volumes(0)) == 3
     for snapshot in kept:
         was_killed |= is_killed(machine.site, RemoveSnapshot(snapshot_id=snapshot.id), kill)

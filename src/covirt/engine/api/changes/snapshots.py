@@ -7,11 +7,16 @@ from datetime import UTC, datetime
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import refuse_set, told
 from covirt.engine.api.node import Body
+from covirt.engine.api.reading import referred_object, require_fields
 from covirt.engine.api.registry import Done
 from covirt.engine.commands.snapshots.create import CreateSnapshot
+from covirt.engine.commands.snapshots.end_preview import CommitSnapshot, UndoSnapshot
+from covirt.engine.commands.snapshots.facts import previewed
+from covirt.engine.commands.snapshots.preview import PreviewSnapshot
 from covirt.engine.commands.snapshots.remove import RemoveSnapshot
 from covirt.engine.commands.snapshots.restore import RestoreSnapshot
 from covirt.engine.model.vm import Snapshot
+from covirt.engine.store.errors import NoSuchObject
 
 
 def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
@@ -33,6 +38,44 @@ def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
 def remove_snapshot(call: Call, ids: tuple[str, ...]) -> None:
     """DELETE vms/ID/snapshots/ID."""
     call.run(RemoveSnapshot(snapshot_id=ids[-1]))
+
+
+_NO_CUSTOM = {
+    "disks": "previews of some of a machine's disks",
+    "vm": "previews with settings of another snapshot",
+    "lease": "leases of machines",
+}
+
+
+def preview_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST vms/ID/previewsnapshot."""
+    require_fields("Action", body, "previewsnapshot", "snapshot.id")
+    refuse_set(body, **_NO_CUSTOM)
+    found = referred_object(call.session.snapshots, body["snapshot"], "snapshot", vm_id=ids[-1])
+    if found.vm_id != ids[-1]:
+        raise NoSuchObject(noun="Snapshot", id=found.id)
+    outcome = call.run(PreviewSnapshot(snapshot_id=found.id))
+    return Done(pending=outcome.pending, job_id=outcome.job_id)
+
+
+def commit_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST vms/ID/commitsnapshot."""
+    del body
+    outcome = call.run(CommitSnapshot(vm_id=ids[-1], snapshot_id=_previewed(call, ids[-1])))
+    return Done(pending=outcome.pending, job_id=outcome.job_id)
+
+
+def undo_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    """POST vms/ID/undosnapshot."""
+    del body
+    outcome = call.run(UndoSnapshot(vm_id=ids[-1], snapshot_id=_previewed(call, ids[-1])))
+    return Done(pending=outcome.pending, job_id=outcome.job_id)
+
+
+def _previewed(call: Call, vm_id: str) -> str:
+    """Empty where none is, which the command refuses."""
+    found = previewed(call.session, vm_id)
+    return "" if found is None else str(found.id)
 
 
 def restore_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:

@@ -8,6 +8,7 @@ from typing import Final
 
 from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
+from covirt.engine.api.changes import snapshots
 from covirt.engine.api.changes.bodies import called, refuse_set, told, told_word
 from covirt.engine.api.changes.hardware import boot_devices, changed_hardware, placement, sized_like
 from covirt.engine.api.changes.initialization import changed_initialization
@@ -276,7 +277,9 @@ def _of_kind(name: str, act: Act | None) -> Act:
 
 _DONE: Final[dict[str, Act]] = {
     "clone": clone_vm,
+    "commitsnapshot": snapshots.commit_snapshot,
     "freezefilesystems": _freeze,
+    "previewsnapshot": snapshots.preview_snapshot,
     "reboot": _reboot,
     "reset": _reset,
     "shutdown": _shut_down,
@@ -284,6 +287,7 @@ _DONE: Final[dict[str, Act]] = {
     "stop": _stop,
     "thawfilesystems": _thaw,
     "ticket": set_ticket,
+    "undosnapshot": snapshots.undo_snapshot,
 }
 VM_ACTIONS: Final[dict[str, Act]] = {
     name: _of_kind(name, _DONE.get(name)) for name in sorted({name for kind in ACTIONS.values() for name in kind})

@@ -6,7 +6,16 @@ from typing import Final
 
 from covirt.engine.commands.command import Command
 from covirt.engine.commands.snapshots.create import CreateSnapshot
+from covirt.engine.commands.snapshots.end_preview import CommitSnapshot, UndoSnapshot
+from covirt.engine.commands.snapshots.preview import PreviewSnapshot
 from covirt.engine.commands.snapshots.remove import RemoveSnapshot
 from covirt.engine.commands.snapshots.restore import RestoreSnapshot
 
-SNAPSHOT_COMMANDS: Final[tuple[type[Command], ...]] = (CreateSnapshot, RemoveSnapshot, RestoreSnapshot)
+SNAPSHOT_COMMANDS: Final[tuple[type[Command], ...]] = (
+    CommitSnapshot,
+    CreateSnapshot,
+    PreviewSnapshot,
+    RemoveSnapshot,
+    RestoreSnapshot,
+    UndoSnapshot,
+)

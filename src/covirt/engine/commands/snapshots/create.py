@@ -46,7 +46,7 @@ class CreateSnapshot(Command):
         if self.with_memory and is_running(vm):
             raise SnapshotRefused(action="create", reason=_NO_MEMORY)
         disks = disks_of_vm(session, vm.id)
-        lock_disks(start, (disk for disk, _ in disks), "create", vm)
+        lock_disks(start, (disk for disk, _ in disks), "created", vm)
         require_rooms(session, (disk for disk, _ in disks), "create a snapshot of")
         session.snapshots.add(replace(snapshot, status=SnapshotStatus.LOCKED, disks=tuple(then for _, then in disks)))
         start.describe(

@@ -11,6 +11,18 @@ class SnapshotRefused(Conflict):
     template = "Cannot {action} Snapshot. {reason}"
 
 
+class InPreview(Conflict):
+    """Fields: action, vm, snapshot."""
+
+    template = "Cannot {action}. VM {vm} is previewing a Snapshot: {snapshot}. Commit the preview or undo it first."
+
+
+class NothingPreviewed(Conflict):
+    """Fields: action, vm."""
+
+    template = "Cannot {action} Snapshot. VM {vm} is not previewing one."
+
+
 class NoSpaceToMerge(Conflict):
     """Fields: domain, disk, needed."""
 

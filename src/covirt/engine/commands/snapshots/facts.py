@@ -4,7 +4,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,13 +16,23 @@ from covirt.engine.commands.disks.errors import StillBeingMade
 from covirt.engine.commands.disks.facts import about as about_disk
 from covirt.engine.commands.disks.facts import manager_of, require_ok, require_room, volumes_on
 from covirt.engine.commands.snapshots import messages
-from covirt.engine.commands.snapshots.errors import NoSpaceToMerge, SnapshotRefused
+from covirt.engine.commands.snapshots.errors import InPreview, NoSpaceToMerge, SnapshotRefused
 from covirt.engine.commands.snapshots.live import require_settled
 from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
+from covirt.engine.commands.vms.errors import VmInStatus
 from covirt.engine.hosts.errors import HostRefused
-from covirt.engine.model.disk import Disk, DiskContentType, DiskStatus
-from covirt.engine.model.vm import Snapshot, SnapshotDisk, SnapshotStatus, SnapshotType, Vm
+from covirt.engine.model.disk import Disk, DiskContentType, DiskFormat, DiskStatus
+from covirt.engine.model.vm import (
+    DiskThen,
+    Snapshot,
+    SnapshotDisk,
+    SnapshotStatus,
+    SnapshotType,
+    Vm,
+    VmStatus,
+)
 from covirt.engine.storage.host_chains import HostChain
+from covirt.engine.storage.host_jobs import job_of
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 from covirt.engine.vms.errors import NotForThisKind
@@ -35,7 +45,9 @@ _MIB: Final = 1 << 20
 _EMPTY_BYTES: Final = _MIB  # of a qcow2 volume that holds nothing yet
 
 
-def begin_on(start: Start, vm_id: str, action: str, doing: str, *, live: bool = False) -> Vm:
+def begin_on(
+    start: Start, vm_id: str, action: str, doing: str, *, live: bool = False, ends_preview: bool = False
+) -> Vm:
     """Lock the machine, as in "VM web is having ...". ``live``: it may run. Raises what says why nothing can be done
     to its snapshots."""
     start.require(Right.MANIPULATE_VM_SNAPSHOTS, subject_of(vm_id))
@@ -44,6 +56,10 @@ def begin_on(start: Start, vm_id: str, action: str, doing: str, *, live: bool = 
         kind = KIND_NAMES[vm.kind]
         raise NotForThisKind(action=f"{action} a snapshot of", name=vm.name, kind=kind, reason=NO_SNAPSHOTS[vm.kind])
     start.lock(vm.id, f"a snapshot of VM {vm.name} is being {doing}")
+    if not ends_preview:
+        require_no_preview(start.session, vm, f"{action} Snapshot")
+    if vm.facts.status is VmStatus.SUSPENDED:  # its memory knows its disks as they are
+        raise VmInStatus(action=f"{action} a snapshot of", status=vm.facts.status)
     if live and is_running(vm):
         require_settled(vm, f"{action} a snapshot of")
         return vm
@@ -52,10 +68,51 @@ def begin_on(start: Start, vm_id: str, action: str, doing: str, *, live: bool = 
     return vm
 
 
-def lock_disks(start: Start, disks: Iterable[Disk], action: str, vm: Vm) -> None:
+def previewed(session: Session, vm_id: str) -> Snapshot | None:
+    """The machine's snapshot that its disks are made of for a while."""
+    return session.snapshots.find(vm_id=vm_id, status=SnapshotStatus.IN_PREVIEW)
+
+
+def require_no_preview(session: Session, vm: Vm, action: str) -> None:
+    """Raises InPreview."""
+    found = previewed(session, vm.id)
+    if found is not None:
+        raise InPreview(action=action, vm=vm.name, snapshot=found.description)
+
+
+def require_whole(snapshot: Snapshot, action: str) -> None:
+    """Raises SnapshotRefused."""
+    if any(each.then is not DiskThen.WHOLE for each in snapshot.disks):
+        reason = f"The removal of {snapshot.description} had begun, and has failed; remove it again."
+        raise SnapshotRefused(action=action, reason=reason)
+
+
+def write_disks(session: Session, volumes: Mapping[str, str], sizes: Mapping[str, int]) -> None:
+    """What the disks are now, by their ids: volumes that build on others, and what guests see of them in bytes."""
+    for disk in session.disks.by_ids(volumes).values():
+        session.disks.update(
+            replace(
+                disk,
+                image_id=volumes[disk.id],
+                format=DiskFormat.COW,
+                sparse=True,
+                qcow_version="qcow2_v3",
+                provisioned_size_bytes=sizes[disk.id],
+            )
+        )
+
+
+def forget_later(session: Session, vm_id: str, gone: Collection[str]) -> None:
+    """The machine's snapshots whose volumes go."""
+    for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id, "type": SnapshotType.REGULAR})):
+        if any(each.image_id in gone for each in other.disks):
+            session.snapshots.remove(other.id)
+
+
+def lock_disks(start: Start, disks: Iterable[Disk], doing: str, vm: Vm) -> None:
     session = start.session
     for disk in disks:
-        start.lock(disk.id, f"a snapshot of VM {vm.name} with disk {disk.name} is being {action}d")
+        start.lock(disk.id, f"a snapshot of VM {vm.name} with disk {disk.name} is being {doing}")
         require_ok(disk, "edit")
         manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "edit")
         session.disks.update(replace(disk, status=DiskStatus.LOCKED))
@@ -95,7 +152,7 @@ def begin_with(start: Start, snapshot_id: str, action: str, doing: str) -> Snaps
         raise SnapshotRefused(action=action, reason=f"The {snapshot.type} one is what VM {vm.name} is now.")
     if snapshot.status is not SnapshotStatus.OK:
         raise SnapshotRefused(action=action, reason=f"Its status is {snapshot.status}.")
-    lock_disks(start, session.disks.by_ids({each.disk_id for each in snapshot.disks}).values(), action, vm)
+    lock_disks(start, session.disks.by_ids({each.disk_id for each in snapshot.disks}).values(), doing, vm)
     session.snapshots.update(replace(snapshot, status=SnapshotStatus.LOCKED))
     subjects = {vm.id, *(each.disk_id for each in snapshot.disks)}
     start.describe(f"{action.capitalize()} Snapshot {snapshot.description} of VM {vm.name}", subjects)
@@ -146,6 +203,12 @@ class OnHost:
     def chain(self, disk_id: str, host_id: str) -> HostChain:
         disk = self.disk(disk_id)
         return HostChain(volumes=volumes_on(self.doing, disk, host_id), disk=disk)
+
+    def create_above(self, disk_id: str, host_id: str) -> int:
+        """A new volume of a disk that builds on what it was; the bytes that guests see."""
+        chain, volume_id = self.chain(disk_id, host_id), job_of(self.doing.job_id, disk_id)
+        chain.create(volume_id, parent_id=self.then(disk_id).image_id)
+        return chain.facts(volume_id).capacity_bytes
 
     def take_back(self, disk_id: str, host_id: str, volume_id: str) -> None:
         """A volume that this operation has made, unless it is the disk by now."""

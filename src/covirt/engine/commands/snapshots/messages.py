@@ -29,6 +29,31 @@ RESTORE_FAILED: Final = AuditMessage(
     text="Failed to restore VM {vm} from snapshot '{snapshot}'. {reason}",
     severity=Severity.ERROR,
 )
+PREVIEW_BEGUN: Final = AuditMessage(
+    code=46, text="Snapshot-Preview '{snapshot}' for VM '{vm}' was initiated by {user}."
+)
+PREVIEWED: Final = AuditMessage(code=71, text="Snapshot-Preview '{snapshot}' for VM '{vm}' has been completed.")
+PREVIEW_FAILED: Final = AuditMessage(
+    code=15092,
+    text="Failed to complete Snapshot-Preview '{snapshot}' for VM '{vm}'. {reason}",
+    severity=Severity.ERROR,
+)
+COMMITTED: Final = AuditMessage(
+    code=15093, text="The preview of Snapshot '{snapshot}' for VM '{vm}' was committed by {user}."
+)
+COMMIT_FAILED: Final = AuditMessage(
+    code=15094,
+    text="Failed to commit the preview of Snapshot '{snapshot}' for VM '{vm}'. {reason}",
+    severity=Severity.ERROR,
+)
+UNDONE: Final = AuditMessage(
+    code=15095, text="The preview of Snapshot '{snapshot}' for VM '{vm}' was undone by {user}."
+)
+UNDO_FAILED: Final = AuditMessage(
+    code=15096,
+    text="Failed to undo the preview of Snapshot '{snapshot}' for VM '{vm}'. {reason}",
+    severity=Severity.ERROR,
+)
 LEFTOVERS: Final = AuditMessage(
     code=15091,
     text="A volume of disk {disk} that no snapshot needs any more could not be deleted. {reason}",

@@ -10,12 +10,17 @@ from typing import ClassVar
 
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
-from covirt.engine.commands.snapshots.errors import SnapshotRefused
-from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, unlock
-from covirt.engine.model.disk import DiskFormat
-from covirt.engine.model.vm import DiskThen, SnapshotStatus, SnapshotType
+from covirt.engine.commands.snapshots.facts import (
+    OnHost,
+    begin_with,
+    forget_later,
+    require_whole,
+    tell_of,
+    unlock,
+    write_disks,
+)
+from covirt.engine.model.vm import SnapshotStatus
 from covirt.engine.storage.host_jobs import job_of
-from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
 
@@ -26,10 +31,7 @@ class RestoreSnapshot(Command):
     snapshot_id: str
 
     def begin(self, start: Start) -> None:
-        snapshot = begin_with(start, self.snapshot_id, "restore", "restored")
-        if any(each.then is not DiskThen.WHOLE for each in snapshot.disks):
-            reason = f"The removal of {snapshot.description} had begun, and has failed; remove it again."
-            raise SnapshotRefused(action="restore", reason=reason)
+        require_whole(begin_with(start, self.snapshot_id, "restore", "restored"), "restore")
 
     def run(self, flow: Flow) -> JsonValue:
         disk_ids = flow.step("Looking which disks it has", self._look)
@@ -74,10 +76,7 @@ class RestoreSnapshot(Command):
         return list(on.chain(disk_id, host_id).above(on.then(disk_id).image_id))
 
     def _create(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
-        on = self._on(doing)
-        chain, volume_id = on.chain(disk_id, host_id), job_of(doing.job_id, disk_id)
-        chain.create(volume_id, parent_id=on.then(disk_id).image_id)
-        return chain.facts(volume_id).capacity_bytes
+        return self._on(doing).create_above(disk_id, host_id)
 
     def _take_back(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
         self._on(doing).take_back(disk_id, host_id, job_of(doing.job_id, disk_id))
@@ -86,22 +85,10 @@ class RestoreSnapshot(Command):
     def _switch(self, doing: Doing, sizes: dict[str, JsonValue], old: dict[str, JsonValue]) -> JsonValue:
         """With the snapshots that were made since, whose volumes go."""
         gone = {str(each) for volumes in old.values() if isinstance(volumes, list) for each in volumes}
+        volumes = {disk_id: job_of(doing.job_id, disk_id) for disk_id in sizes}
         with doing.services.store.change() as session:
-            for disk in session.disks.by_ids(sizes).values():
-                session.disks.update(
-                    replace(
-                        disk,
-                        image_id=job_of(doing.job_id, disk.id),
-                        format=DiskFormat.COW,
-                        sparse=True,
-                        qcow_version="qcow2_v3",
-                        provisioned_size_bytes=int(str(sizes[disk.id])),
-                    )
-                )
-            vm_id = session.snapshots.get(self.snapshot_id).vm_id
-            for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id, "type": SnapshotType.REGULAR})):
-                if any(each.image_id in gone for each in other.disks):
-                    session.snapshots.remove(other.id)
+            write_disks(session, volumes, {disk_id: int(str(size)) for disk_id, size in sizes.items()})
+            forget_later(session, session.snapshots.get(self.snapshot_id).vm_id, gone)
         return None
 
     def _delete(self, doing: Doing, host_id: str, disk_id: str, volume_id: str) -> JsonValue:

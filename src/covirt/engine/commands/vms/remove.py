@@ -13,6 +13,7 @@ from covirt.engine.commands.disks import messages as disk_messages
 from covirt.engine.commands.disks.facts import about as about_disk
 from covirt.engine.commands.disks.facts import attachments_of, manager_of, require_ok, volumes_of
 from covirt.engine.commands.forget import forget
+from covirt.engine.commands.snapshots.facts import require_no_preview
 from covirt.engine.commands.vms.common import about, require_down, subject_of
 from covirt.engine.commands.vms.errors import DeleteProtected
 from covirt.engine.commands.vms.messages import DISKS_LEFT, REMOVED
@@ -39,6 +40,7 @@ class RemoveVm(Command):
         vm = session.vms.get(self.vm_id)
         start.lock(vm.id, f"VM {vm.name} is being removed")
         require_down(vm, "remove")
+        require_no_preview(session, vm, "remove VM")
         if vm.hardware.delete_protected:
             raise DeleteProtected
         disks = self._disks(session)

@@ -570,13 +570,20 @@ def test_the_table_of_actions_is_true(quick: Kitchen, kind: VmKind) -> None:
     quick.act(vm_id, "start")
     console = (GraphicsFacts(protocol="vnc", address="192.0.2.1", port=5901),)
     offered = {link["rel"] for link in quick.api.get(f"vms/{vm_id}")["actions"]["link"]}
+    (active,) = quick.api.get(f"vms/{vm_id}/snapshots")["snapshot"]
+    down: dict[str, dict[str, Any]] = {
+        "clone": {"vm": {"name": "twin"}},
+        "commitsnapshot": {},
+        "previewsnapshot": {"snapshot": {"id": active["id"]}},
+        "undosnapshot": {},
+    }
     for action, reason in sorted(ACTIONS[kind].items(), key=lambda pair: pair[0] == "stop"):
         quick.set_facts(vm_id, status=VmStatus.PAUSED if action == "start" else VmStatus.UP, graphics=console)
         assert (action in offered) is not bool(reason)
-        if action == "clone":  # of one that is down
-            assert "VM is running" in quick.act(vm_id, action, 409, vm={"name": "twin"})
-        elif reason:
+        if reason:
             assert reason in quick.act(vm_id, action, 409)
+        elif action in down:
+            assert "VM is running" in quick.act(vm_id, action, 409, **down[action])
         else:
             quick.act(vm_id, action)
     assert quick.host.guests == {}
