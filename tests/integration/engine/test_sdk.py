@@ -90,7 +90,7 @@ def test_errors_are_the_sdks(connection: sdk.Connection, connect: Callable[..., 
         system.vms_service().list(search="nonsense=1")
     assert refused.value.code == 400
     with pytest.raises(sdk.Error) as absent:
-        system.vms_service().vm_service(s.VM_ID).undo_snapshot()
+        system.vms_service().vm_service(s.VM_ID).logon()
     assert (absent.value.code, absent.value.fault.reason) == (404, "Operation Failed")
     with pytest.raises(sdk.AuthError) as denied:
         connect("user").system_service().vms_service().list()
