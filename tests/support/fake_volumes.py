@@ -17,7 +17,7 @@ class NoSuchVolume(NotFound):
 
 @dataclass
 class FakeVolumes:
-    """covirt.host.virt.volumes.Volumes and GrowingVolumes; all are raw."""
+    """covirt.host.virt.volumes.Volumes and GrowingVolumes, and MergedVolumes; all are raw."""
 
     paths: dict[VolumeRef, str]
     users: dict[VolumeRef, set[str]] = field(default_factory=dict)
@@ -35,6 +35,12 @@ class FakeVolumes:
         self.users.get(ref, set()).discard(user)
         if not self.users.get(ref):
             self.users.pop(ref, None)
+
+    def make_room(self, top: VolumeRef, base_id: str) -> None:
+        self.history.append((f"room in {base_id}", top))
+
+    def take_out(self, top: VolumeRef, base_id: str) -> None:
+        self.history.append((f"merged into {base_id}", top))
 
     def size_for_guest(self, ref: VolumeRef, *, asked_bytes: int) -> int:
         assert asked_bytes > 0

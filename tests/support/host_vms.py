@@ -64,6 +64,7 @@ class HostVms:
             ContainersConfig(enabled=True),
             events=events,
             volumes=self.volumes,
+            merging=self.volumes,
             agent_periods=Periods(look=0.2, answered=0.5, young=0.5),
             probe=KvmProbe(root.run_dir / "host", device=root.path / "no-kvm"),
         )
@@ -75,7 +76,7 @@ class HostVms:
                 VmVerbs(self.vms),
                 VmDeviceVerbs(self.vms, self.part.hotplug, self.volumes),
                 StreamVerbs(self.vms, self.streams),
-                SnapshotVerbs(self.vms, LiveSnapshots(hotplug=self.part.hotplug), jobs),
+                SnapshotVerbs(self.vms, LiveSnapshots(hotplug=self.part.hotplug), self.part.merges, jobs),
             ]
         )
         self._dispatcher.set_ready()

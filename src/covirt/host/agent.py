@@ -64,7 +64,9 @@ class Agent:
         self.storage.add_health_listener(self.images.on_storage_health)
         self.networks = Networks(root, config.network)
         self.streams = TicketStreams()
-        self.guests = Guests(root=root, config=config, events=self.events, volumes=self.storage.volumes)
+        self.guests = Guests(
+            root=root, config=config, events=self.events, volumes=self.storage.volumes, merging=self.storage.merging
+        )
         self.storage.add_health_listener(self.guests.part.storage_loss.domain_health)
         sources: tuple[FactSource, ...] = (self.networks, self.storage, *self.guests.sources)
         self.statistics = Statistics(sources)
@@ -122,7 +124,12 @@ class Agent:
                 require_managed=self.storage.pools.require_managed_domain,
             ),
             *self.guests.verbs(),
-            SnapshotVerbs(self.guests.vms, LiveSnapshots(hotplug=self.guests.part.hotplug), self.images.jobs),
+            SnapshotVerbs(
+                self.guests.vms,
+                LiveSnapshots(hotplug=self.guests.part.hotplug),
+                self.guests.part.merges,
+                self.images.jobs,
+            ),
             StreamVerbs(self.guests.vms, self.streams),
         )
 

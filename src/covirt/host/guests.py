@@ -11,6 +11,7 @@ from covirt.host.services import FactSource
 from covirt.host.verbs.dispatch import VerbClass
 from covirt.host.verbs.vm import VmVerbs
 from covirt.host.verbs.vm_devices import VmDeviceVerbs
+from covirt.host.virt.merge_record import MergedVolumes
 from covirt.host.virt.part import VirtPart
 from covirt.host.virt.volumes import GrowingVolumes, Volumes
 
@@ -22,8 +23,10 @@ class HostVolumes(Volumes, GrowingVolumes, Protocol):
 class Guests:
     """The part that runs guests, with its verbs."""
 
-    def __init__(self, *, root: Root, config: HostConfig, events: Events, volumes: HostVolumes) -> None:
-        self.part = VirtPart(root, config.virt, config.containers, events=events, volumes=volumes)
+    def __init__(
+        self, *, root: Root, config: HostConfig, events: Events, volumes: HostVolumes, merging: MergedVolumes
+    ) -> None:
+        self.part = VirtPart(root, config.virt, config.containers, events=events, volumes=volumes, merging=merging)
         self.vms = self.part.vms
         self._volumes = volumes
 

@@ -123,7 +123,6 @@ VERBS: Final = (
     Verb(name="VM.getMigrationStatus", summary="How far a migration is.", params=VmParams, result=_Stats),
     Verb(name="VM.migrate", summary="Moves a running Vm to another host.", params=VmParams, changes=True),
     Verb(name="VM.migrateCancel", summary="Ends a migration.", params=VmParams, changes=True),
-    Verb(name="VM.merge", summary="Merges volumes of a running Vm.", params=VmParams, changes=True),
     Verb(name="VM.hibernate", summary="Keeps a Vm's state in a volume and ends it; goes on after the answer.",
          params=HibernateParams, changes=True),
     Verb(name="Host.getVMList", summary="All Vms with their statuses, or their ids alone.", params=VmListParams,

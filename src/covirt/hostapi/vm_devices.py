@@ -119,6 +119,27 @@ class SnapshotParams(VmParams):
     freeze_timeout_minutes: int = Field(alias="freeze_timeout", default=8, ge=1)
 
 
+class MergeDrive(Params):
+    """``volumeID``: the one on top."""
+
+    domain_id: str = Field(alias="domainID")
+    image_id: str = Field(alias="imageID")
+    volume_id: str = Field(alias="volumeID", default="")
+    pool_id: str = Field(alias="poolID", default="")
+
+
+class MergeVolumesParams(VmParams):
+    """``topVolUUID`` builds on ``baseVolUUID``. VM.getStats tells how far it is, by ``jobUUID``, until it has ended.
+
+    ``bandwidth``: at most so many MiB a second."""
+
+    drive: MergeDrive
+    base_id: str = Field(alias="baseVolUUID")
+    top_id: str = Field(alias="topVolUUID")
+    bandwidth: int = Field(default=0, ge=0, le=1 << 20)
+    job_id: str | None = Field(alias="jobUUID", default=None)
+
+
 _VM_LIST: Final = dict[str, Any]
 
 VERBS: Final = (
@@ -146,6 +167,8 @@ VERBS: Final = (
          params=PolicyParams, changes=True),
     Verb(name="VM.snapshot", summary="Lets a running guest's disks go on in new volumes; the old ones keep what was.",
          params=SnapshotParams, changes=True),
+    Verb(name="VM.merge", summary="Begins to write a volume of a running guest into the one that it builds on.",
+         params=MergeVolumesParams, changes=True),
     Verb(name="VM.freeze", summary="Lets the guest's file systems stand still.", params=VmParams, changes=True),
     Verb(name="VM.thaw", summary="Lets the guest's file systems go on.", params=VmParams, changes=True),
 )  # fmt: skip

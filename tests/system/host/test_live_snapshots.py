@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots of a machine that runs, by the host's verbs: what was written before is in the old volumes."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -17,8 +18,8 @@ from tests.support.host_pool import PoolOnHost, create_volume, finished, new_poo
 from tests.support.host_vms import machine_xml
 from tests.support.libvirtd import Libvirtd
 from tests.support.roots import new_root
-from tests.support.waiting import free_port
-from tests.system.host.test_story import ref_of, run_vm
+from tests.support.waiting import free_port, wait_until
+from tests.system.host.test_story import ref_of, run_vm, status_of
 
 pytestmark = pytest.mark.qemu
 
@@ -61,6 +62,20 @@ class Machine:
         ]  # fmt: skip
         return self.client.call("VM.snapshot", {"vmID": self.vm_id, "snapDrives": drives, **more})
 
+    def merge(self, top: dict[str, str], base_id: str, **more: int) -> str:
+        job_id = str(uuid4())
+        drive = {"domainID": top["storagedomainID"], "imageID": top["imageID"], "poolID": top["storagepoolID"]}
+        words = {"drive": {**drive, "volumeID": top["volumeID"]}, "topVolUUID": top["volumeID"]}
+        self.client.call("VM.merge", {"vmID": self.vm_id, **words, "baseVolUUID": base_id, "jobUUID": job_id, **more})
+        return job_id
+
+    def jobs(self) -> set[str]:
+        return set(self.client.call("VM.getStats", {"vmID": self.vm_id})[0]["vmJobs"])
+
+    def info(self, ids: dict[str, str]) -> dict[str, str]:
+        told: dict[str, str] = self.client.call("Volume.getInfo", ids)
+        return told
+
     def marker(self, ids: dict[str, str], kind: str) -> int:
         path = self.pool.images / ids["imageID"] / ids["volumeID"]
         raw = self.host.root.path / "read"
@@ -85,7 +100,9 @@ def machine(libvirtd: Libvirtd, tiny_guest: TinyGuest) -> Iterator[Machine]:
             xml = engine_xml.with_disk(machine_xml(tiny_guest, "box"), ref_of(raw))
             vm_id = run_vm(client, engine_xml.with_disk(xml, ref_of(cow), name="vdb", kind="qcow2"))
             yield Machine(host=host, libvirtd=libvirtd, pool=pool, client=client, vm_id=vm_id, disks=(raw, cow))
-            client.call("VM.destroy", {"vmID": vm_id})
+            with host.client() as last:  # a test may have killed the host
+                if status_of(last, vm_id):
+                    last.call("VM.destroy", {"vmID": vm_id})
 
 
 def test_old_volumes_keep_what_was(machine: Machine) -> None:
@@ -106,3 +123,60 @@ def test_old_volumes_keep_what_was(machine: Machine) -> None:
     with pytest.raises(CallFailed) as refused:
         machine.snapshot(above, snapMemory="x")
     assert refused.value.code == Code.UNSUPPORTED
+
+
+def test_volumes_are_merged(machine: Machine) -> None:
+    """First one in the middle of the chain, then the one that the guest writes to."""
+    machine.write(1)
+    middle = tuple(machine.above(disk) for disk in machine.disks)
+    machine.snapshot(middle)
+    machine.write(2)
+    upper = replace(machine, disks=middle)
+    top = tuple(machine.above(ids) for ids in middle)
+    upper.snapshot(top)
+    machine.write(3)
+    for volumes in (middle, top):
+        for ids, disk in zip(volumes, machine.disks, strict=True):
+            machine.merge(ids, disk["volumeID"])
+        wait_until(lambda: not machine.jobs(), timeout_seconds=60, what="merges")
+        for ids in volumes:
+            assert machine.info(ids)["legality"] == "ILLEGAL"
+            finished(machine.client, machine.client.call("Volume.delete", {**ids, "postZero": False, "force": False}))
+        assert status_of(machine.client, machine.vm_id) == "Up"
+        if volumes is middle:
+            assert [machine.info(ids)["parent"] for ids in top] == [disk["volumeID"] for disk in machine.disks]
+            assert [machine.marker(ids, "qcow2") for ids in top] == [3, 3]
+            assert machine.marker(machine.disks[0], "raw") == 2
+    machine.write(4)
+    assert [machine.marker(disk, kind) for disk, kind in zip(machine.disks, ("raw", "qcow2"), strict=True)] == [4, 4]
+    machine.client.call("VM.destroy", {"vmID": machine.vm_id})
+    for disk in machine.disks:
+        assert not list(machine.host.root.path.glob(f"run/vdsm/storage/*/{disk['imageID']}"))
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_a_host_that_is_killed_ends_the_merge_later(machine: Machine, *, stands_still: bool) -> None:
+    machine.write(1)
+    top = tuple(machine.above(disk) for disk in machine.disks)
+    machine.snapshot(top)
+    machine.write(2)
+    for ids, disk in zip(top, machine.disks, strict=True):
+        assert machine.merge(ids, disk["volumeID"], bandwidth=1) in machine.jobs()
+    machine.host.kill()
+    if stands_still:  # it was killed when the guest had to
+        (path,) = (machine.host.root.state_dir / "host/vms").glob("*.json")
+        told = json.loads(path.read_text())
+        for merge in told["merges"]:
+            merge["stands_still"] = True
+        path.write_text(json.dumps(told))
+        machine.libvirtd.virsh("suspend", machine.vm_id)
+    machine.host.start()
+    with machine.host.client() as client:
+        again = replace(machine, client=client)
+        wait_until(lambda: not again.jobs(), timeout_seconds=60, what="merges")
+        wait_until(lambda: status_of(client, machine.vm_id) == "Up", timeout_seconds=60, what="the guest")
+        assert [again.info(ids)["legality"] for ids in top] == ["ILLEGAL", "ILLEGAL"]
+        again.write(3)
+        kinds = zip(machine.disks, ("raw", "qcow2"), strict=True)
+        assert [again.marker(disk, kind) for disk, kind in kinds] == [3, 3]
+        client.call("VM.destroy", {"vmID": machine.vm_id})

@@ -90,7 +90,7 @@ class Capabilities:
             "hostedEngineDeployed": False,
             "kdumpStatus": -1,
             "liveSnapshot": "true",
-            "liveMerge": "false",
+            "liveMerge": "true",
             "ovnConfigured": False,
             "vncEncrypted": False,
             "backupEnabled": False,

@@ -85,6 +85,28 @@ class MergeWork:
                 raise VolumeIsIllegal(ref=each.ref)
         return facts
 
+    # of a machine that runs: QEMU does the work
+
+    def make_room(self, top: VolumeRef, base_id: str) -> None:
+        """As MergedVolumes.make_room."""
+        with storage_failures(top.domain_id):
+            larger = self.check(Subchain(top=top, base_id=base_id)).capacity_bytes
+            self._domain(top.domain_id).change_volume(
+                top.image_id,
+                base_id,
+                lambda found: replace(found, capacity_bytes=max(found.capacity_bytes, larger)),
+            )
+
+    def take_out(self, top: VolumeRef, base_id: str) -> None:
+        """As MergedVolumes.take_out."""
+        with storage_failures(top.domain_id):
+            domain, ids = self._domain(top.domain_id), (top.image_id, top.volume_id)
+            if top.volume_id not in domain.volume_ids(top.image_id):
+                return
+            domain.change_volume(*ids, lambda found: replace(found, legality=Legality.ILLEGAL))
+            for child in domain.children(*ids):
+                domain.change_volume(top.image_id, child, lambda found: replace(found, parent_id=base_id))
+
     def run_prepare(self, params: Params, _control: Control) -> None:
         chain = Subchain.from_params(params)
         with self._alone(chain) as domain:

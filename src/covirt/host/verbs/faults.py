@@ -174,6 +174,7 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
     (devices.BalloonNotSet, Code.BALLOON),
     (devices.PolicyNotSet, Code.UPDATE_POLICY),
     (devices.NotSnapshot, Code.SNAPSHOT),
+    (devices.NotMerged, Code.MERGE),
     (devices.NotFrozen, Code.FREEZE),
     (devices.NotThawed, Code.THAW),
     (devices.AgentSilent, Code.NON_RESPONSIVE_GUEST_AGENT),

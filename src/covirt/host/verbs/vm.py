@@ -28,7 +28,7 @@ from covirt.hostapi.vm import (
 )
 
 # Verbs that no kind has here; their reasons are in kinds.py.
-_NEVER = ("VM.migrate", "VM.migrateCancel", "VM.merge")
+_NEVER = ("VM.migrate", "VM.migrateCancel")
 
 
 class VmVerbs:

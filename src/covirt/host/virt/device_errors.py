@@ -69,6 +69,10 @@ class NotSnapshot(CommandFailed):
     template = "no snapshot of the guest's disks was made: {reason}"
 
 
+class NotMerged(CommandFailed):
+    template = "the volumes were not merged: {reason}"
+
+
 class NotFrozen(CommandFailed):
     template = "the guest's file systems were not frozen: {reason}"
 

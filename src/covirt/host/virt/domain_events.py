@@ -161,8 +161,8 @@ class DomainEvents:
 
 def _follow_pause(vm: Vm, domain: Any) -> None:
     """What is true now counts: between an event and its reading a user may have changed his mind."""
-    if not vm.started.is_set():
-        return
+    if not vm.started.is_set() or any(merge.stands_still for merge in vm.record.merges):
+        return  # a merge lets it go on in a moment
     state, reason = domain.state(0)
     if state == libvirt.VIR_DOMAIN_RUNNING:
         vm.set_resumed()

@@ -6,6 +6,7 @@ What a guest holds is written down before it is prepared, and struck out after i
 killed in between finds a volume that no disk of the guest shows, and ``settle`` gives it back.
 """
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -178,7 +179,7 @@ class HotPlug:
     def _settle(self, guest: Guest) -> None:
         live = live_xml(guest)
         for ref in guest.volumes:
-            if find_disk(live, ref=ref) is None:
+            if find_disk(live, ref=ref) is None and not _is_mirrored(live, ref):
                 try:
                     self._give_back(guest, ref)
                 except Error:
@@ -238,6 +239,12 @@ def find_disk(
     return None
 
 
+def _is_mirrored(live: etree._Element, ref: VolumeRef) -> bool:
+    """QEMU writes to it, although no disk shows it yet."""
+    ending = f"/{ref.image_id}/{ref.volume_id}"
+    return any(each.get("file", "").endswith(ending) for each in live.iterfind("devices/disk/mirror/source"))
+
+
 def find_nic(root: etree._Element, *, mac: str = "", alias: str = "") -> etree._Element | None:
     """The <interface> of a <domain> with this MAC address, in lower case, or alias."""
     for nic in root.iterfind("devices/interface"):
@@ -253,6 +260,19 @@ def _place(disk: etree._Element, known: DeviceFacts | None) -> None:
     path = known.custom.get(_PLACE, "") if known else ""
     if path and disk.find(_PLACE_TAG) is None:
         etree.SubElement(disk, _PLACE_TAG, nsmap={"covirt": COVIRT_NAMESPACE}).set("target", path)
+
+
+def known_device(live: etree._Element, name: str, above: VolumeRef) -> etree._Element:
+    """What is known of the disk, which is another volume of its image from then on."""
+    block = live.find(f"metadata/{VM_TAG}")
+    known = [] if block is None else devices_about(block, devtype="disk", name=name)
+    for device in known:
+        changed = copy.deepcopy(device)
+        volume = changed.find(vm_name("volumeID"))
+        if volume is not None:
+            volume.text = above.volume_id
+            return changed
+    return reference_device(name=name, ref=above)
 
 
 def _forget_volume(block: etree._Element, *, ref: VolumeRef) -> None:

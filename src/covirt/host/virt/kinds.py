@@ -35,13 +35,11 @@ class KindFacts:
 
 _NO_MOVE: Final = "it cannot be moved to another host while it runs: shut it down and start it there"
 _NO_DISPLAY: Final = "it has no display; its console shows what it prints"
-_NO_MERGE: Final = "volumes of running guests are not merged on this host: merge those of one that is down"
 _NO_SNAPSHOT: Final = "its volumes are raw, and nothing of them is kept aside: copy those of one that is down"
 
 _BOTH: Final = {
     "VM.migrate": _NO_MOVE,
     "VM.migrateCancel": _NO_MOVE,
-    "VM.merge": _NO_MERGE,
 }
 
 _NO_INSIDE: Final = "nothing is run inside it from here: use its console, or log in over its network"
@@ -65,6 +63,7 @@ KINDS: Final[Mapping[Kind, KindFacts]] = MappingProxyType(
                     **_BOTH,
                     "VM.hibernate": "its state cannot be kept while it is off: stop it, or pause it",
                     "VM.snapshot": _NO_SNAPSHOT,
+                    "VM.merge": _NO_SNAPSHOT,
                     "VM.setTicket": _NO_DISPLAY,
                     "VM.openDisplay": _NO_DISPLAY,
                     "VM.diskSizeExtend": "its volumes keep their sizes while it runs: extend them while it is down",

@@ -6,7 +6,6 @@ All disks of a call change in one step of QEMU's. What the guest holds follows a
 and given back when no disk shows it any more, by whatever agent there is then.
 """
 
-import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +18,7 @@ from covirt.host.virt.device_errors import NoSuchDisk, NotSnapshot
 from covirt.host.virt.disk_references import point_at_file
 from covirt.host.virt.document import attribute_of, write_xml
 from covirt.host.virt.guest import Guest, live_xml
-from covirt.host.virt.hotplug import HotPlug, find_disk
-from covirt.host.virt.ovirt_metadata import VM_TAG
-from covirt.host.virt.vm_block import devices_about, reference_device, vm_name
+from covirt.host.virt.hotplug import HotPlug, find_disk, known_device
 from covirt.host.virt.volumes import VolumeRef
 
 log = logging.getLogger(__name__)
@@ -82,7 +79,7 @@ class LiveSnapshots:
                 if disk is None:
                     raise NoSuchDisk(volume=base)
                 name = attribute_of(disk, "target", "dev")
-                path = self.hotplug.hold(guest, above, _device(live, name, above), undo)
+                path = self.hotplug.hold(guest, above, known_device(live, name, above), undo)
                 disks.append(_external(name, path))
                 chosen.add(name)
             for disk in live.iterfind("devices/disk"):
@@ -112,16 +109,3 @@ def _external(name: str, path: str) -> etree._Element:
     etree.SubElement(disk, "driver", type="qcow2")
     point_at_file(disk, path)
     return disk
-
-
-def _device(live: etree._Element, name: str, above: VolumeRef) -> etree._Element:
-    """What is known of the disk, which is another volume from then on."""
-    block = live.find(f"metadata/{VM_TAG}")
-    known = [] if block is None else devices_about(block, devtype="disk", name=name)
-    for device in known:
-        changed = copy.deepcopy(device)
-        volume = changed.find(vm_name("volumeID"))
-        if volume is not None:
-            volume.text = above.volume_id
-            return changed
-    return reference_device(name=name, ref=above)

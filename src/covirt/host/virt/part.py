@@ -20,7 +20,9 @@ from covirt.host.virt.host_reach import HostReach
 from covirt.host.virt.hotplug import HotPlug
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.kvm_probe import KvmProbe
+from covirt.host.virt.live_merges import LiveMerges
 from covirt.host.virt.machine_support import MachineSupport
+from covirt.host.virt.merge_record import MergedVolumes
 from covirt.host.virt.parts import EventSink
 from covirt.host.virt.preparation import Preparation
 from covirt.host.virt.storage_loss import StorageLoss
@@ -48,6 +50,7 @@ class VirtPart:
         *,
         events: EventSink,
         volumes: Volumes,
+        merging: MergedVolumes,
         probe: KvmProbe | None = None,
         agent_periods: Periods | None = None,
     ) -> None:
@@ -65,13 +68,14 @@ class VirtPart:
                 volumes=volumes, containers=self.support, machine_host=self.machines.machine_host, reach=reach
             ),
             watchers=(ContainerWatcher(self.support), self.machines, _Settler(self)),
-            guest_facts=lambda vm: self.agents.facts(vm.vm_id),
+            guest_facts=self._guest_facts,
             on_device_removed=self.settle,
             on_destroyed=lambda vm: self.storage_loss.forget(vm.vm_id),
             on_paused_or_resumed=lambda vm: self.storage_loss.forget(vm.vm_id),
         )
         self.agents = AgentPoller(self._running, on_answer=self._agent_speaks, periods=agent_periods or Periods())
         self.storage_loss = StorageLoss(self._running, root.run_dir / "host/storage-pauses")
+        self.merges = LiveMerges(hotplug=self.hotplug, volumes=merging, guests=self._running)
         self._settlers = WorkerPool(workers=_SETTLERS, priority_workers=0, name="settle")
 
     def start(self) -> None:
@@ -79,11 +83,13 @@ class VirtPart:
         self.probe.start()
         self.storage_loss.start()
         self.vms.start()
+        self.merges.start()
         self.agents.start()
 
     def stop(self) -> None:
         """Guests go on."""
         self.agents.stop()
+        self.merges.stop()
         self._settlers.stop(timeout_seconds=_STOP_SECONDS)
         self.storage_loss.stop()
         self.vms.stop()
@@ -106,6 +112,9 @@ class VirtPart:
         except Error as error:
             log.debug("Nothing was settled vm=%s reason=%s", guest.vm_id, error)
 
+    def _guest_facts(self, vm: Vm) -> Mapping[str, JsonValue]:
+        return {**self.agents.facts(vm.vm_id), "vmJobs": self.merges.jobs(vm.record.merges)}
+
     def _running(self) -> list[VmGuest]:
         return running_guests(self.vms.all(), self.vms.actions)
 
@@ -125,6 +134,7 @@ class _Settler:
             if vm.kind is kind:
                 self._part.settle(vm)
         self._part.storage_loss.look_again()
+        self._part.merges.wake()
 
     def disconnected(self, kind: Kind, reason: str) -> None:
         """What waits for it fails by itself."""

@@ -16,6 +16,7 @@ from covirt.common.errors import Error, InvalidRequest
 from covirt.common.files import make_directory, read_json, write_json
 from covirt.host.virt.container_secrets import SecretRef
 from covirt.host.virt.kinds import Kind
+from covirt.host.virt.merge_record import Merge
 from covirt.host.virt.volumes import VolumeRef
 from covirt.hostapi.statuses import ExitCode, ExitReason
 
@@ -65,6 +66,7 @@ class VmRecord:
     owns_domain: bool = False
     volumes: tuple[VolumeRef, ...] = ()
     secrets: tuple[SecretRef, ...] = ()
+    merges: tuple[Merge, ...] = ()
     exit: Exit | None = None
     destroy_on_reboot: bool = False
     destroyed: bool = False  # by an engine; it is there for what could not be given back
@@ -84,6 +86,7 @@ class VmRecord:
             owns_domain=bool(value["owns_domain"]),
             volumes=tuple(VolumeRef(**ref) for ref in value["volumes"]),
             secrets=tuple(SecretRef.from_json(ref) for ref in value.get("secrets", ())),
+            merges=tuple(Merge.from_json(merge) for merge in value.get("merges", ())),
             exit=None if value["exit"] is None else Exit.from_json(value["exit"]),
             destroy_on_reboot=bool(value.get("destroy_on_reboot", False)),
             destroyed=bool(value.get("destroyed", False)),
@@ -127,4 +130,4 @@ def _read(path: Path) -> VmRecord:
 
 
 def with_exit(record: VmRecord, exit: Exit) -> VmRecord:  # noqa: A002 - oVirt's word
-    return replace(record, phase=Phase.DOWN, exit=exit, stopping=None)
+    return replace(record, phase=Phase.DOWN, exit=exit, stopping=None, merges=())

@@ -20,6 +20,7 @@ from covirt.host.virt.document import child_text, read_xml
 from covirt.host.virt.errors import HypervisorUnavailable, VmIsDown
 from covirt.host.virt.kinds import KINDS, Kind
 from covirt.host.virt.libvirt_errors import translated
+from covirt.host.virt.merge_record import Merge
 from covirt.host.virt.ovirt_metadata import VmFacts, read_vm_facts
 from covirt.host.virt.parts import VmParts
 from covirt.host.virt.records import Exit, Phase, VmRecord, with_exit
@@ -176,6 +177,10 @@ class Vm:
     def holds(self, volumes: tuple[VolumeRef, ...]) -> None:
         """Write down what is prepared for it from now on."""
         self._remember(volumes=volumes)
+
+    def merging(self, merges: tuple[Merge, ...]) -> None:
+        """Write down which volumes of it are being merged from now on."""
+        self._remember(merges=merges)
 
     def without_secrets(self) -> None:
         """They were given back."""

@@ -12,6 +12,7 @@ from covirt.common.errors import Error
 from covirt.host.virt.actions import Actions
 from covirt.host.virt.kinds import Kind
 from covirt.host.virt.libvirt_errors import translated
+from covirt.host.virt.merge_record import Merge
 from covirt.host.virt.records import Phase
 from covirt.host.virt.storage_loss import ResumeBehavior
 from covirt.host.virt.vm import Vm
@@ -46,6 +47,13 @@ class VmGuest:
 
     def holds(self, volumes: tuple[VolumeRef, ...]) -> None:
         self.vm.holds(volumes)
+
+    @property
+    def merges(self) -> tuple[Merge, ...]:
+        return self.vm.record.merges
+
+    def merging(self, merges: tuple[Merge, ...]) -> None:
+        self.vm.merging(merges)
 
     def domain(self) -> Any:
         """Raises VmIsDown, HypervisorUnavailable."""
