@@ -94,14 +94,15 @@ class Networks:
                 self._go_to(Running(config=config, originals=originals))
                 self._wait_for_leases(config)
                 self._wait_for_client(options)
+                nics = config.nics()
+                after = Running(
+                    config=config, originals={name: one for name, one in originals.items() if name in nics}
+                )
+                self._store.write_running(after)
             except BaseException:
                 self._take_back(before, originals)
                 raise
-            nics = config.nics()
-            self._running = Running(
-                config=config, originals={name: one for name, one in originals.items() if name in nics}
-            )
-            self._store.write_running(self._running)
+            self._running = after
             self._store.end()
             if options.keep:
                 self._make_safe()

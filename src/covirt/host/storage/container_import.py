@@ -28,6 +28,7 @@ from covirt.host.storage.unprivileged import dies_with_parent
 _INSPECT_SECONDS: Final = 60.0
 _END_SECONDS: Final = 60.0  # after a stop it removes what it has written
 _STDERR_LIMIT: Final = 4000
+_NO_IMAGE: Final = 3  # the exit status that says so of a file that was read
 _LINE_LIMIT: Final = 32 << 20  # the last line holds the image's whole configuration
 _DOCKER_HUB: Final = "docker.io"
 _REGISTRY: Final = "docker://"
@@ -39,6 +40,10 @@ _STEPS: Final[Mapping[str, tuple[float, float]]] = {
 
 class ImportFailed(CommandFailed):
     template = "the container image was not imported: {stderr}"
+
+
+class ImageNotRead(CommandFailed):
+    template = "whether a volume holds a container image is not known: status={status}, {stderr}; try again"
 
 
 class SourceRefused(InvalidRequest):
@@ -121,14 +126,16 @@ class ContainerImageProgram:
         return image
 
     def inspect(self, path: Path) -> Mapping[str, Any] | None:
-        """The facts of an image file; None for a file that is none."""
+        """The facts of an image file; None for a file that is none. Raises ImageNotRead."""
         argv: Sequence[Argument] = [
             find_program(self._config.container_image_program), "inspect", path,
             "--root", self._root.path, "--format", "json",
         ]  # fmt: skip
         completed = run(dies_with_parent(argv), timeout_seconds=_INSPECT_SECONDS, check=False)
-        if completed.status != 0:
+        if completed.status == _NO_IMAGE:
             return None
+        if completed.status != 0:  # storage failed, or the program was killed: that says nothing of what the file holds
+            raise ImageNotRead(program="virtocid-image", status=completed.status, stderr=completed.complaint)
         found = json.loads(completed.stdout)
         return found if isinstance(found, dict) else None
 

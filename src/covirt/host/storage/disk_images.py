@@ -124,14 +124,12 @@ class DiskImages:
         """A reference to another file would show that file's content to whoever uploaded it."""
         try:
             found = qemu_img.probe(volume.path)
-        except qemu_img.BrokenImage as error:
+        except (qemu_img.BrokenImage, qemu_img.ForeignReference) as error:
             raise UploadRefused(ref=volume.ref, reason=error.reason) from error
         if found.format != volume.format:
             reason = f"it is {found.format}, and the volume is {volume.format}"
         elif found.virtual_bytes > volume.capacity_bytes:
             reason = f"it holds {found.virtual_bytes} bytes, and the volume is of {volume.capacity_bytes}"
-        elif found.data_file is not None:
-            reason = "it keeps its data in another file"
         elif found.backing_file != (None if volume.parent is None else volume.parent.path.name):
             reason = "it builds on another file"
         elif volume.parent is not None and found.backing_format != volume.parent.format:

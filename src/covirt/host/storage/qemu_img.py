@@ -121,7 +121,6 @@ class ImageInfo:
     compat: str | None = None
     backing_file: str | None = None
     backing_format: str | None = None
-    data_file: str | None = None
     bitmaps: tuple[str, ...] = ()
 
 
@@ -143,9 +142,22 @@ def info(layer: Layer) -> ImageInfo:
 def probe(path: Path) -> ImageInfo:
     """What an image that a stranger uploaded claims to be; its format is told, not trusted.
 
-    What was to be served for the upload may still be so. Raises BrokenImage.
+    What was to be served for the upload may still be so. Raises BrokenImage, ForeignReference.
     """
+    _check_data_file(path)
     return _image_info(_json(["info", "--output", "json", "-U", path], path, "a disk image"))
+
+
+def _check_data_file(path: Path) -> None:
+    """Older QEMUs open a data file even to tell of it, and what is named there need not be a file."""
+    try:
+        has_data_file = read_header(path).has_data_file
+    except BrokenQcow2Header:  # not qcow2, or QEMU tells what is wrong with it
+        return
+    except OSError as error:
+        raise BrokenImage(path=path, format="a disk image", reason=error.strerror) from error
+    if has_data_file:
+        raise ForeignReference(path=path, reason="it keeps its data in another file")
 
 
 def create_qcow2(
@@ -271,7 +283,6 @@ def _image_info(found: dict[str, Any]) -> ImageInfo:
         compat=specific.get("compat"),
         backing_file=found.get("backing-filename"),
         backing_format=found.get("backing-filename-format"),
-        data_file=specific.get("data-file"),
         bitmaps=tuple(bitmap["name"] for bitmap in specific.get("bitmaps", ())),
     )
 

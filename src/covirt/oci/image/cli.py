@@ -208,8 +208,10 @@ def _ended(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point. Exit status: 0, 1 with one line on stderr, 2 for wrong usage, 128 plus the signal."""
+    """Entry point. Exit status: 0, 1 with one line on stderr (3 where what was read is no image, or a damaged one), 2
+    for wrong usage, 128 plus the signal."""
     from covirt.common.errors import Error
+    from covirt.oci.image.errors import ImageDamaged, NotAnImage
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
@@ -220,6 +222,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         _fail("interrupted", 130)
+    except (NotAnImage, ImageDamaged) as error:
+        _fail(str(error), 3)
     except Error as error:
         _fail(str(error), 1)
     except PermissionError as error:

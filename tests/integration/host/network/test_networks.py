@@ -187,6 +187,20 @@ def test_a_step_that_fails_takes_all_back(networks: Networks, far: FarSide, linu
     assert not Path("/sys/class/net", NET).exists()
 
 
+def test_what_cannot_be_written_down_is_taken_back(networks: Networks, far: FarSide, root_dir: Root) -> None:
+    """Otherwise the client is told of a failure, and has the networks until the next start takes them away."""
+    record = root_dir.run_dir / "host/networks.json"
+    record.unlink()
+    record.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        networks.change(change(network(far)), AT_ONCE)
+    assert networks.networks() == {}
+    assert not Path("/sys/class/net", NET).exists()
+    record.rmdir()
+    networks.change(change(network(far)), AT_ONCE)
+    assert networks.networks() == {NET: NET}
+
+
 def test_what_is_not_ours_is_left_alone(networks: Networks, far: FarSide, linux_bridge: LinuxBridge) -> None:
     with pytest.raises(ForeignLink):
         networks.change(change(NetworkSpec(name=linux_bridge.name, nic=far.nic)), AT_ONCE)

@@ -21,10 +21,11 @@ from covirt.common.process import PIPE, Argument, run, spawn
 from covirt.common.root import Root
 from covirt.host.events import Events
 from covirt.host.storage.container_images import IMPORT, ContainerImages, import_params
-from covirt.host.storage.container_import import ContainerImageProgram, ImportSource
+from covirt.host.storage.container_import import ContainerImageProgram, ImageNotRead, ImportSource
 from covirt.host.storage.image_config import ImagesConfig
 from covirt.host.storage.images import Images
 from covirt.host.storage.qemu_img import ImageFormat
+from covirt.host.storage.socket_program import find_program
 from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 from covirt.host.verbs.container_image import ContainerImageVerbs
 from covirt.host.verbs.dispatch import CallContext, Dispatcher, VerbClass
@@ -183,6 +184,23 @@ def test_an_image_is_known_by_its_file(agent: Agent, registry: Registry) -> None
             following.call("ContainerImage.inspect", **ids(disc.ref))
     finally:
         following.parts.stop()
+
+
+def test_an_image_that_cannot_be_read_just_now_is_not_forgotten(agent: Agent, registry: Registry) -> None:
+    """Memory or storage may fail the program for a moment; that makes no image another disc for ever."""
+    ref = agent.volumes.new_ref()
+    agent.ended(agent.import_(ref, from_registry(registry)))
+    broken = agent.root.path / "broken-image"
+    broken.write_text("#!/bin/sh\necho 'virtocid-image: v: Input/output error' >&2; exit 1\n")
+    broken.chmod(0o755)
+    config = ImagesConfig(container_image_program=str(broken))
+    images = ContainerImages(volumes=agent.volumes, program=ContainerImageProgram(root=agent.root, config=config))
+    assert images.list(ref.domain_id) == []
+    with pytest.raises(ImageNotRead, match="Input/output error"):
+        images.get(ref)
+    broken.write_text(f"#!/bin/sh\nexec {find_program('virtocid-image')} \"$@\"\n")
+    assert images.get(ref).facts["digest"].startswith("sha256:")
+    assert [image.volume.ref for image in images.list(ref.domain_id)] == [ref]
 
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])

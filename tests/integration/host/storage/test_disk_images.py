@@ -175,6 +175,17 @@ def test_hostile_uploads_are_refused(agent: Agent) -> None:
     assert "Could not open" in refused.value.message
 
 
+def test_qemu_never_sees_a_header_that_names_a_data_file(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older ones open it, whatever it is, to tell of the image."""
+    volume = agent.qcow2()
+    options = f"data_file={volume.path}.data"
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", options, volume.path, "1M"], timeout_seconds=30)
+    disguised = agent.raw(volume.path.read_bytes())
+    monkeypatch.setenv("PATH", "/nowhere")
+    for upload in (volume, disguised):
+        assert agent.code("Volume.verify_untrusted", upload) == 484
+
+
 def test_what_a_guest_writes_is_no_upload(agent: Agent) -> None:
     """A raw disk whose guest keeps a qcow2 image in it would be refused, and illegal at the guest's next start."""
     volume = agent.raw(agent.qcow2().path.read_bytes())
