@@ -19,6 +19,7 @@ from covirt.host.network.plan import Action, Ipv6, Step
 log = logging.getLogger(__name__)
 
 _IFA_F_NODAD: Final = 0x02
+_LINK_SCOPE: Final = 253
 _IPV6_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 # disable_ipv6, accept_ra, autoconf
 _IPV6_MODES: Final = {Ipv6.OFF: (1, 0, 0), Ipv6.STATIC: (0, 0, 0), Ipv6.AUTO: (0, 1, 1)}
@@ -158,6 +159,25 @@ def _gateway(verb: str) -> Callable[[Any, Step], None]:
     return change
 
 
+def _add_route(route: Any, step: Step) -> None:
+    """One that cannot be put back (its router was behind another NIC's) keeps back nothing else."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    wanted = step.route
+    assert wanted is not None, "an ADD_ROUTE step has its route"  # noqa: S101 - a mistake in the plan
+    settings: dict[str, Any] = {}
+    if wanted.gateway:
+        settings["gateway"] = wanted.gateway
+    elif ":" not in wanted.target:
+        settings["scope"] = _LINK_SCOPE  # else no router can be behind it
+    if wanted.metric:
+        settings["priority"] = wanted.metric
+    try:
+        route.route("replace", dst=wanted.target, oif=_index(step.name), **settings)
+    except NetlinkError as error:
+        log.warning("A route is not put back step=%r reason=%s", str(step), os.strerror(error.code))
+
+
 def _absent_is_fine(call: Callable[[], object]) -> None:
     """An address takes its routes along, and the first of a network its others."""
     from pyroute2.netlink.exceptions import NetlinkError
@@ -184,4 +204,5 @@ _DO: Final[Mapping[Action, Callable[[Any, Step], None]]] = {
     Action.ADD_ADDRESS: _add_address,
     Action.DROP_GATEWAY: _gateway("del"),
     Action.ADD_GATEWAY: _gateway("add"),
+    Action.ADD_ROUTE: _add_route,
 }

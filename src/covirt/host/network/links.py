@@ -14,13 +14,32 @@ _ETHERNET: Final = 1  # ARPHRD_ETHER
 _LINK_SCOPE: Final = 253
 _INET: Final = 2
 _MAIN_TABLE: Final = 254
+_UNICAST: Final = 1
+_AUTOMATIC: Final = frozenset({1, 2, 9})  # RTPROT_REDIRECT, _KERNEL, _RA: they come with addresses and advertisements
 _STABLE: Final = 0x80  # IFA_F_PERMANENT: not learnt from a router's advertisement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """To a network by an interface. ``metric``: 0 where it has none."""
+
+    target: str
+    gateway: str | None = None
+    metric: int = 0
+
+    @property
+    def is_default(self) -> bool:
+        return self.target.endswith("/0")
+
+    def __str__(self) -> str:
+        return f"{self.target} via {self.gateway}" if self.gateway else self.target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """One interface. ``kind``: the kernel's word for a virtual one, None for hardware. ``ports`` of a bridge or a
     bond. ``addresses`` with prefix length, without the automatic ones of the link. ``gateways``: of default routes.
+    ``routes``: all that somebody has set, default ones too.
     """
 
     name: str
@@ -39,6 +58,7 @@ class Link:
     addresses: tuple[str, ...] = ()
     learnt: tuple[str, ...] = ()  # of the addresses: those a router's advertisement gave
     gateways: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)  # of a bond, as sysfs has them
 
     def gateway(self, version: int) -> str | None:
@@ -62,7 +82,7 @@ def read_links() -> dict[str, Link]:
         raw = {link["index"]: link for link in route.get_links()}
         names = {index: str(link.get("ifname")) for index, link in raw.items()}
         addresses, learnt = _addresses(route)
-        gateways = _gateways(route)
+        gateways, routes = _routes(route)
     ports: dict[int, list[str]] = {}
     for index, link in raw.items():
         if link.get("master"):
@@ -87,6 +107,7 @@ def read_links() -> dict[str, Link]:
             addresses=tuple(addresses.get(index, ())),
             learnt=tuple(learnt.get(index, ())),
             gateways=tuple(gateways.get(index, ())),
+            routes=tuple(routes.get(index, ())),
             options=_bond_options(names[index]) if link.get(("linkinfo", "kind")) == "bond" else {},
         )
     return found
@@ -114,9 +135,18 @@ def _addresses(route: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
     return found, learnt
 
 
-def _gateways(route: Any) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
+def _routes(route: Any) -> tuple[dict[int, list[str]], dict[int, list[Route]]]:
+    """The gateways of default routes, and all routes that are set; those over several interfaces are left alone."""
+    gateways: dict[int, list[str]] = {}
+    found: dict[int, list[Route]] = {}
     for entry in route.get_routes(table=_MAIN_TABLE):
-        if entry["dst_len"] == 0 and entry.get("gateway") and entry.get("oif"):
-            found.setdefault(entry.get("oif"), []).append(entry.get("gateway"))
-    return found
+        index, gateway = entry.get("oif"), entry.get("gateway")
+        if not index:
+            continue
+        if entry["dst_len"] == 0 and gateway:
+            gateways.setdefault(index, []).append(gateway)
+        if entry["type"] == _UNICAST and entry["proto"] not in _AUTOMATIC:
+            target = entry.get("dst") or ("0.0.0.0" if entry["family"] == _INET else "::")  # noqa: S104 - no listener
+            one = Route(target=f"{target}/{entry['dst_len']}", gateway=gateway, metric=entry.get("priority") or 0)
+            found.setdefault(index, []).append(one)
+    return gateways, found

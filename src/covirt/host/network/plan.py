@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from covirt.host.network.layout import Device, Kind, Layout, bond_targets
-from covirt.host.network.links import Link
+from covirt.host.network.links import Link, Route
 
 _ALIAS: Final = "covirt-network:"  # every interface that we made carries it, with the root's id
 
@@ -32,6 +32,7 @@ class Action(StrEnum):
     ADD_ADDRESS = "add address"
     DROP_GATEWAY = "drop gateway"
     ADD_GATEWAY = "add gateway"
+    ADD_ROUTE = "add route"
 
 
 class Ipv6(StrEnum):
@@ -48,6 +49,7 @@ class Step:
     name: str
     value: str = ""
     device: Device | None = None  # of CREATE
+    route: Route | None = None  # of ADD_ROUTE
 
     def __str__(self) -> str:
         return f"{self.name}: {self.action} {self.value}".rstrip()
@@ -61,21 +63,23 @@ class Original:
     up: bool
     addresses: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     ipv6: Ipv6 = Ipv6.AUTO
 
     @classmethod
     def of(cls, link: Link, ipv6: Ipv6) -> "Original":
         stable = tuple(text for text in link.addresses if text not in link.learnt)
-        return cls(mtu=link.mtu, up=link.up, addresses=stable, gateways=link.gateways, ipv6=ipv6)
+        return cls(mtu=link.mtu, up=link.up, addresses=stable, gateways=link.gateways, routes=link.routes, ipv6=ipv6)
 
     def without_addresses(self) -> "Original":
         """As a NIC is left that a network gives up: the addresses were the network's."""
-        return replace(self, addresses=(), gateways=())
+        return replace(self, addresses=(), gateways=(), routes=())
 
     @classmethod
     def from_record(cls, value: Mapping[str, Any]) -> "Original":
         lists = {name: tuple(value[name]) for name in ("addresses", "gateways")}
-        return cls(**{**value, **lists, "ipv6": Ipv6(value["ipv6"])})
+        routes = tuple(Route(**one) for one in value.get("routes", ()))
+        return cls(**{**value, **lists, "routes": routes, "ipv6": Ipv6(value["ipv6"])})
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -189,21 +193,26 @@ def _restored(link: Link, original: Original, links: Mapping[str, Link]) -> Iter
     yield Step(action=Action.IPV6, name=link.name, value=original.ipv6)
     if link.up != original.up:
         yield Step(action=Action.UP if original.up else Action.DOWN, name=link.name)
-    yield from _exchanged(link, original.addresses, original.gateways)
+    yield from _exchanged(link, original)
 
 
-def _exchanged(link: Link, addresses: tuple[str, ...], gateways: tuple[str, ...]) -> Iterator[Step]:
+def _exchanged(link: Link, original: Original) -> Iterator[Step]:
     for gateway in link.gateways:
-        if gateway not in gateways:
+        if gateway not in original.gateways:
             yield Step(action=Action.DROP_GATEWAY, name=link.name, value=gateway)
     for address in link.addresses:
-        if address not in addresses and address not in link.learnt:
+        if address not in original.addresses and address not in link.learnt:
             yield Step(action=Action.DROP_ADDRESS, name=link.name, value=address)
-    for address in addresses:
+    for address in original.addresses:
         if address not in link.addresses:
             yield Step(action=Action.ADD_ADDRESS, name=link.name, value=address)
-    for gateway in gateways:
-        if gateway not in link.gateways:
+    # A gateway may be behind a route of its own, so those without one come first.
+    for route in sorted(original.routes, key=lambda one: (one.gateway is not None, one.is_default)):
+        if route not in link.routes:
+            yield Step(action=Action.ADD_ROUTE, name=link.name, value=str(route), route=route)
+    known = {*link.gateways, *(route.gateway for route in original.routes if route.is_default)}
+    for gateway in original.gateways:
+        if gateway not in known:
             yield Step(action=Action.ADD_GATEWAY, name=link.name, value=gateway)
 
 

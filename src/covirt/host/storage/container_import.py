@@ -134,7 +134,7 @@ class ContainerImageProgram:
         completed = run(dies_with_parent(argv), timeout_seconds=_INSPECT_SECONDS, check=False)
         if completed.status == _NO_IMAGE:
             return None
-        if completed.status != 0:  # storage failed, or the program was killed: that says nothing of what the file holds
+        if completed.status != 0:  # storage failed, or it was killed: that says nothing of the file
             raise ImageNotRead(program="virtocid-image", status=completed.status, stderr=completed.complaint)
         found = json.loads(completed.stdout)
         return found if isinstance(found, dict) else None

@@ -158,6 +158,31 @@ def test_what_nobody_confirms_is_taken_back(networks: Networks, far: FarSide) ->
     assert networks.capabilities()["networks"] == {}
 
 
+def test_taking_back_keeps_the_routes_that_an_administrator_set(networks: Networks, far: FarSide) -> None:
+    """A backup network behind another router, and a default route that is worse than one of another NIC."""
+    run(["ip", "address", "add", f"{far.host_address()}/24", "dev", far.nic], timeout_seconds=10)
+    run(["ip", "address", "add", "fd00:78::2/64", "dev", far.nic, "nodad"], timeout_seconds=10)
+    router = far.host_address(9)
+    for words in (
+        ["default", "via", far.address, "metric", "300"],
+        ["10.99.0.0/16", "via", router],
+        ["10.98.0.0/16", "dev", far.nic, "metric", "7"],
+        ["10.97.0.0/16", "via", "10.98.0.1"],
+        ["fd00:99::/32", "via", "fd00:78::9"],
+    ):
+        run(["ip", "route", "add", *words], timeout_seconds=10)
+    before = _routes_of(far.nic)
+    assert len(before) >= 7
+    with pytest.raises(ConnectionLost):
+        networks.change(change(network(far)), ChangeOptions(confirm_seconds=0.2))
+    assert _routes_of(far.nic) == before
+
+
+def _routes_of(nic: str) -> set[tuple[str, str, int]]:
+    found = [*ip_json("route", "show", "dev", nic), *ip_json("-6", "route", "show", "dev", nic)]
+    return {(one["dst"], one.get("gateway", ""), one.get("metric", 0)) for one in found}
+
+
 def test_what_is_confirmed_stays_and_another_change_waits_its_turn(networks: Networks, far: FarSide) -> None:
     options = ChangeOptions(confirm_seconds=60, keep=True)
     caller = threading.Thread(target=lambda: networks.change(change(network(far)), options), name="caller")

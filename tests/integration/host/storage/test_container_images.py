@@ -198,7 +198,7 @@ def test_an_image_that_cannot_be_read_just_now_is_not_forgotten(agent: Agent, re
     assert images.list(ref.domain_id) == []
     with pytest.raises(ImageNotRead, match="Input/output error"):
         images.get(ref)
-    broken.write_text(f"#!/bin/sh\nexec {find_program('virtocid-image')} \"$@\"\n")
+    broken.write_text(f'#!/bin/sh\nexec {find_program("virtocid-image")} "$@"\n')
     assert images.get(ref).facts["digest"].startswith("sha256:")
     assert [image.volume.ref for image in images.list(ref.domain_id)] == [ref]
 
