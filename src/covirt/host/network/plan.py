@@ -206,7 +206,11 @@ def _exchanged(link: Link, original: Original) -> Iterator[Step]:
     for address in original.addresses:
         if address not in link.addresses:
             yield Step(action=Action.ADD_ADDRESS, name=link.name, value=address)
-    # A gateway may be behind a route of its own, so those without one come first.
+    yield from _put_back(link, original)
+
+
+def _put_back(link: Link, original: Original) -> Iterator[Step]:
+    """A gateway may be behind a route of its own, so those without one come first."""
     for route in sorted(original.routes, key=lambda one: (one.gateway is not None, one.is_default)):
         if route not in link.routes:
             yield Step(action=Action.ADD_ROUTE, name=link.name, value=str(route), route=route)
