@@ -18,6 +18,7 @@ from covirt.host.stats.capabilities import Capabilities
 from covirt.host.stats.statistics import Statistics
 from covirt.host.storage.images import Images
 from covirt.host.storage.storage import Storage
+from covirt.host.storage.storage_metrics import StorageMetrics
 from covirt.host.verbs.dispatch import Dispatcher, VerbClass
 from covirt.host.verbs.faults import described
 from covirt.host.verbs.host import HostVerbs
@@ -80,7 +81,11 @@ class Agent:
             self.renewal,
         )
         self._started: list[Part] = []
-        self.metric_sources: tuple[MetricSource, ...] = (self.images, VmMetrics(self.guests.vms))
+        self.metric_sources: tuple[MetricSource, ...] = (
+            self.images,
+            StorageMetrics(self.storage.monitor),
+            VmMetrics(self.guests.vms),
+        )
         self.dispatcher = Dispatcher(self._verbs(root, config))
         self.server = RpcServer(
             DispatchedCalls(self.dispatcher),

@@ -36,7 +36,7 @@ def examine(root: Root, config: HostConfig) -> list[Finding]:
     """Looks only; in some seconds, for KVM is tried by booting something."""
     looks: Mapping[str, Callable[[Root, HostConfig], Iterator[Finding]]] = {
         "user": _user, "owner of storage files": _storage_owner, "libvirtd": _machines, "KVM": _kvm,
-        "containers": _containers, "programs": _disk_programs, "certificate": _certificate, "port": _port,
+        "containers": _containers, "programs": _disk_programs, "other programs": _other_programs, "certificate": _certificate, "port": _port,
         "firewall": look_at_firewall, "bridges": look_at_bridges, "clock": look_at_time, "space": _space,
     }  # fmt: skip
     return [finding for what, look in looks.items() for finding in _permitted(what, look(root, config))]
@@ -138,6 +138,18 @@ def _disk_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
         places = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
         found = shutil.which(program, path=places)
         yield Finding(what=program, fact=found) if found else missing(program, "not installed", remedy)
+
+
+def _other_programs(_root: Root, _config: HostConfig) -> Iterator[Finding]:
+    for program, lost, package in (
+        ("udhcpc", "networks cannot have their address by DHCP", "udhcpc"),
+        ("mount.nfs", "storage on NFS cannot be connected", "nfs-common"),
+    ):
+        found = shutil.which(program)
+        if found:
+            yield Finding(what=program, fact=found)
+        else:
+            yield note(program, f"not installed; {lost}", f"apt-get install {package}")
 
 
 def _imageio_remedy() -> str:

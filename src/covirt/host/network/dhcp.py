@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from covirt.common.dhcp_lease import BadLease, Lease, last_event, lease_of
-from covirt.common.files import make_directory, read_json, write_json
+from covirt.common.files import make_directory, read_json, write_atomic, write_json
 from covirt.common.process import PIPE, Argument, Child, CommandMissing, spawn
 from covirt.host.network.apply import apply
 from covirt.host.network.errors import LinkChangeFailed
@@ -110,14 +110,12 @@ class DhcpClients:
 
     def _started(self, asked: Asked) -> "_Client":
         make_directory(self._directory)
-        if not self._hook.exists():
-            cat = shutil.which("cat", path="/usr/bin:/bin")
-            if cat is None:
-                raise CommandMissing(program="cat", reason="it is neither in /usr/bin nor in /bin")
-            make_directory(self._hook.parent)
-            # Prints the event's environment, then this line: no interpreter ever sees what a server sent.
-            self._hook.write_text(f"#!{cat} /proc/self/environ\n")
-            self._hook.chmod(0o700)
+        cat = shutil.which("cat", path="/usr/bin:/bin")
+        if cat is None:
+            raise CommandMissing(program="cat", reason="it is neither in /usr/bin nor in /bin")
+        make_directory(self._hook.parent)
+        # Prints the event's environment, then this line: no interpreter ever sees what a server sent.
+        write_atomic(self._hook, f"#!{cat} /proc/self/environ\n".encode(), mode=0o700)
         return _Client(asked, self._directory / f"dhcp-{asked.name}.json", self._hook, self._alias)
 
 

@@ -292,6 +292,9 @@ def test_networks_survive_a_restart_and_safe_ones_a_reboot(root_dir: Root, far: 
 
 
 def test_an_address_by_dhcp(root_dir: Root, far: FarSide, open_dir: Path) -> None:
+    hook = root_dir.state_dir / "host/dhcp-event"
+    hook.parent.mkdir(parents=True)
+    hook.touch()  # as a kill or a power cut leaves a file that was just being made
     networks = Networks(root_dir, NetworkHostConfig())
     networks.start()
     try:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from covirt.host.metrics import page_maker
 from covirt.host.storage.bounded import BoundedCalls
 from covirt.host.storage.file_domain import Space
 from covirt.host.storage.monitor import Look, StorageMonitor
 from covirt.host.storage.storage_errors import NoSpaceLeft, StorageDomainSilent, StorageDomainUnusable
+from covirt.host.storage.storage_metrics import StorageMetrics
 from tests.support.waiting import wait_until
 
 
@@ -115,3 +117,16 @@ def test_bounded_calls(storage: Storage) -> None:
     storage.answers.set()
     wait_until(lambda: not [one for one in threading.enumerate() if one.name == "storage-call-here"])
     assert calls.call("here", lambda: 7) == 7
+
+
+def test_figures_tell_of_domains_that_hang_too(storage: Storage, monitor: StorageMonitor) -> None:
+    page = page_maker([StorageMetrics(monitor)])
+    monitor.watch(["well"])
+    wait_until(lambda: 'covirt_host_storage_domain_free_bytes{domain="well"} 1.0' in page()[1].decode())
+    assert 'covirt_host_storage_domain_up{domain="well"} 1.0' in page()[1].decode()
+    storage.answers.clear()
+    monitor.watch(["well", "hung"])
+    wait_until(lambda: 'covirt_host_storage_domain_up{domain="hung"} 0.0' in page()[1].decode())
+    lines = page()[1].decode().splitlines()
+    assert not any("bytes" in line and "hung" in line for line in lines)
+    assert 'covirt_host_storage_domain_bytes{domain="well"} 2.0' in lines
