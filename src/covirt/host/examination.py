@@ -36,8 +36,9 @@ def examine(root: Root, config: HostConfig) -> list[Finding]:
     """Looks only; in some seconds, for KVM is tried by booting something."""
     looks: Mapping[str, Callable[[Root, HostConfig], Iterator[Finding]]] = {
         "user": _user, "owner of storage files": _storage_owner, "libvirtd": _machines, "KVM": _kvm,
-        "containers": _containers, "programs": _disk_programs, "other programs": _other_programs, "certificate": _certificate, "port": _port,
-        "firewall": look_at_firewall, "bridges": look_at_bridges, "clock": look_at_time, "space": _space,
+        "containers": _containers, "programs": _disk_programs, "other programs": _other_programs,
+        "certificate": _certificate, "port": _port, "firewall": look_at_firewall, "bridges": look_at_bridges,
+        "clock": look_at_time, "space": _space,
     }  # fmt: skip
     return [finding for what, look in looks.items() for finding in _permitted(what, look(root, config))]
 
