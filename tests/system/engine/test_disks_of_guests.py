@@ -253,7 +253,14 @@ def test_snapshots_of_a_machine_that_runs(place: Place, libvirtd: Libvirtd) -> N
         guest.write(marker)
         ids.append(guest.keep(f"snapshot {marker}"))
         assert service.get().status in (UP, types.VmStatus.POWERING_UP)
+    last = snapshots.snapshot_service(guest.keep("snapshot 3"))
+    guest.write(4)
+    middle = snapshots.snapshot_service(guest.keep("snapshot 4"))
     guest.write(3)
+    for one in (last, middle):  # while it runs
+        one.remove()
+        place.settle()
+    assert {each.description for each in snapshots.list()} == {"Active VM", "snapshot 1", "snapshot 2"}
     assert place.drives(service) == {each.get().id for each in disks}
     disks[0].update(types.DiskAttachment(disk=types.Disk(provisioned_size=16 * MIB)))
     service.stop()

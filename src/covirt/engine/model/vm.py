@@ -158,11 +158,13 @@ class DiskThen(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotDisk:
-    """What a disk was: the volume that holds the state of then."""
+    """What a disk was: the volume that holds the state of then. ``merging_id``: the one above it, which is being
+    merged into it while ``then`` is MERGING."""
 
     disk_id: str
     image_id: str
     then: DiskThen = DiskThen.WHOLE
+    merging_id: str = ""
     interface: DiskInterface = DiskInterface.VIRTIO
     bootable: bool = False
 

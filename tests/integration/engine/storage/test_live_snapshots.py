@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of a machine that runs on a real covirt-host, made by an engine that is killed after each call."""
+"""Snapshots of a machine that runs on a real covirt-host, made and removed by an engine that is killed after each call."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from covirt.engine.commands.snapshots.create import CreateSnapshot
+from covirt.engine.commands.snapshots.remove import RemoveSnapshot
 from covirt.engine.model.vm import Snapshot, VmStatus
 from covirt.engine.store.plain import to_text
 from covirt.host.virt.volumes import VolumeRef
@@ -34,11 +36,18 @@ class Running:
 
     def write(self, marker: int) -> None:
         """As its guest would, what Machine.write does to one that is down."""
+        self._order(f"write -P {marker} 0 2M")
+        self.flush()
+
+    def flush(self) -> None:
+        """Who looks into the volumes finds what was written."""
+        self._order("flush")
+
+    def _order(self, what: str) -> None:
         for disk_id in self.machine.disk_ids:
-            for what in (f"write -P {marker} 0 2M", "flush"):
-                command = f'qemu-io -d ua-{disk_id}/virtio-backend "{what}"'
-                told = self.libvirtd.virsh("qemu-monitor-command", self.machine.vm_id, "--hmp", command).stdout
-                assert not told.strip(), told  # what it wrote it tells QEMU's own output
+            command = f'qemu-io -d ua-{disk_id}/virtio-backend "{what}"'
+            told = self.libvirtd.virsh("qemu-monitor-command", self.machine.vm_id, "--hmp", command).stdout
+            assert not told.strip(), told  # what it wrote it tells QEMU's own output
 
     @property
     def snapshot(self) -> Snapshot:
@@ -69,7 +78,7 @@ def running_fixture(libvirtd: Libvirtd, tiny_guest: TinyGuest) -> Iterator[Runni
         running.call("VM.destroy")
 
 
-@pytest.mark.parametrize("kill", range(1, 12, 2))
+@pytest.mark.parametrize("kill", [1, 3, 6, 9])
 def test_an_engine_that_is_killed_after_a_call(running: Running, kill: int) -> None:
     """What was written before is in the snapshot's volumes, and what is written after that in the new ones."""
     machine = running.machine
@@ -86,6 +95,31 @@ def test_an_engine_that_is_killed_after_a_call(running: Running, kill: int) -> N
     assert machine.holds(kill, then=kept)
 
 
+@pytest.mark.parametrize("kill", [0, 2, 4, 7, 11, 16])
+def test_a_removal_that_is_killed_after_a_call(running: Running, kill: int) -> None:
+    """First of the one in the middle, then of the one on top."""
+    machine = running.machine
+    before = [machine.volumes(number) for number in range(2)]
+    kept = []
+    for marker in (kill + 31, kill + 32):
+        running.write(marker)
+        kept.append(running.snapshot)
+        assert run_engine(machine.site, CreateSnapshot.action, to_text(CreateSnapshot(snapshot=kept[-1]))) == 0
+    running.write(kill + 33)
+    for snapshot in kept:
+        is_killed(machine.site, RemoveSnapshot(snapshot_id=snapshot.id), kill)
+        assert machine.at_rest()
+        running.flush()
+        assert machine.holds(kill + 33)
+        with machine.site.store.read() as session:
+            assert session.snapshots.find(id=snapshot.id) is None
+            left = session.snapshots.find(id=kept[1].id)
+        assert left is None or machine.holds(kill + 32, then=left)
+    assert [machine.volumes(number) for number in range(2)] == before
+    running.write(kill + 34)
+    assert machine.holds(kill + 34)
+
+
 def test_one_that_cannot_be_made_leaves_the_guest_as_it_was(running: Running) -> None:
     machine = running.machine
     running.write(77)
@@ -100,3 +134,22 @@ def test_one_that_cannot_be_made_leaves_the_guest_as_it_was(running: Running) ->
         assert session.snapshots.find(id=snapshot.id) is None
     assert [machine.volumes(number) for number in range(2)] == before
     assert machine.holds(77)
+
+
+def test_a_guest_that_ends_in_a_merge(running: Running) -> None:
+    """What its host has begun is finished as for one that is down. The last test: its guest is gone."""
+    machine = running.machine
+    before = [machine.volumes(number) for number in range(2)]
+    running.write(91)
+    snapshot = running.snapshot
+    assert run_engine(machine.site, CreateSnapshot.action, to_text(CreateSnapshot(snapshot=snapshot))) == 0
+    running.write(92)
+    command = RemoveSnapshot(snapshot_id=snapshot.id)
+    assert run_engine(machine.site, command.action, to_text(command), kill=4) == -signal.SIGKILL  # after VM.merge
+    running.libvirtd.virsh("destroy", machine.vm_id)
+    assert run_engine(machine.site) == 0
+    assert machine.at_rest()
+    assert machine.holds(92)
+    assert [machine.volumes(number) for number in range(2)] == before
+    with machine.site.store.read() as session:
+        assert session.snapshots.find(id=snapshot.id) is None

@@ -191,7 +191,7 @@ def test_what_is_refused(place: tuple[Site, str]) -> None:
     machine.change(status=VmStatus.POWERING_DOWN, host_id=machine.site.hosts.host_id)
     assert "powering_down status" in api.post(machine.path, {"description": "live"}, 409)
     machine.change(status=VmStatus.UP, host_id=machine.site.hosts.host_id)
-    assert "VM is running" in api.delete(f"{machine.path}/{kept}", 409)
+    assert "VM is running" in api.post(f"{machine.path}/{kept}/restore", {}, 409)
     machine.change(status=VmStatus.DOWN)
     assert machine.names() == ["Active VM", "kept"]
     assert machine.holds(1)

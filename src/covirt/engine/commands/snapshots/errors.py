@@ -32,6 +32,15 @@ class NoSpaceToMerge(Conflict):
     )
 
 
+class MergeFailed(Conflict):
+    """Fields: disk."""
+
+    template = (
+        "Cannot remove Snapshot. The host has not merged the volumes of Disk {disk}; its log knows why. The disk is "
+        "whole, and the snapshot can be removed again."
+    )
+
+
 class BadSnapshot(InvalidRequest):
     """Fields: reason."""
 

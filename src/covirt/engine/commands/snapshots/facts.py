@@ -143,11 +143,11 @@ def disks_of_vm(session: Session, vm_id: str) -> Sequence[tuple[Disk, SnapshotDi
     ]  # fmt: skip
 
 
-def begin_with(start: Start, snapshot_id: str, action: str, doing: str) -> Snapshot:
-    """Of one that is there. Raises SnapshotRefused, and what begin_on raises."""
+def begin_with(start: Start, snapshot_id: str, action: str, doing: str, *, live: bool = False) -> Snapshot:
+    """Of one that is there; ``live``: its machine may run. Raises SnapshotRefused, and what begin_on raises."""
     session = start.session
     snapshot: Snapshot = session.snapshots.get(snapshot_id)
-    vm = begin_on(start, snapshot.vm_id, action, doing)
+    vm = begin_on(start, snapshot.vm_id, action, doing, live=live)
     if snapshot.type is not SnapshotType.REGULAR:
         raise SnapshotRefused(action=action, reason=f"The {snapshot.type} one is what VM {vm.name} is now.")
     if snapshot.status is not SnapshotStatus.OK:

@@ -11,7 +11,9 @@ from typing import ClassVar
 
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
+from covirt.engine.commands.snapshots.errors import MergeFailed
 from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, unlock
+from covirt.engine.commands.snapshots.live import merge_on_host
 from covirt.engine.commands.storage.facts import jobs_of
 from covirt.engine.model.disk import DiskFormat
 from covirt.engine.model.vm import DiskThen, SnapshotDisk, SnapshotStatus
@@ -28,7 +30,7 @@ class RemoveSnapshot(Command):
     snapshot_id: str
 
     def begin(self, start: Start) -> None:
-        tell_of(start, messages.REMOVE_BEGUN, begin_with(start, self.snapshot_id, "remove", "removed"))
+        tell_of(start, messages.REMOVE_BEGUN, begin_with(start, self.snapshot_id, "remove", "removed", live=True))
 
     def run(self, flow: Flow) -> JsonValue:
         disk_ids = flow.step("Looking which disks it has", self._look)
@@ -36,9 +38,7 @@ class RemoveSnapshot(Command):
         host_id = flow.step("Choosing a host", self._choose, list(ids))
         for disk_id in ids:
             top_id = flow.step("Looking at the volumes of a disk", self._find, host_id, disk_id)
-            flow.step("Making room in the lower volume", self._enlarge, host_id, disk_id, top_id)
             flow.step("Merging", self._merge, host_id, disk_id, top_id)
-            flow.step("Taking the upper volume out", self._skip, host_id, disk_id, top_id)
             flow.step("Writing down what is merged", self._write, host_id, disk_id, top_id)
             flow.step("Deleting the upper volume", self._delete, host_id, disk_id, top_id)
         return None
@@ -67,32 +67,29 @@ class RemoveSnapshot(Command):
         return self._on(doing).choose(disk_ids)
 
     def _find(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
+        """An earlier removal that has failed may have taken it out of the chain."""
         on = self._on(doing)
-        return on.chain(disk_id, host_id).above(on.then(disk_id).image_id)[-1]
-
-    def _enlarge(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
-        on = self._on(doing)
-        chain, base_id = on.chain(disk_id, host_id), on.then(disk_id).image_id
-        top = chain.facts(top_id)
-        if top.legal:
-            on.require_space(chain.disk, merge_bytes(top, chain.facts(base_id)))
-            chain.enlarge(top_id, base_id)
-        return None
+        then = on.then(disk_id)
+        return then.merging_id or on.chain(disk_id, host_id).above(then.image_id)[-1]
 
     def _merge(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
-        """One that is illegal was merged by an earlier removal, which failed after that."""
+        """The upper volume is illegal, and nobody's, after that; one that is so already was merged before."""
         on = self._on(doing)
         chain, then = on.chain(disk_id, host_id), on.then(disk_id)
-        if not chain.facts(top_id).legal:
-            return None
+        top = chain.facts(top_id)
+        if top.legal:
+            on.require_space(chain.disk, merge_bytes(top, chain.facts(then.image_id)))
         with doing.services.store.change() as session:
-            _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGING))
-        chain.merge(jobs_of(doing, host_id), job_of(doing.job_id, disk_id), top_id, then.image_id)
-        return None
-
-    def _skip(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
-        on = self._on(doing)
-        on.chain(disk_id, host_id).skip(top_id, on.then(disk_id).image_id)
+            _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGING, merging_id=top_id))
+        vm_id = on.snapshot().vm_id
+        if merge_on_host(doing, vm_id, chain.disk, top_id=top_id, base_id=then.image_id):
+            if chain.facts(top_id).legal:
+                raise MergeFailed(disk=chain.disk.name)
+            return None
+        if chain.facts(top_id).legal:
+            chain.enlarge(top_id, then.image_id)
+            chain.merge(jobs_of(doing, host_id), job_of(doing.job_id, disk_id), top_id, then.image_id)
+        chain.skip(top_id, then.image_id)
         return None
 
     def _write(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
@@ -113,7 +110,7 @@ class RemoveSnapshot(Command):
                 for each in other.disks:
                     if each.image_id == top_id:
                         _note(session, other.id, replace(each, image_id=base_id))
-            _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGED))
+            _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGED, merging_id=""))
         return None
 
     def _delete(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
