@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of a machine that runs on a real covirt-host, made and removed by an engine that is killed after each call."""
+"""Snapshots of a machine that runs on a real covirt-host, by an engine that is killed after each of its calls."""
 
 import signal
 import uuid
