@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from covirt.common.errors import InvalidRequest
 
+CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -28,7 +29,19 @@ class BrokenFile(InvalidRequest):
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
-    """Replace ``path`` in one step. ``durable`` also survives a power cut; leave it off for files in /run."""
+    """Replace ``path`` in one step. ``durable`` also survives a power cut; leave it off for files in /run.
+
+    Raises OSError, which names the path where its disk is full or may only be read.
+    """
+    try:
+        _write(path, data, mode=mode, durable=durable)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _write(path: Path, data: bytes, *, mode: int, durable: bool) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -16,9 +16,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from covirt.common.errors import Error
 from covirt.host.verbs.complaint import complaint
-from covirt.host.verbs.faults import refusal_of
+from covirt.host.verbs.faults import expected, refusal_of
 from covirt.hostapi.errors import TEXTS, CallRefused, Code
 from covirt.hostapi.json import JsonValue
 from covirt.hostapi.table import VERBS
@@ -86,11 +85,12 @@ class Dispatcher:
         except CallRefused as refusal:
             self._log(method, context, began, refusal=refusal)
             raise
-        except Error as error:
-            translated = refusal_of(error)
-            self._log(method, context, began, refusal=translated)
-            raise translated from error
         except Exception as error:
+            known = expected(error)
+            if known is not None:
+                translated = refusal_of(known)
+                self._log(method, context, began, refusal=translated)
+                raise translated from error
             incident = secrets.token_hex(4)
             log.exception("A verb failed method=%s incident=%s", method, incident)
             reason = f"the log of covirt-host knows more of incident {incident}"

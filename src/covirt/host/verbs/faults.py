@@ -14,6 +14,7 @@ from covirt.common.errors import (
     Unavailable,
     Unsupported,
 )
+from covirt.common.files import CANNOT_WRITE
 from covirt.host.network.errors import (
     BadAddress,
     BadBonding,
@@ -192,6 +193,17 @@ _CODES: Final[tuple[tuple[type[Error], Code], ...]] = (
 )
 
 
+class NotWritten(Unavailable):
+    template = "this host cannot write {path}: {reason}; see to the room on its own disks, then try again"
+
+
+def expected(error: BaseException) -> Error | None:
+    """What happens without a bug; storage domains tell themselves when they are full."""
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE and error.filename:
+        return NotWritten(path=error.filename, reason=error.strerror)
+    return error if isinstance(error, Error) else None
+
+
 def refusal_of(error: Error) -> CallRefused:
     """The answer for an expected error: Vdsm's code, and its text before our sentence."""
     code = next(code for kind, code in _CODES if isinstance(error, kind))
@@ -201,7 +213,8 @@ def refusal_of(error: Error) -> CallRefused:
 
 def described(error: BaseException) -> tuple[int, str]:
     """Code and message of what ended long work; of a bug only where to look."""
-    if isinstance(error, Error):
-        refused = refusal_of(error)
+    known = expected(error)
+    if known is not None:
+        refused = refusal_of(known)
         return refused.code, refused.message
     return int(Code.GENERAL), f"General Exception: the log of covirt-host knows more of {type(error).__name__}"
