@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""A host whose own disk is full, not that of a storage domain: what cannot be written down is refused in a sentence."""
+"""A host whose own disk is full, not a storage domain: what cannot be written down is refused in a sentence."""
 
 import contextlib
 from collections.abc import Iterator
