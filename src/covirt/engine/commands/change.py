@@ -10,6 +10,7 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.audit import NOTHING, About, AuditMessage, tell
 from covirt.engine.model.access import SYSTEM, Subject
+from covirt.engine.store.errors import NoSuchObject
 from covirt.engine.store.session import Session
 from covirt.engine.store.store import Store
 
@@ -22,11 +23,14 @@ class Change:
         self.asked = asked
 
     def require(self, right: Right, subject: Subject = SYSTEM) -> None:
-        """Raises MissingPermit unless who asks has the right on the object, or on what it lies in."""
+        """Raises MissingPermit unless who asks has the right on the object, or on what it lies in; NoSuchObject for
+        one that is gone, on which nobody has any."""
         if self.asked.user_id is None:
             return
         permissions = self.session.permissions
         if not permissions.has_permit(self.asked.principal_ids, str(right.number), subject):
+            if not permissions.is_there(subject):
+                raise NoSuchObject(noun=subject.type.replace("_", " ").title(), id=subject.id)
             raise MissingPermit(user=self.asked.user_name, permit=right.value, object=f"{subject.type} {subject.id}")
 
     def require_unlocked(self, object_id: str) -> None:

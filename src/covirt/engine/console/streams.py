@@ -26,6 +26,7 @@ from covirt.engine.console.errors import BadTicket, LoginOver, StreamFailed, Too
 from covirt.engine.console.opening import Consoles, Opening
 from covirt.engine.console.relay import Close, Counts, End, relay
 from covirt.engine.console.tickets import Granted, StreamTickets
+from covirt.engine.store.errors import NoSuchObject
 from covirt.engine.store.store import Store
 from covirt.rpc.errors import StreamRefused
 from covirt.rpc.stream_client import open_stream
@@ -130,12 +131,12 @@ class Streams:
     def _obstacle(self, granted: Granted) -> End | None:
         try:
             self._require_still(granted)
-        except Denied as error:
+        except (Denied, NoSuchObject) as error:
             return _end_of(error)
         return None
 
     def _require_still(self, granted: Granted) -> None:
-        """Raises LoginOver, MissingPermit."""
+        """Raises LoginOver, MissingPermit, NoSuchObject."""
         asked = granted.asked
         if asked.user_id is None:
             return

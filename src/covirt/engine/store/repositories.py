@@ -35,7 +35,7 @@ from covirt.engine.store.tables import (
     secrets,
     storage,
 )
-from covirt.engine.store.visibility import has_permit
+from covirt.engine.store.visibility import has_permit, is_there
 
 
 class DataCenters(Repository[DataCenter]):
@@ -122,6 +122,13 @@ class DiskProfiles(Repository[DiskProfile]):
 
 class Disks(Repository[Disk]):
     entity, table, noun = Disk, storage.disks, "Disk"
+
+    def remove(self, key: object) -> None:
+        """Drives that it is in are empty then. Raises NoSuchObject, StillInUse."""
+        for name in ("file_id", "current_file_id"):
+            drives = update(machines.cdroms).where(machines.cdroms.c[name] == key)
+            self._connection.execute(drives.values({name: None}))
+        super().remove(key)
 
     def update_sizes(self, sizes: Mapping[str, tuple[int, int]]) -> None:
         """What the volume that is written to takes, and all of the disk's, by its id; nothing else changes."""
@@ -252,6 +259,10 @@ class Permissions(Repository[am.Permission]):
     def has_permit(self, principal_ids: Iterable[str], permit_id: str, subject: am.Subject) -> bool:
         """Whether one of the principals may do this to the object."""
         return has_permit(self._connection, principal_ids, permit_id, subject)
+
+    def is_there(self, subject: am.Subject) -> bool:
+        """Whether there is such an object."""
+        return is_there(self._connection, subject)
 
     def forget(self, object_id: str) -> None:
         """All on an object that is gone."""

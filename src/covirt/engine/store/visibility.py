@@ -128,6 +128,16 @@ def has_permit(connection: Connection, principal_ids: Iterable[str], permit_id: 
     return bool(connection.execute(select(condition)).scalar())
 
 
+def is_there(connection: Connection, subject: Subject) -> bool:
+    """Whether the object is in the database."""
+    if subject.type is ObjectType.SYSTEM:
+        return True
+    return (
+        connection.scalar(select(TABLES[subject.type].c["id"]).where(TABLES[subject.type].c["id"] == subject.id))
+        is not None
+    )
+
+
 def _seen(kind: ObjectType, viewer: Viewer) -> Select[Any]:
     return select(TABLES[kind].c["id"]).where(_sees(kind, viewer))
 

@@ -159,7 +159,7 @@ def _shown(enrolment: Enrolment) -> dict[str, Any]:
 def _may(change: Change, enrolment: Enrolment) -> bool:
     try:
         change.require(Right.CREATE_HOST, Subject(type=ObjectType.CLUSTER, id=enrolment.cluster_id))
-    except Denied:
+    except (Denied, NoSuchObject):
         return False
     return True
 

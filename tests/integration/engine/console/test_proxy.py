@@ -157,6 +157,18 @@ def manager(proxy: Proxy) -> Iterator[str]:
             session.permissions.remove(made)
 
 
+def test_a_machine_that_is_removed(proxy: Proxy) -> None:
+    with proxy.open(kind="console") as client:
+        guest = proxy.host.next()
+        wait_until(lambda: bool(proxy.told(15030)), what="the event")
+        with proxy.store.write() as session:
+            session.vms.remove(CONTAINER_ID)
+        proxy.streams.check()
+        code, reason = client.closed()
+        assert (code, reason) == (4409, f"There is no Vm {CONTAINER_ID}.")
+        guest.wait_end()
+
+
 def test_a_permission_that_is_taken_away(proxy: Proxy, manager: str) -> None:
     with proxy.open(who="user", kind="console") as client:
         guest = proxy.host.next()

@@ -15,7 +15,7 @@ import pytest
 from covirt.common.process import run
 from covirt.engine.hosts.errors import HostUnreachable
 from covirt.engine.model.hardware import CustomProperty, Hardware, VmKind
-from covirt.engine.model.vm import Vm, VmFacts, VmStatus
+from covirt.engine.model.vm import Cdrom, Vm, VmFacts, VmStatus
 from covirt.rpc.jsonrpc import Json
 from tests.support.engine_samples import sample_id
 from tests.support.storage_site import Site, new_site
@@ -101,6 +101,24 @@ def test_the_life_of_a_disk(place: Place) -> None:
     api._asked("GET", f"disks/{disk['id']}", None, 404)
     assert not place.image(disk).exists()
     assert place.events(2014) == ["Disk data was successfully removed from domain data (User admin@internal-authz)."]
+
+
+def test_a_disc_in_a_drive(place: Place) -> None:
+    """One that a running machine sees stays whole; one that is removed is in no drive afterwards."""
+    site, disc = place.site, place.add("disc", content_type="iso")
+    vm_id = place.vm("reader", status=VmStatus.UP, host_id=site.hosts.host_id)
+    with site.store.write() as session:
+        session.cdroms.add(Cdrom(id=sample_id("drive"), vm_id=vm_id, file_id=disc["id"], current_file_id=disc["id"]))
+    assert "disc is used by reader, which run" in str(site.api.delete(f"disks/{disc['id']}", 409))
+    upload = {"disk": {"id": disc["id"]}, "direction": "upload"}
+    assert "disc is used by reader, which run" in str(site.api.post("imagetransfers", upload, 409))
+    assert site.api.get(f"disks/{disc['id']}")["status"] == "ok"
+    place.vm("reader", status=VmStatus.DOWN)
+    site.api.delete(f"disks/{disc['id']}")
+    with site.store.write() as session:
+        drive = session.cdroms.get(sample_id("drive"))
+        assert (drive.file_id, drive.current_file_id) == (None, None)
+        session.vms.remove(vm_id)
 
 
 def test_formats(place: Place) -> None:

@@ -195,6 +195,7 @@ def test_bad_xml_is_refused(body: bytes, error: type[Exception]) -> None:
         (b'{"cpu": "x"}', BadBody),
         (b'{"memory": 1.5}', BadValue),
         (b'{"memory": 1e400}', BadValue),
+        (b'{"name": 1e400}', BadValue),
         (b'{"memory": true}', BadValue),
         (b'{"name": {"x": 1}}', BadValue),
         (b'{"name": "a\\u0000"}', BadValue),

@@ -22,6 +22,8 @@ class NotOffered(InvalidRequest):
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 _CALLED = ("name", "description", "comment")
+_SHOWN = 40
+_LONGEST_TEXT = 4000  # as oVirt's; every list of the objects holds it
 
 
 def told(body: Body, path: str, default: T) -> T:
@@ -43,8 +45,12 @@ def told_word(body: Body, path: str, default: E) -> E:
 
 
 def called(item: T, body: Body) -> T:
-    """The object, with what the body calls it."""
+    """The object, with what the body calls it. Raises BadValue."""
     words: dict[str, Any] = {name: body[name] for name in _CALLED if name in body}
+    for name, text in words.items():
+        if len(text) > _LONGEST_TEXT:
+            hint = f": it has more than {_LONGEST_TEXT} characters"
+            raise BadValue(text=f"{text[:_SHOWN]}…", kind="text", name=name, hint=hint)
     return replace(item, **words)  # type: ignore[type-var] # entities are dataclasses
 
 

@@ -4,6 +4,7 @@
 
 import json
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, NoReturn
 
 from covirt.engine.api.codec.scalars import Scalar, refused, scalar
@@ -71,7 +72,7 @@ def _scalar(field: Field, value: Any) -> Scalar:
         return scalar(field, value)
     if isinstance(value, bool):
         return scalar(field, str(value).lower())
-    if isinstance(value, int | float):
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return _date(field, value) if field.kind is Kind.DATE else scalar(field, _number(value))
     raise refused(field, json.dumps(value), "value")
 

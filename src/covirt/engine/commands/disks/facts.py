@@ -121,3 +121,17 @@ def require_unplugged(session: Session, disk: Disk, action: str) -> None:
     running = [vm.name for vm in users_of(session, disk.id) if vm.id in plugged and is_running(vm)]
     if running:
         raise DiskInUse(action=action, disk=disk.name, users=", ".join(running))
+
+
+def require_in_no_drive(change: Change, disk: Disk, action: str) -> None:
+    """Raises DiskInUse while a machine that runs has it as a disc, ObjectLocked while one that would is in the middle
+    of something."""
+    cdroms = change.session.cdroms
+    seen = {drive.vm_id for drive in cdroms.list(ListQuery(where={"current_file_id": disk.id}))}
+    wanted = {drive.vm_id for drive in cdroms.list(ListQuery(where={"file_id": disk.id}))}
+    vms = change.session.vms.by_ids({vm_id for vm_id in seen | wanted if vm_id})
+    for vm_id in vms:
+        change.require_unlocked(vm_id)
+    running = sorted(vm.name for vm in vms.values() if vm.id in seen and is_running(vm))
+    if running:
+        raise DiskInUse(action=action, disk=disk.name, users=", ".join(running))

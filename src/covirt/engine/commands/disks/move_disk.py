@@ -11,18 +11,16 @@ from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.copying import VolumeCopy, begin_copy, end_copy
-from covirt.engine.commands.disks.errors import DiskInUse, DiskRefused
+from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import (
     about,
     manager_of,
+    require_in_no_drive,
     require_no_snapshots,
     require_no_template,
     volumes_on,
 )
-from covirt.engine.commands.vms.common import is_running
 from covirt.engine.model.disk import Disk
-from covirt.engine.store.query import ListQuery
-from covirt.engine.store.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +45,7 @@ class MoveDisk(Command):
         require_no_template(session, disk, "move")
         if session.container_images.find(disk.id) is not None:
             raise DiskRefused(action="move", reason="Containers name it where it is; copy it, or import it there.")
-        if users := _drives_with(session, disk.id):
-            raise DiskInUse(action="move", disk=disk.name, users=", ".join(users))
+        require_in_no_drive(start, disk, "move")
         require_no_snapshots(session, disk, "move")
         begin_copy(start, disk, replace(disk, storage_domain_id=domain.id), "move")
         start.describe(f"Moving Disk {disk.name} to {domain.name}", {disk.id, disk.storage_domain_id, domain.id})
@@ -136,10 +133,3 @@ class MoveDisk(Command):
                 told, domain = about(session, source), session.storage_domains.get(self.from_id)
             doing.tell(messages.MOVED_WITH_LEFTOVERS, told, disk=source.name, domain=domain.name, reason=error)
         return None
-
-
-def _drives_with(session: Session, disk_id: str) -> list[str]:
-    """The names of machines that run with it as a disc."""
-    drives = session.cdroms.list(ListQuery(where={"current_file_id": disk_id}))
-    vms = session.vms.by_ids({drive.vm_id for drive in drives})
-    return sorted(vm.name for vm in vms.values() if is_running(vm))

@@ -14,6 +14,7 @@ from covirt.engine.commands.disks.facts import (
     lock_users,
     manager_of,
     of_disk,
+    require_in_no_drive,
     require_no_snapshots,
     require_no_template,
     require_unplugged,
@@ -67,12 +68,13 @@ class RemoveDisk(Command):
 
 
 def require_removable(start: Start, disk: Disk) -> None:
-    """Raises DiskRefused, DiskInUse, NoManagerOfDomain."""
+    """Raises DiskRefused, DiskInUse, ObjectLocked, NoManagerOfDomain."""
     session = start.session
     if disk.status is DiskStatus.LOCKED:
         reason = f"Disk {disk.name} is locked. Please try again in a few minutes."
         raise DiskRefused(action="remove", reason=reason)
     require_no_template(session, disk, "remove")
     require_unplugged(session, disk, "remove")
+    require_in_no_drive(start, disk, "remove")
     require_no_snapshots(session, disk, "remove")
     manager_of(session, start.services.hosts, session.storage_domains.get(disk.storage_domain_id), "remove")

@@ -13,6 +13,7 @@ from covirt.engine.commands.disks.facts import (
     lock_users,
     manager_of,
     of_disk,
+    require_in_no_drive,
     require_no_template,
     require_unplugged,
 )
@@ -40,6 +41,7 @@ class TransferDiskImage(Command):
         lock_users(start, disk.id)
         if writes(asked):
             require_no_template(session, disk, "upload to")
+            require_in_no_drive(start, disk, "upload to")
         _check(session, disk, asked)
         domain = session.storage_domains.get(disk.storage_domain_id)
         manager = manager_of(session, start.services.hosts, domain, "transfer")

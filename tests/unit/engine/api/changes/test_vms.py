@@ -180,6 +180,7 @@ def guest_nics(**values: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
+        ({"description": "x" * 4001}, "not a valid text for 'description': it has more than 4000 characters"),
         ({"memory": 0}, "must be 1 MB at least"),
         ({"memory_policy": {"guaranteed": 2 * GIB}}, "Physical Memory Guaranteed cannot exceed Memory Size"),
         ({"memory_policy": {"max": GIB // 2}}, "cannot exceed maximum memory size (512MB)"),
