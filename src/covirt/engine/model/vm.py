@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from covirt.engine.model.disk import DiskInterface
+from covirt.engine.model.disk import DiskFormat, DiskInterface
 from covirt.engine.model.entity import Entity
 from covirt.engine.model.hardware import Hardware, VmKind
 
@@ -159,12 +159,14 @@ class DiskThen(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotDisk:
     """What a disk was: the volume that holds the state of then. ``merging_id``: the one above it, which is being
-    merged into it while ``then`` is MERGING."""
+    merged into it while ``then`` is MERGING. ``format`` and size are the volume's, where they were written down."""
 
     disk_id: str
     image_id: str
     then: DiskThen = DiskThen.WHOLE
     merging_id: str = ""
+    format: DiskFormat | None = None
+    provisioned_size_bytes: int = 0
     interface: DiskInterface = DiskInterface.VIRTIO
     bootable: bool = False
 

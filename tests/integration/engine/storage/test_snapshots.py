@@ -174,6 +174,34 @@ def test_what_a_preview_keeps_from_being_done(place: tuple[Site, str]) -> None:
     machine.change(status=VmStatus.DOWN)
 
 
+def test_a_snapshot_of_some_disks(place: tuple[Site, str]) -> None:
+    machine = new_machine(*place, "some")
+    api = machine.site.api
+    machine.write(1)
+    chosen = {"disk_attachment": [{"disk": {"id": machine.disk_ids[0]}}]}
+    some = api.post(machine.path, {"description": "some", "disk_attachments": chosen})["id"]
+    (then,) = api.get(f"{machine.path}/{some}/disks")["disk"]
+    assert (then["id"], then["format"], machine.disk(0).format) == (machine.disk_ids[0], "raw", "cow")
+    assert [len(machine.volumes(number)) for number in range(2)] == [2, 1]
+    machine.keep("both", 2)
+    machine.write(3)
+    api.post(f"{machine.path}/{some}/restore", {}, 200)
+    first, second = (replace(machine, disk_ids=(disk_id,)) for disk_id in machine.disk_ids)
+    assert first.holds(1)
+    assert second.holds(3)
+    assert machine.names() == ["Active VM", "both", "some"]
+    (both,) = [each["id"] for each in api.get(machine.path)["snapshot"] if each["description"] == "both"]
+    assert [each["id"] for each in api.get(f"{machine.path}/{both}/disks")["disk"]] == [machine.disk_ids[1]]
+    api.post(f"{machine.path}/{both}/restore", {}, 200)
+    assert second.holds(2)
+    for each in (some, both):
+        api.delete(f"{machine.path}/{each}")
+    assert first.holds(1)
+    assert second.holds(2)
+    assert [len(machine.volumes(number)) for number in range(2)] == [1, 1]
+    assert [machine.disk(number).format for number in range(2)] == ["raw", "cow"]
+
+
 def test_what_is_refused(place: tuple[Site, str]) -> None:
     machine = new_machine(*place, "refuses")
     kept = machine.keep("kept", 1)
@@ -183,8 +211,8 @@ def test_what_is_refused(place: tuple[Site, str]) -> None:
     assert "what VM refuses is now" in api.post(f"{machine.path}/{active['id']}/restore", {}, 409)
     assert "remove them first: kept" in api.delete(f"disks/{disk_id}", 409)
     assert "remove them first: kept" in api.delete(f"vms/{machine.vm_id}/diskattachments/{disk_id}", 409)
-    chosen = {"description": "some", "disk_attachments": {"disk_attachment": [{"disk": {"id": disk_id}}]}}
-    assert "disk_attachments" in api.post(machine.path, chosen, 400)
+    chosen = {"description": "some", "disk_attachments": {"disk_attachment": [{"disk": {"id": kept}}]}}
+    assert "none of the VM's disks" in api.post(machine.path, chosen, 400)
     machine.change(status=VmStatus.UP, host_id=machine.site.hosts.host_id)
     memory = {"description": "live", "persist_memorystate": "true"}
     assert "not its memory" in api.post(machine.path, memory, 409)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import refuse_set, told
 from covirt.engine.api.node import Body
-from covirt.engine.api.reading import referred_object, require_fields
+from covirt.engine.api.reading import at, items, referred_object, require_fields
 from covirt.engine.api.registry import Done
 from covirt.engine.commands.snapshots.create import CreateSnapshot
 from covirt.engine.commands.snapshots.end_preview import CommitSnapshot, UndoSnapshot
@@ -21,7 +21,6 @@ from covirt.engine.store.errors import NoSuchObject
 
 def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST vms/ID/snapshots. Who does not speak of memory has none kept, and a machine that is down has none."""
-    refuse_set(body, disk_attachments="snapshots of some of a machine's disks")
     identifier = call.new_id("snapshot")
     snapshot = Snapshot(
         id=identifier,
@@ -31,13 +30,20 @@ def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         date=datetime.now(UTC),
     )
     with_memory = told(body, "persist_memorystate", False)
-    outcome = call.run(CreateSnapshot(snapshot=snapshot, with_memory=with_memory))
+    command = CreateSnapshot(snapshot=snapshot, with_memory=with_memory, disk_ids=_chosen(body))
+    outcome = call.run(command)
     return Done(id=identifier, pending=outcome.pending, job_id=outcome.job_id)
 
 
 def remove_snapshot(call: Call, ids: tuple[str, ...]) -> None:
     """DELETE vms/ID/snapshots/ID."""
     call.run(RemoveSnapshot(snapshot_id=ids[-1]))
+
+
+def _chosen(body: Body) -> tuple[str, ...] | None:
+    """disk_attachments names disks by their ids, or by the attachments', which are the same; none means all."""
+    given = items(body, "disk_attachments")
+    return tuple(str(at(each, "disk.id") or at(each, "id") or "").lower() for each in given) if given else None
 
 
 _NO_CUSTOM = {

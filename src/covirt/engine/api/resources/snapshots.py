@@ -48,8 +48,8 @@ def _disk_node(item: tuple[Disk | None, SnapshotDisk]) -> Node:
         values |= {
             "name": disk.name,
             "alias": disk.name,
-            "format": str(disk.format),
-            "provisioned_size": disk.provisioned_size_bytes,
+            "format": str(then.format or disk.format),
+            "provisioned_size": then.provisioned_size_bytes or disk.provisioned_size_bytes,
             "actual_size": disk.actual_size_bytes,
             "status": str(disk.status),
             "sparse": disk.sparse,

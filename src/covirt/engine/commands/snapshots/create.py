@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps what a machine's disks are now: from then on it writes to new volumes, which build on those."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -19,8 +20,8 @@ from covirt.engine.commands.snapshots.facts import (
 )
 from covirt.engine.commands.snapshots.live import switch_on_host
 from covirt.engine.commands.vms.common import is_running
-from covirt.engine.model.disk import DiskFormat
-from covirt.engine.model.vm import Snapshot, SnapshotStatus
+from covirt.engine.model.disk import Disk, DiskFormat
+from covirt.engine.model.vm import Snapshot, SnapshotDisk, SnapshotStatus
 from covirt.engine.storage.host_jobs import job_of
 
 _LONGEST_DESCRIPTION: Final = 4000
@@ -31,12 +32,14 @@ _NO_MEMORY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSnapshot(Command):
-    """The caller chooses its id. ``with_memory``: of a machine that runs, which is refused."""
+    """The caller chooses its id. ``with_memory``: of a machine that runs, which is refused. ``disk_ids``: of those
+    alone."""
 
     action: ClassVar = "CreateSnapshotForVm"
 
     snapshot: Snapshot
     with_memory: bool = False
+    disk_ids: tuple[str, ...] | None = None
 
     def begin(self, start: Start) -> None:
         session, snapshot = start.session, self.snapshot
@@ -45,7 +48,7 @@ class CreateSnapshot(Command):
         vm = begin_on(start, snapshot.vm_id, "create", "created", live=True)
         if self.with_memory and is_running(vm):
             raise SnapshotRefused(action="create", reason=_NO_MEMORY)
-        disks = disks_of_vm(session, vm.id)
+        disks = self._chosen(disks_of_vm(session, vm.id))
         lock_disks(start, (disk for disk, _ in disks), "created", vm)
         require_rooms(session, (disk for disk, _ in disks), "create a snapshot of")
         session.snapshots.add(replace(snapshot, status=SnapshotStatus.LOCKED, disks=tuple(then for _, then in disks)))
@@ -53,6 +56,16 @@ class CreateSnapshot(Command):
             f"Creating Snapshot {snapshot.description} of VM {vm.name}", {vm.id, *(disk.id for disk, _ in disks)}
         )
         tell_of(start, messages.CREATE_BEGUN, snapshot)
+
+    def _chosen(self, disks: Sequence[tuple[Disk, SnapshotDisk]]) -> Sequence[tuple[Disk, SnapshotDisk]]:
+        """Raises BadSnapshot."""
+        if self.disk_ids is None:
+            return disks
+        strange = sorted(set(self.disk_ids) - {disk.id for disk, _ in disks})
+        if strange:
+            reason = f"Disk {strange[0]} is none of the VM's disks that hold data and are not shareable."
+            raise BadSnapshot(reason=reason)
+        return [(disk, then) for disk, then in disks if disk.id in self.disk_ids]
 
     def run(self, flow: Flow) -> JsonValue:
         disk_ids = flow.step("Looking which disks it has", self._look)

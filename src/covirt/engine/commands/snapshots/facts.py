@@ -21,7 +21,7 @@ from covirt.engine.commands.snapshots.live import require_settled
 from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
 from covirt.engine.commands.vms.errors import VmInStatus
 from covirt.engine.hosts.errors import HostRefused
-from covirt.engine.model.disk import Disk, DiskContentType, DiskFormat, DiskStatus
+from covirt.engine.model.disk import Disk, DiskContentType, DiskFormat, DiskInterface, DiskStatus
 from covirt.engine.model.vm import (
     DiskThen,
     Snapshot,
@@ -103,9 +103,14 @@ def write_disks(session: Session, volumes: Mapping[str, str], sizes: Mapping[str
 
 
 def forget_later(session: Session, vm_id: str, gone: Collection[str]) -> None:
-    """The machine's snapshots whose volumes go."""
+    """The volumes go, and with them the machine's snapshots that have no others."""
     for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id, "type": SnapshotType.REGULAR})):
-        if any(each.image_id in gone for each in other.disks):
+        left = tuple(each for each in other.disks if each.image_id not in gone)
+        if left == other.disks:
+            continue
+        if left:
+            session.snapshots.update(replace(other, disks=left))
+        else:
             session.snapshots.remove(other.id)
 
 
@@ -130,14 +135,24 @@ def unlock(session: Session, vm_id: str, disk_ids: Iterable[str]) -> None:
         session.disks.update(replace(disk, status=DiskStatus.OK))
 
 
+def disk_then(disk: Disk, *, interface: DiskInterface, bootable: bool) -> SnapshotDisk:
+    """What the disk is now, for when it is something else."""
+    return SnapshotDisk(
+        disk_id=disk.id,
+        image_id=disk.image_id,
+        interface=interface,
+        bootable=bootable,
+        format=disk.format,
+        provisioned_size_bytes=disk.provisioned_size_bytes,
+    )
+
+
 def disks_of_vm(session: Session, vm_id: str) -> Sequence[tuple[Disk, SnapshotDisk]]:
     """That snapshots hold: its data, which nobody else has."""
     attached = session.disk_attachments.list(ListQuery(where={"vm_id": vm_id}))
     disks = session.disks.by_ids({each.disk_id for each in attached})
     return [
-        (disk, SnapshotDisk(
-            disk_id=disk.id, image_id=disk.image_id, interface=each.interface, bootable=each.bootable
-        ))
+        (disk, disk_then(disk, interface=each.interface, bootable=each.bootable))
         for each in sorted(attached, key=lambda each: str(each.disk_id))
         if (disk := disks[each.disk_id]).content_type is DiskContentType.DATA and not disk.shareable
     ]  # fmt: skip

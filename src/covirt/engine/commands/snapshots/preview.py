@@ -15,13 +15,14 @@ from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.facts import (
     OnHost,
     begin_with,
+    disk_then,
     require_rooms,
     require_whole,
     tell_of,
     unlock,
     write_disks,
 )
-from covirt.engine.model.vm import Snapshot, SnapshotDisk, SnapshotStatus, SnapshotType
+from covirt.engine.model.vm import Snapshot, SnapshotStatus, SnapshotType
 from covirt.engine.storage.host_jobs import job_of
 
 BEFORE: Final = "Active VM before the preview"  # as oVirt calls it
@@ -90,12 +91,7 @@ class PreviewSnapshot(Command):
             snapshot = session.snapshots.get(self.snapshot_id)
             disks = session.disks.by_ids(sizes)
             was = tuple(
-                SnapshotDisk(
-                    disk_id=each.disk_id,
-                    image_id=disks[each.disk_id].image_id,
-                    interface=each.interface,
-                    bootable=each.bootable,
-                )
+                disk_then(disks[each.disk_id], interface=each.interface, bootable=each.bootable)
                 for each in snapshot.disks
             )
             session.snapshots.add(

@@ -109,7 +109,7 @@ class RemoveSnapshot(Command):
             for other in session.snapshots.list(ListQuery(where={"vm_id": vm_id})):
                 for each in other.disks:
                     if each.image_id == top_id:
-                        _note(session, other.id, replace(each, image_id=base_id))
+                        _note(session, other.id, replace(each, image_id=base_id, format=below.format))
             _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGED, merging_id=""))
         return None
 
