@@ -203,7 +203,7 @@ class ExtendVolumeParams(VolumeParams):
 
 
 class DeleteVolumeParams(VolumeParams):
-    """``postZero`` changes nothing for files, whose blocks read as zeros when they are used again."""
+    """``postZero`` overwrites the content first."""
 
     post_zero: str | bool = Field(alias="postZero", default=False)
     force: str | bool = False

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from covirt.host.storage.unprivileged import STORAGE_GID, STORAGE_UID
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _METADATA_LIMIT_BYTES: Final = 1 << 16
+_ZEROS: Final = memoryview(bytes(1 << 20))
 METADATA_MODE: Final = 0o644
 FILE_MODE: Final = 0o660
 DIRECTORY_MODE: Final = 0o755
@@ -148,13 +149,15 @@ class Directory:
             os.fsync(descriptor)
         return size
 
-    def overwrite(self, name: str, chunks: Callable[[int], Iterable[bytes]]) -> None:
-        """Write over what the file holds; ``chunks`` gets its size."""
-        with self._opened(name, os.O_WRONLY) as descriptor:
-            for chunk in chunks(os.fstat(descriptor).st_size):
-                data = chunk
-                while data:
-                    data = data[os.write(descriptor, data) :]
+    def wipe(self, name: str, check: Callable[[], object]) -> None:
+        """Write zeros over what the file holds; where it has no blocks it gets none. ``check`` is called in
+        between, and may raise."""
+        with self._opened(name, os.O_RDWR) as descriptor:
+            for begin, end in _extents(descriptor):
+                start = begin
+                while start < end:
+                    check()
+                    start += os.pwrite(descriptor, _ZEROS[: end - start], start)
             os.fsync(descriptor)
 
     def truncate(self, name: str, size_bytes: int) -> None:
@@ -215,6 +218,20 @@ class Directory:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _extents(descriptor: int) -> Iterator[tuple[int, int]]:
+    """Where the file has blocks; all of it where the file system does not tell."""
+    size, at = os.fstat(descriptor).st_size, 0
+    while at < size:
+        try:
+            start = os.lseek(descriptor, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                return
+            raise
+        at = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, at
 
 
 def _hand_over(descriptor: int, mode: int) -> None:

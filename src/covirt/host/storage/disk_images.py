@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disk images as a whole: removed with all their volumes, and judged after a stranger has written to them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from covirt.common.errors import Conflict, InvalidRequest, NotFound
@@ -14,7 +14,6 @@ from covirt.host.storage.storage_errors import UsedByOthers
 from covirt.host.virt.volumes import VolumeRef
 
 DELETE_IMAGE: Final = "deleteImage"
-_CHUNK: Final = 1 << 20
 
 
 class NoSuchImage(NotFound):
@@ -91,7 +90,7 @@ class DiskImages:
             # A template's volume that is linked in here is the data of other images, too.
             for volume in self._own_volumes(domain_id, image_id):
                 with self._volumes.images(domain_id) as images, images.sub(image_id) as image:
-                    image.overwrite(volume.ref.volume_id, lambda size: _zeros(size, control))
+                    image.wipe(volume.ref.volume_id, control.check)
         self._volumes.remove_image(domain_id, image_id)
 
     def _own_volumes(self, domain_id: str, image_id: str) -> list[VolumeFacts]:
@@ -138,11 +137,3 @@ class DiskImages:
         else:
             return
         raise UploadRefused(ref=volume.ref, reason=reason)
-
-
-def _zeros(size_bytes: int, control: Control) -> Iterator[bytes]:
-    """As many zeros as the file has bytes, for file systems that write in place."""
-    chunk = bytes(_CHUNK)
-    for at in range(0, size_bytes, _CHUNK):
-        control.check()
-        yield chunk[: size_bytes - at]

@@ -274,17 +274,21 @@ class VolumeWork:
         if children := domain.children(ref.image_id, ref.volume_id):
             raise VolumeHasChildren(volume_id=ref.volume_id, children=", ".join(children))
 
-    def run_delete(self, params: Params, _control: Control) -> None:
+    def run_delete(self, params: Params, control: Control) -> None:
         ref = VolumeRef(**params["ref"])
         try:
             ids = (ref.domain_id, ref.image_id, ref.volume_id)
             with self._claims.alone(*ids, purpose="its removal"), storage_failures(ref.domain_id):
-                self._delete(ref, force=params["force"])
+                self._delete(ref, force=params["force"], wipe=control.check if params.get("zero") else None)
         except UsedByOthers as error:
             raise VolumeInUse(volume_id=ref.volume_id, users=error.fields["users"]) from error
 
-    def _delete(self, ref: VolumeRef, *, force: bool) -> None:
-        """The metadata goes last: as long as it is there, another try finds what is left to do."""
+    def _delete(self, ref: VolumeRef, *, force: bool, wipe: Callable[[], object] | None) -> None:
+        """The metadata goes last: as long as it is there, another try finds what is left to do.
+
+        ``wipe``: zeros are written over it first, and this is called in between. A template's data stays: it is
+        in the images that build on it, too.
+        """
         domain = self._domain(ref.domain_id)
         if ref.volume_id not in domain.volume_ids(ref.image_id):
             return
@@ -294,6 +298,9 @@ class VolumeWork:
         with contextlib.suppress(NoSpaceLeft), storage_failures(domain.id):  # a removal is what makes room
             domain.change_volume(*ids, lambda found: replace(found, legality=Legality.ILLEGAL))
         with domain.images() as images, images.sub(ref.image_id) as image:
+            if wipe is not None and metadata.place is not Place.SHARED:
+                with contextlib.suppress(FileNotFoundError):  # an earlier try came further
+                    image.wipe(ref.volume_id, wipe)
             image.unlink(ref.volume_id)
             image.unlink(f"{ref.volume_id}.lease")
             domain.settle_parent(ref.image_id, metadata.parent_id, without=ref.volume_id)

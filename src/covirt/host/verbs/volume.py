@@ -116,7 +116,8 @@ class VolumeVerbs:
     def delete(self, params: DeleteVolumeParams, _context: CallContext) -> JsonValue:
         ref, force = self._managed(params), str(params.force).lower() == "true"
         self._bounded(ref, lambda: self._storage.work.check_delete(ref, force=force))
-        return self._tasks.submit(DELETE, {"ref": asdict(ref), "force": force})
+        zero = str(params.post_zero).lower() == "true"
+        return self._tasks.submit(DELETE, {"ref": asdict(ref), "force": force, "zero": zero})
 
     def get_info(self, params: VolumeParams, _context: CallContext) -> JsonValue:
         ref = volume_ref(params)

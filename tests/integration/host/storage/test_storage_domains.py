@@ -476,6 +476,24 @@ def test_zeroing_a_disk_leaves_the_template_it_builds_on(agent: StorageAgent) ->
     check_domain(disk.directory)
 
 
+@pytest.mark.parametrize("verb", ["Volume.delete", "Image.delete"])
+def test_what_is_to_be_wiped_is_overwritten_where_it_has_blocks(agent: StorageAgent, verb: str) -> None:
+    """A snapshot's volume goes by itself, and a thin one is not filled: storage may have no room for all of it."""
+    disk = Disk(agent)
+    volume = disk.create(size=str(64 * MIB))
+    with disk.path(volume).open("r+b") as stream:
+        for at in (0, 5 * MIB + 17, 64 * MIB - 6):
+            stream.seek(at)
+            stream.write(b"secret")
+    with disk.path(volume).open("rb") as kept:
+        agent.done(verb, **disk.ids(volume), postZero="true", force="false")
+        assert not disk.path(volume).exists()
+        status = os.fstat(kept.fileno())
+        assert not kept.read().strip(b"\0")
+    assert status.st_blocks * 512 < MIB
+    check_domain(disk.directory)
+
+
 def test_what_waits_for_storage_goes_on_when_it_is_connected(
     agent: StorageAgent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
