@@ -13,7 +13,7 @@ from covirt.host.storage.operation import Record
 from covirt.host.storage.qemu_img import ImageFormat
 from covirt.host.storage.storage_paths import checked_uuid
 from covirt.host.storage.tasks import Tasks
-from covirt.host.storage.volume_work import CREATE, NewVolume
+from covirt.host.storage.volume_work import COPY, CREATE, NewVolume
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.verbs.volume_ids import volume_ref
 from covirt.hostapi.image import (
@@ -122,7 +122,7 @@ class ImageVerbs:
 
 
 def _makes(record: Record, domain_id: str, image_id: str) -> bool:
-    if record.kind != CREATE or record.state.is_final:
+    if record.kind not in (CREATE, COPY) or record.state.is_final:
         return False
     ref = NewVolume.from_params(record.params).ref
     return (ref.domain_id, ref.image_id) == (domain_id, image_id)
