@@ -37,7 +37,7 @@ def examine(root: Root, config: HostConfig) -> list[Finding]:
     looks: Mapping[str, Callable[[Root, HostConfig], Iterator[Finding]]] = {
         "user": _user, "owner of storage files": _storage_owner, "libvirtd": _machines, "KVM": _kvm,
         "containers": _containers, "programs": _disk_programs, "other programs": _other_programs,
-        "certificate": _certificate, "port": _port, "firewall": look_at_firewall, "bridges": look_at_bridges,
+        "certificate": _certificate, "port": _ports, "firewall": look_at_firewall, "bridges": look_at_bridges,
         "clock": look_at_time, "space": _space,
     }  # fmt: skip
     return [finding for what, look in looks.items() for finding in _permitted(what, look(root, config))]
@@ -179,20 +179,26 @@ def _certificate(root: Root, config: HostConfig) -> Iterator[Finding]:
         yield Finding(what="certificate", fact=str(identity.files.certificate))
 
 
-def _port(root: Root, config: HostConfig) -> Iterator[Finding]:
-    what = f"port {config.rpc.port}"
-    family = socket.AF_INET6 if ":" in config.rpc.listen else socket.AF_INET
+def _ports(root: Root, config: HostConfig) -> Iterator[Finding]:
+    listens = is_daemon_locked(root, "covirt-host")
+    yield _port(config.rpc.listen, config.rpc.port, "covirt-host" if listens else None)
+    if config.images.imageio_port:
+        transfers = not _silence(root.run_dir / "host/imageio/sock")
+        yield _port("0.0.0.0", config.images.imageio_port, "the imageio daemon" if transfers else None)  # noqa: S104
+
+
+def _port(address: str, port: int, owner: str | None) -> Finding:
+    """``owner``: who of ours listens there now."""
+    what = f"port {port}"
     try:
-        with socket.socket(family) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((config.rpc.listen, config.rpc.port))
+            probe.bind((address, port))
     except OSError as error:
-        if is_daemon_locked(root, "covirt-host"):
-            yield Finding(what=what, fact="in use, by covirt-host as it seems")
-        else:
-            yield missing(what, error.strerror or str(error), f"ss -ltnp sport = :{config.rpc.port}")
-        return
-    yield Finding(what=what, fact="free")
+        if owner:
+            return Finding(what=what, fact=f"in use, by {owner} as it seems")
+        return missing(what, error.strerror or str(error), f"ss -ltnp sport = :{port}")
+    return Finding(what=what, fact="free")
 
 
 def _space(root: Root, _config: HostConfig) -> Iterator[Finding]:

@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: the covirt authors
 # SPDX-License-Identifier: Apache-2.0
-"""What covirt-host check tells of programs."""
+"""What covirt-host check tells of programs and ports."""
 
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from covirt.common.root import Root
 from covirt.host.config import HostConfig
-from covirt.host.examination import _other_programs
+from covirt.host.examination import _other_programs, _ports
 from covirt.host.findings import Verdict
 
 
@@ -23,3 +25,18 @@ def test_what_a_host_does_without_is_a_note(tmp_path: Path, monkeypatch: pytest.
     program.touch(mode=0o755)
     found = {one.what: one for one in _other_programs(Root("/"), HostConfig())}
     assert (found["udhcpc"].verdict, found["udhcpc"].fact) == (Verdict.GOOD, str(program))
+
+
+def test_whoever_has_the_port_of_transfers_is_told_before_an_upload_fails(tmp_path: Path) -> None:
+    with socket.create_server(("", 0)) as other, socket.create_server(("127.0.0.1", 0)) as also:
+        taken, rpc = other.getsockname()[1], also.getsockname()[1]
+        default = HostConfig()
+        config = replace(
+            default,
+            images=replace(default.images, imageio_port=taken),
+            rpc=replace(default.rpc, listen="127.0.0.1", port=rpc),
+        )
+        found = {one.what: one for one in _ports(Root(tmp_path), config)}
+    assert {one.verdict for one in found.values()} == {Verdict.MISSING}
+    assert found[f"port {taken}"].remedy == f"ss -ltnp sport = :{taken}"
+    assert {one.verdict for one in _ports(Root(tmp_path), config)} == {Verdict.GOOD}
