@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,12 +112,16 @@ class RunningGuest:
 
     def write(self, marker: int) -> None:
         """Into each disk's first MiB."""
+        self.order(f"write -P {marker} 0 1M")
+        self.order("flush")
+
+    def order(self, what: str) -> None:
+        """Of each disk, in qemu-io's words."""
         vm_id = self.service.get().id
         for attachment in self.disks:
-            for what in (f"write -P {marker} 0 1M", "flush"):
-                command = f'qemu-io -d ua-{attachment.get().id}/virtio-backend "{what}"'
-                told = self.libvirtd.virsh("qemu-monitor-command", vm_id, "--hmp", command).stdout
-                assert not told.strip(), told  # what it wrote it tells QEMU's own output
+            command = f'qemu-io -d ua-{attachment.get().id}/virtio-backend "{what}"'
+            told = self.libvirtd.virsh("qemu-monitor-command", vm_id, "--hmp", command).stdout
+            assert not told.strip(), told  # what it wrote it tells QEMU's own output
 
     def keep(self, name: str) -> str:
         """A snapshot, when it is made; its id."""
@@ -291,6 +296,89 @@ def test_snapshots_of_a_machine_that_runs(place: Place, libvirtd: Libvirtd) -> N
     first.remove()
     place.settle()
     assert guest.holds(1)
+    service.remove()
+
+
+def test_a_disk_that_has_grown_since_its_snapshot(place: Place, libvirtd: Libvirtd) -> None:
+    """What it has grown into is merged into the smaller one, as its machine runs."""
+    service = place.add_vm("grown")
+    disk = place.attach(service, "grown", types.DiskFormat.RAW, bootable=True, active=True)
+    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=(disk,))
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    place.settle()
+    guest.write(1)
+    kept = guest.keep("kept")
+    disk.update(types.DiskAttachment(disk=types.Disk(provisioned_size=16 * MIB)))
+    place.settle()
+    guest.order("write -P 7 12M 1M")
+    guest.write(2)
+    service.snapshots_service().snapshot_service(kept).remove()
+    place.settle()
+    found = place.connection.follow_link(disk.get().disk)
+    assert (found.format, found.provisioned_size) == (types.DiskFormat.RAW, 16 * MIB)
+    assert place.size_on_storage(disk) == 16 * MIB
+    disk.update(types.DiskAttachment(disk=types.Disk(provisioned_size=24 * MIB)))
+    place.settle()
+    service.stop()
+    place.wait(service, DOWN)
+    assert guest.holds(2)
+    assert (place.machine.root.path / "read").read_bytes()[12 * MIB : 13 * MIB] == bytes([7]) * MIB
+    assert place.size_on_storage(disk) == 24 * MIB
+    service.remove()
+
+
+def test_the_host_is_killed_while_snapshots_are_made_and_removed(place: Place, libvirtd: Libvirtd) -> None:
+    """Each time somewhere else; the guest goes on, and has what it has written."""
+    service = place.add_vm("hardy")
+    disks = [
+        place.attach(service, name, kind, bootable=name == "one", active=True)
+        for name, kind in (("one", types.DiskFormat.RAW), ("two", types.DiskFormat.COW))
+    ]
+    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=tuple(disks))
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    place.settle()
+    snapshots = service.snapshots_service()
+
+    def killed(work: Callable[[Any], object], after_seconds: float) -> None:
+        def done() -> None:
+            with suppress(sdk.Error), place.machine.connection() as connection:
+                vms = connection.system_service().vms_service()
+                work(vms.vm_service(service.get().id).snapshots_service())
+
+        thread = threading.Thread(target=done)
+        thread.start()
+        host = place.machine.pids["covirt-host"]
+        time.sleep(after_seconds)
+        os.kill(host, signal.SIGKILL)
+        thread.join()
+        wait_until(lambda: place.machine.pids.get("covirt-host", host) != host, timeout_seconds=_SECONDS)
+        place.machine.up()
+        place.settle()
+
+    for number in range(2):
+        guest.write(number + 1)
+        name = f"snapshot {number}"
+        kept = types.Snapshot(description=name, persist_memorystate=False)
+        killed(lambda found, kept=kept: found.add(kept), 0.2 + 0.15 * number)  # type: ignore[misc]
+        guest.write(number + 11)
+        for made in [each for each in snapshots.list() if each.description == name]:
+            killed(lambda found, made=made: found.snapshot_service(made.id).remove(), 0.2 + 0.15 * number)  # type: ignore[misc]
+            if made.id in {each.id for each in snapshots.list()}:
+                snapshots.snapshot_service(made.id).remove()
+                place.settle()
+        assert [each.description for each in snapshots.list()] == ["Active VM"]
+        assert service.get().status in (UP, types.VmStatus.POWERING_UP)
+        assert place.drives(service) == {each.get().id for each in disks}
+    guest.write(99)
+    service.stop()
+    place.wait(service, DOWN)
+    assert guest.holds(99)
+    for attachment in disks:
+        disk = place.connection.follow_link(attachment.get().disk)
+        (path,) = place.machine.root.path.glob(f"var/**/images/{disk.id}/{disk.image_id}")
+        assert [each.name for each in path.parent.iterdir() if not each.suffix] == [disk.image_id]
     service.remove()
 
 

@@ -20,6 +20,7 @@ from lxml import etree
 from covirt.common.errors import Error
 from covirt.host.virt.device_errors import NoSuchDisk, NotMerged
 from covirt.host.virt.document import attribute_of
+from covirt.host.virt.errors import HypervisorUnavailable, VmIsDown
 from covirt.host.virt.guest import live_xml
 from covirt.host.virt.hotplug import HotPlug, known_device
 from covirt.host.virt.libvirt_errors import told_as
@@ -128,6 +129,8 @@ class LiveMerges:
     def _look_safely(self, guest: VmGuest, merge: Merge) -> None:
         try:
             self._look(guest, merge)
+        except (HypervisorUnavailable, VmIsDown) as error:
+            log.debug("A merge waits vm=%s job=%s reason=%s", guest.vm_id, merge.job_id, error)
         except Error as error:
             log.warning("A merge is looked at again vm=%s job=%s reason=%s", guest.vm_id, merge.job_id, error)
         except Exception:  # a thread top: other merges are other guests'
