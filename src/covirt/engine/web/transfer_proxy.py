@@ -9,18 +9,22 @@ that is asked for, as at the daemon itself; it counts while its transfer goes on
 import json
 import logging
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 import httpx2
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covirt.engine.model.disk import TransferPhase
 from covirt.engine.store.store import Store
@@ -41,6 +45,10 @@ _ANSWERED: Final = (
     "allow",
 )
 _TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
+# How many there are at one time is bounded by the server's connections, and by those of one ticket.
+_LIMITS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
+MOST_OF_ONE: Final = 64  # oVirt's clients have 4 to 8
+_STALLED_SECONDS: Final = 60.0  # as the daemon waits for who sends to it
 
 
 class TransferProxy:
@@ -50,10 +58,16 @@ class TransferProxy:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._store = store
-        self._client = httpx2.AsyncClient(verify=tls, timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx2.AsyncClient(verify=tls, timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
+        few = [Middleware(FewOfOne)]
         self.app = Starlette(
             routes=[
-                Route(f"/images/{{ticket}}{path}", partial(self._pass_on, path=path), methods=list(_METHODS))
+                Route(
+                    f"/images/{{ticket}}{path}",
+                    partial(self._pass_on, path=path),
+                    methods=list(_METHODS),
+                    middleware=few,
+                )
                 for path in _PATHS
             ],
             lifespan=self._closed_at_the_end,
@@ -74,12 +88,14 @@ class TransferProxy:
         target = httpx2.URL(f"{url}{path}", query=request.url.query.encode())
         headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
         asked = self._client.build_request(
-            request.method, target, headers=headers, content=request.stream() if has_body else None
+            request.method, target, headers=headers, content=flowing(request.stream()) if has_body else None
         )
         try:
             answer = await self._client.send(asked, stream=True)
         except ClientDisconnect:
             return _refused(400, "the client has left")
+        except TimeoutError:
+            return _refused(408, "the client sends nothing more")
         except httpx2.HTTPError as error:
             log.warning("A host does not take a transfer host=%s reason=%s", target.host, error)
             return _refused(502, f"the host does not answer: {error}")
@@ -90,6 +106,37 @@ class TransferProxy:
         with self._store.read() as session:
             transfer = session.image_transfers.find(ticket_id=ticket)
         return transfer.transfer_url if transfer and transfer.phase is TransferPhase.TRANSFERRING else None
+
+
+class FewOfOne:
+    """So many requests of one ticket at a time: who has one does not take what others need."""
+
+    def __init__(self, app: ASGIApp, *, most: int = MOST_OF_ONE) -> None:
+        self._app = app
+        self._most = most
+        self._going: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ticket = scope["path_params"]["ticket"]
+        if self._going[ticket] >= self._most:
+            await _refused(429, f"there are {self._most} requests of this ticket already")(scope, receive, send)
+            return
+        self._going[ticket] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._going[ticket] -= 1
+            self._going += Counter()  # forgets those without any
+
+
+async def flowing(parts: AsyncIterator[bytes], *, seconds: float = _STALLED_SECONDS) -> AsyncIterator[bytes]:
+    """Raises TimeoutError when nothing comes for so long."""
+    while True:
+        with anyio.fail_after(seconds):
+            part = await anext(parts, None)
+        if part is None:
+            return
+        yield part
 
 
 async def _answer(request: Request, answer: httpx2.Response) -> Response:

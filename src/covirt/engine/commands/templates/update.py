@@ -30,6 +30,10 @@ def update_template(change: Change, template: Template) -> None:
             raise KindIsFixed(name=before.name, kind=KIND_NAMES[before.kind])
         cluster = session.clusters.get(before.cluster_id)
         check_hardware(session, template.hardware, cluster, before.kind, action="edit")
+        if (
+            template.hardware.placement_host_ids != before.hardware.placement_host_ids
+        ):  # machines of it have them, too
+            change.require(Right.EDIT_ADMIN_TEMPLATE_PROPERTIES, facts.of_template(template.id))
         require_secrets(change, names_in(template.hardware), action="edit Template")
     session.templates.update(template)
     change.tell(facts.UPDATED, facts.about(template), template=template.name)

@@ -65,6 +65,9 @@ def test_only_administrators_choose_hosts(quick: Kitchen) -> None:
     quick.api.put(f"vms/{vm_id}", pinned)
     quick.user.put(f"vms/{vm_id}", {**pinned, "description": "as it was"})
     quick.user.put(f"vms/{vm_id}", {"placement_policy": {"hosts": {"host": []}}}, 403)
+    give(quick.store, s.USER_ID, _role(quick, "TemplateOwner"), ObjectType.TEMPLATE, s.TEMPLATE_ID)
+    assert "edit_admin_template_properties" in quick.user.put(f"templates/{s.TEMPLATE_ID}", pinned, 403)
+    quick.user.put(f"templates/{s.TEMPLATE_ID}", {"description": "his own words"})
     copied = quick.user.post(f"vms/{vm_id}/clone", {"vm": {"name": "copied"}}, 200)["vm"]["id"]
     assert quick.vm(copied).hardware.placement_host_ids == (s.HOST_ID,)
 
