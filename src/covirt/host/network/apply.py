@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from covirt.common.errors import Error
 from covirt.host.network.errors import LinkChangeFailed, LinkKindUnsupported
 from covirt.host.network.layout import Device, Kind, bond_targets
 from covirt.host.network.links import netlink
@@ -27,22 +28,39 @@ _IPV6_MODES: Final = {Ipv6.OFF: (1, 0, 0), Ipv6.STATIC: (0, 0, 0), Ipv6.AUTO: (0
 
 def apply(steps: Iterable[Step], *, alias: str) -> None:
     """Do them in order. Raises LinkKindUnsupported, LinkChangeFailed; what was done before stays."""
-    from pyroute2.netlink.exceptions import NetlinkError
-
     with netlink() as route:
         for step in steps:
-            log.info("Network change step=%r", str(step))
+            _do(route, step, alias)
+
+
+def apply_all(steps: Iterable[Step], *, alias: str) -> list[Error]:
+    """Do all that can be done, and give why the others could not."""
+    failures: list[Error] = []
+    with netlink() as route:
+        for step in steps:
             try:
-                _DO[step.action](route, step)
-                if step.action is Action.CREATE:
-                    _own(route, step, alias)
-            except NetlinkError as error:
-                if step.action is Action.CREATE and error.code == errno.EOPNOTSUPP:
-                    kind = step.device.kind if step.device else ""
-                    raise LinkKindUnsupported(kind=kind, name=step.name) from error
-                raise LinkChangeFailed(what=str(step), reason=os.strerror(error.code)) from error
-            except OSError as error:
-                raise LinkChangeFailed(what=str(step), reason=error.strerror or str(error)) from error
+                _do(route, step, alias)
+            except (LinkKindUnsupported, LinkChangeFailed) as error:
+                log.warning("A step is left out: %s", error)
+                failures.append(error)
+    return failures
+
+
+def _do(route: Any, step: Step, alias: str) -> None:
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    log.info("Network change step=%r", str(step))
+    try:
+        _DO[step.action](route, step)
+        if step.action is Action.CREATE:
+            _own(route, step, alias)
+    except NetlinkError as error:
+        if step.action is Action.CREATE and error.code == errno.EOPNOTSUPP:
+            kind = step.device.kind if step.device else ""
+            raise LinkKindUnsupported(kind=kind, name=step.name) from error
+        raise LinkChangeFailed(what=str(step), reason=os.strerror(error.code)) from error
+    except OSError as error:
+        raise LinkChangeFailed(what=str(step), reason=error.strerror or str(error)) from error
 
 
 def ipv6_mode(name: str) -> Ipv6:

@@ -11,7 +11,7 @@ from typing import Final
 
 from covirt.common.errors import Error
 from covirt.common.root import Root
-from covirt.host.network.apply import apply, ipv6_mode
+from covirt.host.network.apply import apply, apply_all, ipv6_mode
 from covirt.host.network.checks import check_change, check_ownership, nics_of
 from covirt.host.network.config import NetworkHostConfig
 from covirt.host.network.dhcp import Asked, DhcpClients
@@ -56,8 +56,8 @@ class Networks:
         self._dirty = False
 
     def start(self) -> None:
-        """Take back a change that was cut short, and make what was there before. What cannot be made is logged: a
-        host without a network must still be reachable by its others."""
+        """Take back a change that was cut short, and make what was there before. What cannot be made is logged and
+        tried again by the next start: a host whose NIC has died must still be reachable by its others."""
         self._dhcp.end_strays()
         cut_short = self._store.cut_short()
         found = cut_short or self._store.running()
@@ -68,7 +68,9 @@ class Networks:
         try:
             originals = self._originals(self._running.config)
             self._running = Running(config=self._running.config, originals=originals)
-            self._go_to(self._running, freed=cut_short.originals if cut_short else {})
+            failures = self._go_to(self._running, freed=cut_short.originals if cut_short else {}, at_any_rate=True)
+            if failures:
+                raise failures[0]
         except Error as error:
             log.error("The host's networks are not all there reason=%s", error)
         else:
@@ -155,8 +157,13 @@ class Networks:
         taken = {name: Original.of(links[name], ipv6_mode(name)) for name in config.nics() if name in links}
         return {**taken, **self._running.originals}
 
-    def _go_to(self, running: Running, *, freed: Mapping[str, Original] | None = None) -> None:
-        """``freed``: NICs that go back to exactly what they had, instead of losing the network's addresses."""
+    def _go_to(
+        self, running: Running, *, freed: Mapping[str, Original] | None = None, at_any_rate: bool = False
+    ) -> list[Error]:
+        """``freed``: NICs that go back to exactly what they had, instead of losing the network's addresses.
+
+        ``at_any_rate``: a step that fails keeps back no other, and is told.
+        """
         wanted = layout_of(running.config)
         links = read_links()
         check_ownership(wanted, links, self._alias, known={*wanted, *running.originals, *(freed or ())})
@@ -166,8 +173,13 @@ class Networks:
         released = {name: one.without_addresses() for name, one in running.originals.items() if name not in wanted}
         released |= {name: one for name, one in (freed or {}).items() if name not in wanted}
         situation = Situation(links=links, alias=self._alias, released=released, leased=leased)
-        apply(plan(situation, wanted), alias=self._alias)
+        steps, failures = plan(situation, wanted), list[Error]()
+        if at_any_rate:
+            failures = apply_all(steps, alias=self._alias)
+        else:
+            apply(steps, alias=self._alias)
         self._dhcp.keep(asked)
+        return failures
 
     def _take_back(self, before: Running, originals: Mapping[str, Original]) -> None:
         freed = {name: one for name, one in originals.items() if name not in before.originals}

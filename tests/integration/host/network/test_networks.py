@@ -291,6 +291,29 @@ def test_networks_survive_a_restart_and_safe_ones_a_reboot(root_dir: Root, far: 
     third.stop()
 
 
+def test_a_nic_that_has_died_takes_no_other_network_along(root_dir: Root, far: FarSide) -> None:
+    """After a reboot nobody could reach the host: its steps come in the order of names, and the first one failed."""
+    first = Networks(root_dir, NetworkHostConfig())
+    first.start()
+    run(["ip", "link", "add", "eth0dead", "type", "veth", "peer", "eth0peer"], timeout_seconds=10)
+    dead = NetworkSpec(name="deadlan", nic="eth0dead", address="10.79.1.2/24")
+    first.change(change(dead, network(far)), ChangeOptions(keep=True))
+    first.stop()
+    for name in (NET, "deadlan", "eth0dead"):
+        run(["ip", "link", "delete", name], timeout_seconds=10)
+    shutil.rmtree(root_dir.run_dir)
+
+    second = Networks(root_dir, NetworkHostConfig())
+    second.start()
+    assert far.reaches(far.host_address())
+    assert addresses("deadlan") == {"10.79.1.2/24"}  # guests of this host reach each other
+    facts: Any = second.capabilities()["networks"]
+    assert facts["deadlan"]["ports"] == []
+    second.change(change(remove=(NET, "deadlan")), AT_ONCE)
+    second.stop()
+    assert not Path("/sys/class/net/deadlan").exists()
+
+
 def test_an_address_by_dhcp(root_dir: Root, far: FarSide, open_dir: Path) -> None:
     hook = root_dir.state_dir / "host/dhcp-event"
     hook.parent.mkdir(parents=True)
