@@ -65,11 +65,12 @@ class StoredVolumes:
         try:
             domain = self._usable(ref.pool_id, ref.domain_id)
             facts = self._calls.call(domain.id, lambda: _whole(domain, ref, as_is=as_is))
+            self._link(domain, ref.image_id)
         except BaseException:
             if is_new:
                 self._state.let_go(ref, user)
+                self._unlink(ref)
             raise
-        self._link(domain, ref.image_id)
         self._changed()
         return str(facts.path)
 

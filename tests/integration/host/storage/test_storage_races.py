@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from covirt.common.errors import Conflict
+from covirt.common.process import run
 from covirt.host.storage import qemu_img
 from covirt.host.storage.copy_data import CopyData, CopyEndpoint
 from covirt.host.storage.disk_images import DiskImages, ImageInUse
@@ -225,6 +226,20 @@ def test_a_task_copies_nothing_that_a_guest_writes_to(agent: StorageAgent) -> No
     assert agent.task("Volume.copy", **copy)["code"] == 203
     agent.storage.volumes.release("vm-1")
     agent.done("Volume.copy", **copy)
+
+
+def test_a_volume_whose_link_cannot_be_made_is_not_held(agent: StorageAgent) -> None:
+    """Nobody would give it back who was told that it was not prepared."""
+    disk = Disk(agent)
+    volume, links = disk.create(), agent.root.path / "run/vdsm/storage"
+    run(["mount", "-t", "tmpfs", "-o", "nr_inodes=2", "covirt-test", links], timeout_seconds=10)
+    try:
+        with pytest.raises(CallRefused, match="this host cannot write"):
+            agent.call("Image.prepare", **disk.ids(volume))
+    finally:
+        run(["umount", links], timeout_seconds=10)
+    assert agent.storage.volumes.users(disk.ref(volume)) == frozenset()
+    agent.call("Image.prepare", **disk.ids(volume))
 
 
 @pytest.mark.parametrize("verb", ["Volume.create", "Volume.copy"])
