@@ -258,6 +258,10 @@ def test_a_machine_goes_with_its_disks(place: Place, monkeypatch: pytest.MonkeyP
     api._asked("GET", f"vms/{going}", None, 404)
     assert not place.image(own).exists()
     assert {disk["id"] for disk in api.get("disks")["disk"]} == {shared["id"], kept["id"]}
+    download = api.post("imagetransfers", {"disk": {"id": kept["id"]}, "direction": "download"})
+    for path in (f"vms/{other}?detach_only=true", f"vms/{other}/diskattachments/{kept['id']}"):
+        assert "kept is locked" in str(api.delete(path, 409))
+    api.post(f"imagetransfers/{download['id']}/cancel", {}, 200)
     api.delete(f"vms/{other}?detach_only=true")
     assert place.image(kept).exists()
 

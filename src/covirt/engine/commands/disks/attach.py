@@ -11,7 +11,7 @@ from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonVal
 from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.attaching import check_attachment, lock_vm, plug, unplug
 from covirt.engine.commands.disks.errors import BadDisk, DiskRefused
-from covirt.engine.commands.disks.facts import about, of_disk, require_no_snapshots, require_ok
+from covirt.engine.commands.disks.facts import about, of_disk, require_at_rest, require_no_snapshots, require_ok
 from covirt.engine.commands.vms.common import is_running
 from covirt.engine.model.disk import Disk, DiskAttachment
 from covirt.engine.store.session import Session
@@ -91,6 +91,7 @@ class DetachDiskFromVm(_AttachmentCommand):
         self._kept(start.session)
         start.lock(disk.id, f"disk {disk.name} is being detached")
         vm = lock_vm(start, self.attachment.vm_id or "", disk)
+        require_at_rest(disk, "detach")  # a cancelled upload removes a disk that is nobody's
         require_no_snapshots(start.session, disk, "detach")
         start.describe(f"Detaching Disk {disk.name} from VM {vm.name}", {disk.id, vm.id})
 

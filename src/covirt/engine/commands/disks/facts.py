@@ -67,6 +67,12 @@ def require_ok(disk: Disk, action: str) -> None:
         )
 
 
+def require_at_rest(disk: Disk, action: str) -> None:
+    """It may be illegal, but nothing is being done with it, as by a transfer. Raises DiskRefused."""
+    if disk.status is DiskStatus.LOCKED:
+        raise DiskRefused(action=action, reason=f"Disk {disk.name} is locked. Please try again in a few minutes.")
+
+
 def require_room(domain: StorageDomain, size_bytes: int, action: str) -> None:
     """As far as the domain's free space is known. Raises LowSpace."""
     free = domain.facts.available_bytes

@@ -8,12 +8,12 @@ from typing import ClassVar
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks import messages
-from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import (
     about,
     lock_users,
     manager_of,
     of_disk,
+    require_at_rest,
     require_in_no_drive,
     require_no_snapshots,
     require_no_template,
@@ -70,9 +70,7 @@ class RemoveDisk(Command):
 def require_removable(start: Start, disk: Disk) -> None:
     """Raises DiskRefused, DiskInUse, ObjectLocked, NoManagerOfDomain."""
     session = start.session
-    if disk.status is DiskStatus.LOCKED:
-        reason = f"Disk {disk.name} is locked. Please try again in a few minutes."
-        raise DiskRefused(action="remove", reason=reason)
+    require_at_rest(disk, "remove")
     require_no_template(session, disk, "remove")
     require_unplugged(session, disk, "remove")
     require_in_no_drive(start, disk, "remove")

@@ -3,6 +3,7 @@
 """Removing a machine, and as oVirt does the disks that are its alone."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,7 +12,14 @@ from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks import messages as disk_messages
 from covirt.engine.commands.disks.facts import about as about_disk
-from covirt.engine.commands.disks.facts import attachments_of, manager_of, require_ok, volumes_of
+from covirt.engine.commands.disks.facts import (
+    attachments_of,
+    manager_of,
+    require_at_rest,
+    require_no_snapshots,
+    require_ok,
+    volumes_of,
+)
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.snapshots.facts import require_no_preview
 from covirt.engine.commands.vms.common import about, require_down, subject_of
@@ -44,6 +52,7 @@ class RemoveVm(Command):
         if vm.hardware.delete_protected:
             raise DeleteProtected
         disks = self._disks(session)
+        self._check_staying(session, {disk.id for disk in disks})
         for disk in disks:
             start.lock(disk.id, f"disk {disk.name} is being removed with VM {vm.name}")
             if disk.status is not DiskStatus.ILLEGAL:
@@ -79,6 +88,14 @@ class RemoveVm(Command):
         session.vms.update(replace(session.vms.get(self.vm_id), image_locked=False))
         for disk in self._disks(session):
             session.disks.update(replace(disk, status=DiskStatus.ILLEGAL))
+
+    def _check_staying(self, session: Session, going: Collection[str]) -> None:
+        """Those that lose their machine and stay. Raises DiskRefused."""
+        attached = session.disk_attachments.list(ListQuery(where={"vm_id": self.vm_id}))
+        for disk in session.disks.by_ids({each.disk_id for each in attached} - set(going)).values():
+            require_at_rest(disk, "detach")
+            if self.detach_only:
+                require_no_snapshots(session, disk, "detach")
 
     def _disks(self, session: Session) -> list[Disk]:
         """That go with it."""
