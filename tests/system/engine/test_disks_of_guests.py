@@ -328,6 +328,53 @@ def test_a_disk_that_has_grown_since_its_snapshot(place: Place, libvirtd: Libvir
     service.remove()
 
 
+def in_background(place: Place, service: Any, work: Callable[[Any], object]) -> threading.Thread:
+    """What is done to a machine's snapshots over a connection of its own."""
+    vm_id = service.get().id
+
+    def done() -> None:
+        with suppress(sdk.Error), place.machine.connection() as connection:
+            work(connection.system_service().vms_service().vm_service(vm_id).snapshots_service())
+
+    thread = threading.Thread(target=done)
+    thread.start()
+    return thread
+
+
+def until_begun(snapshots: Any, going: threading.Thread) -> None:
+    """Whatever is done to one of them."""
+    fine = {types.SnapshotStatus.OK}
+    wait_until(lambda: {each.snapshot_status for each in snapshots.list()} != fine or not going.is_alive())
+
+
+def test_a_machine_is_stopped_while_its_snapshot_goes(place: Place, libvirtd: Libvirtd) -> None:
+    """At whatever moment of the merge; it is ended as for one that is down."""
+    service = place.add_vm("stopped")
+    disk = place.attach(service, "stopped", types.DiskFormat.RAW, bootable=True, active=True)
+    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=(disk,))
+    snapshots = service.snapshots_service()
+    for number in range(3):
+        service.start()
+        place.wait(service, UP, types.VmStatus.POWERING_UP)
+        place.settle()
+        kept = guest.keep("kept")
+        guest.order("write -P 5 1M 7M")
+        guest.write(number + 1)
+        going = in_background(place, service, lambda found, kept=kept: found.snapshot_service(kept).remove())  # type: ignore[misc]
+        until_begun(snapshots, going)
+        time.sleep(0.05 * number)
+        service.stop()
+        going.join()
+        place.wait(service, DOWN)
+        place.settle()
+        told = [event.description for event in place.system.events_service().list(max=6)]
+        assert [each.description for each in snapshots.list()] == ["Active VM"], told
+        assert guest.holds(number + 1)
+        assert (place.machine.root.path / "read").read_bytes()[MIB:] == bytes([5]) * 7 * MIB
+        assert place.connection.follow_link(disk.get().disk).format is types.DiskFormat.RAW
+    service.remove()
+
+
 def test_the_host_is_killed_while_snapshots_are_made_and_removed(place: Place, libvirtd: Libvirtd) -> None:
     """Each time somewhere else; the guest goes on, and has what it has written."""
     service = place.add_vm("hardy")
@@ -342,13 +389,7 @@ def test_the_host_is_killed_while_snapshots_are_made_and_removed(place: Place, l
     snapshots = service.snapshots_service()
 
     def killed(work: Callable[[Any], object], after_seconds: float) -> None:
-        def done() -> None:
-            with suppress(sdk.Error), place.machine.connection() as connection:
-                vms = connection.system_service().vms_service()
-                work(vms.vm_service(service.get().id).snapshots_service())
-
-        thread = threading.Thread(target=done)
-        thread.start()
+        thread = in_background(place, service, work)
         host = place.machine.pids["covirt-host"]
         time.sleep(after_seconds)
         os.kill(host, signal.SIGKILL)

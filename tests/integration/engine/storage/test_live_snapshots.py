@@ -146,6 +146,9 @@ def test_a_guest_that_ends_in_a_merge(running: Running) -> None:
     running.write(92)
     command = RemoveSnapshot(snapshot_id=snapshot.id)
     assert run_engine(machine.site, command.action, to_text(command), kill=4) == -signal.SIGKILL  # after VM.merge
+    with machine.site.store.read() as session:
+        locked = [session.commands.is_locked(each) for each in (machine.vm_id, *machine.disk_ids)]
+    assert locked == [False, True, True], "the machine may be stopped, but not started"
     running.libvirtd.virsh("destroy", machine.vm_id)
     assert run_engine(machine.site) == 0
     assert machine.at_rest()

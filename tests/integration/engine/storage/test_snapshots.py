@@ -267,6 +267,7 @@ def test_a_machine_goes_with_all_volumes_of_its_disks(place: tuple[Site, str]) -
     machine = new_machine(*place, "goes")
     machine.keep("kept", 1)
     images = [machine.volume(number).parent for number in range(2)]
+    assert "remove these first: kept" in machine.site.api.delete(f"vms/{machine.vm_id}?detach_only=true", 409)
     machine.site.api.delete(f"vms/{machine.vm_id}")
     assert not any(image.exists() for image in images)
 

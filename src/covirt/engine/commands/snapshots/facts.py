@@ -46,16 +46,27 @@ _EMPTY_BYTES: Final = _MIB  # of a qcow2 volume that holds nothing yet
 
 
 def begin_on(
-    start: Start, vm_id: str, action: str, doing: str, *, live: bool = False, ends_preview: bool = False
+    start: Start,
+    vm_id: str,
+    action: str,
+    doing: str,
+    *,
+    live: bool = False,
+    beside: bool = False,
+    ends_preview: bool = False,
 ) -> Vm:
-    """Lock the machine, as in "VM web is having ...". ``live``: it may run. Raises what says why nothing can be done
-    to its snapshots."""
+    """Lock the machine, as in "VM web is having ...". ``live``: it may run; ``beside``: and be stopped meanwhile, for
+    it is not locked then, and only its locked disks keep it from being started. Raises what says why nothing can be
+    done to its snapshots."""
     start.require(Right.MANIPULATE_VM_SNAPSHOTS, subject_of(vm_id))
     vm: Vm = start.session.vms.get(vm_id)
     if vm.kind in NO_SNAPSHOTS:
         kind = KIND_NAMES[vm.kind]
         raise NotForThisKind(action=f"{action} a snapshot of", name=vm.name, kind=kind, reason=NO_SNAPSHOTS[vm.kind])
-    start.lock(vm.id, f"a snapshot of VM {vm.name} is being {doing}")
+    if beside and is_running(vm):
+        start.require_unlocked(vm.id)
+    else:
+        start.lock(vm.id, f"a snapshot of VM {vm.name} is being {doing}")
     if not ends_preview:
         require_no_preview(start.session, vm, f"{action} Snapshot")
     if vm.facts.status is VmStatus.SUSPENDED:  # its memory knows its disks as they are
@@ -159,10 +170,11 @@ def disks_of_vm(session: Session, vm_id: str) -> Sequence[tuple[Disk, SnapshotDi
 
 
 def begin_with(start: Start, snapshot_id: str, action: str, doing: str, *, live: bool = False) -> Snapshot:
-    """Of one that is there; ``live``: its machine may run. Raises SnapshotRefused, and what begin_on raises."""
+    """Of one that is there; ``live``: its machine may run, and be stopped meanwhile. Raises SnapshotRefused, and what
+    begin_on raises."""
     session = start.session
     snapshot: Snapshot = session.snapshots.get(snapshot_id)
-    vm = begin_on(start, snapshot.vm_id, action, doing, live=live)
+    vm = begin_on(start, snapshot.vm_id, action, doing, live=live, beside=live)
     if snapshot.type is not SnapshotType.REGULAR:
         raise SnapshotRefused(action=action, reason=f"The {snapshot.type} one is what VM {vm.name} is now.")
     if snapshot.status is not SnapshotStatus.OK:

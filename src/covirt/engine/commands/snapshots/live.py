@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.5
+_FORGET_LOOKS: Final = 20
 _LONGEST_SECONDS: Final = 600.0  # a guest's agent may take long to let it stand still
 _GOES_ON: Final = (VmStatus.UP, VmStatus.PAUSED, VmStatus.POWERING_UP)
 _ENDED: Final = (Code.NO_SUCH_VM, Code.VM_IS_DOWN)
@@ -90,6 +91,10 @@ def merge_on_host(doing: Doing, vm_id: str, disk: Disk, *, top_id: str, base_id:
             if not jobs:
                 return True
             doing.progress(100 * whole(jobs[0], "cur") // max(1, whole(jobs[0], "end")))
+            doing.pause(_LOOK_SECONDS)
+        for _ in range(_FORGET_LOOKS):  # one that is being destroyed has its volumes until it is gone
+            if stats_on(doing, host_id, vm_id) is None:
+                break
             doing.pause(_LOOK_SECONDS)
         return False
 

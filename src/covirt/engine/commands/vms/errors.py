@@ -33,6 +33,14 @@ class DeleteProtected(Conflict):
     template = "Cannot remove VM. Delete protection is enabled. In order to delete, disable Delete protection first."
 
 
+class SnapshotsKeepDisks(Conflict):
+    """Fields: snapshots."""
+
+    template = (
+        "Cannot remove VM. Detaching disks from a VM with snapshots is not allowed; remove these first: {snapshots}."
+    )
+
+
 class BadSize(InvalidRequest):
     """Fields: action, reason."""
 

@@ -23,10 +23,11 @@ from covirt.engine.commands.disks.facts import (
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.snapshots.facts import require_no_preview
 from covirt.engine.commands.vms.common import about, require_down, subject_of
-from covirt.engine.commands.vms.errors import DeleteProtected
+from covirt.engine.commands.vms.errors import DeleteProtected, SnapshotsKeepDisks
 from covirt.engine.commands.vms.messages import DISKS_LEFT, REMOVED
 from covirt.engine.commands.vms.run import destroy_on_host
 from covirt.engine.model.disk import Disk, DiskStatus
+from covirt.engine.model.vm import SnapshotType, Vm
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
@@ -51,6 +52,8 @@ class RemoveVm(Command):
         require_no_preview(session, vm, "remove VM")
         if vm.hardware.delete_protected:
             raise DeleteProtected
+        if self.detach_only:
+            _require_no_snapshots(session, vm)
         disks = self._disks(session)
         self._check_staying(session, {disk.id for disk in disks})
         for disk in disks:
@@ -147,3 +150,11 @@ class RemoveVm(Command):
         else:
             doing.tell(disk_messages.REMOVE_FAILED, about_it, **words, reason=failure)
         return None
+
+
+def _require_no_snapshots(session: Session, vm: Vm) -> None:
+    """Without it nobody would know what the volumes of its disks are. Raises SnapshotsKeepDisks."""
+    where = {"vm_id": vm.id, "type": SnapshotType.REGULAR}
+    names = sorted(each.description for each in session.snapshots.list(ListQuery(where=where)) if each.disks)
+    if names:
+        raise SnapshotsKeepDisks(snapshots=", ".join(names))
