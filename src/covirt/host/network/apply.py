@@ -178,22 +178,30 @@ def _gateway(verb: str) -> Callable[[Any, Step], None]:
 
 
 def _add_route(route: Any, step: Step) -> None:
-    """One that cannot be put back (its router was behind another NIC's) keeps back nothing else."""
+    """One that cannot be set (its router is behind another NIC) keeps back nothing else."""
     from pyroute2.netlink.exceptions import NetlinkError
 
+    try:
+        route.route("replace", **_route_settings(step))
+    except NetlinkError as error:
+        log.warning("A route cannot be set step=%r reason=%s", str(step), os.strerror(error.code))
+
+
+def _drop_route(route: Any, step: Step) -> None:
+    _absent_is_fine(lambda: route.route("del", **_route_settings(step)))
+
+
+def _route_settings(step: Step) -> dict[str, Any]:
     wanted = step.route
-    assert wanted is not None, "an ADD_ROUTE step has its route"  # noqa: S101 - a mistake in the plan
-    settings: dict[str, Any] = {}
+    assert wanted is not None, "a step about a route has it"  # noqa: S101 - a mistake in the plan
+    settings: dict[str, Any] = {"dst": wanted.target, "oif": _index(step.name)}
     if wanted.gateway:
         settings["gateway"] = wanted.gateway
     elif ":" not in wanted.target:
         settings["scope"] = _LINK_SCOPE  # else no router can be behind it
     if wanted.metric:
         settings["priority"] = wanted.metric
-    try:
-        route.route("replace", dst=wanted.target, oif=_index(step.name), **settings)
-    except NetlinkError as error:
-        log.warning("A route is not put back step=%r reason=%s", str(step), os.strerror(error.code))
+    return settings
 
 
 def _absent_is_fine(call: Callable[[], object]) -> None:
@@ -222,5 +230,6 @@ _DO: Final[Mapping[Action, Callable[[Any, Step], None]]] = {
     Action.ADD_ADDRESS: _add_address,
     Action.DROP_GATEWAY: _gateway("del"),
     Action.ADD_GATEWAY: _gateway("add"),
+    Action.DROP_ROUTE: _drop_route,
     Action.ADD_ROUTE: _add_route,
 }

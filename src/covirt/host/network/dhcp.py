@@ -23,7 +23,7 @@ from covirt.common.files import make_directory, read_json, write_atomic, write_j
 from covirt.common.process import PIPE, Argument, Child, CommandMissing, spawn
 from covirt.host.network.apply import apply
 from covirt.host.network.errors import LinkChangeFailed
-from covirt.host.network.links import Link, read_links
+from covirt.host.network.links import Link, Route, read_links
 from covirt.host.network.plan import Action, Step
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ _PATIENCE: Final = ("-t", "5", "-T", "2", "-A", "30")
 _OPTIONS: Final = ("-O", "staticroutes")
 _RECORD_VERSION: Final = 1
 _MOST_BYTES: Final = 1 << 16  # of one event
-_DEFAULT_ROUTE: Final = "0.0.0.0/0"
+_VIA: Final = " via "  # of a route in a lease's record
+_LINK: Final = "link"
 _PROCESS_WAIT_SECONDS: Final = 5.0
 # A client that ended by itself (killed for memory, or by somebody) is begun anew, or its lease would run out
 # unseen; one that ends again and again not without a pause.
@@ -78,8 +79,8 @@ class DhcpClients:
                     self._clients[one.name] = self._started(one)
 
     def leased(self) -> dict[str, tuple[str, ...]]:
-        """What leases gave, by interface: an address with prefix length, and a gateway. Also those of an agent that
-        was killed."""
+        """What leases gave, by interface: an address with prefix length, routes, and a gateway. Also those of an agent
+        that was killed."""
         found = {}
         for path in self._directory.glob("dhcp-*.json"):
             with contextlib.suppress(FileNotFoundError):
@@ -235,22 +236,30 @@ def _now() -> float:
 
 
 def _configuration(lease: Lease, *, route: bool) -> tuple[str, ...]:
-    router = next((gateway for target, gateway in lease.routes if target == _DEFAULT_ROUTE and gateway), None)
-    return (lease.cidr, router) if route and router else (lease.cidr,)
+    """In the order in which it is set: the address, routes of which one may lead to the router of the next, and, with
+    ``route``, the host's router."""
+    routes = [Route(target=target, gateway=gateway) for target, gateway in lease.routes]
+    others = sorted((one for one in routes if not one.is_default), key=lambda one: one.gateway is not None)
+    routers = [one.gateway for one in routes if route and one.is_default and one.gateway]
+    return (lease.cidr, *(f"{one.target}{_VIA}{one.gateway or _LINK}" for one in others), *routers[:1])
 
 
 def _steps(link: Link, before: tuple[str, ...], after: tuple[str, ...]) -> list[Step]:
-    steps = []
-    for text in before:
-        if text not in after:
-            action = Action.DROP_ADDRESS if "/" in text else Action.DROP_GATEWAY
-            steps.append(Step(action=action, name=link.name, value=text))
     present = {*link.addresses, *link.gateways}
-    for text in after:
-        if text not in present:
-            action = Action.ADD_ADDRESS if "/" in text else Action.ADD_GATEWAY
-            steps.append(Step(action=action, name=link.name, value=text))
-    return steps
+    dropped = [_step(link.name, text, adds=False) for text in reversed(before) if text not in after]
+    added = [_step(link.name, text, adds=True) for text in after if text not in present]
+    return [*dropped, *(step for step in added if step.route not in link.routes)]
+
+
+def _step(name: str, text: str, *, adds: bool) -> Step:
+    target, via, gateway = text.partition(_VIA)
+    if via:
+        route = Route(target=target, gateway=None if gateway == _LINK else gateway)
+        action = Action.ADD_ROUTE if adds else Action.DROP_ROUTE
+        return Step(action=action, name=name, value=str(route), route=route)
+    if "/" in text:
+        return Step(action=Action.ADD_ADDRESS if adds else Action.DROP_ADDRESS, name=name, value=text)
+    return Step(action=Action.ADD_GATEWAY if adds else Action.DROP_GATEWAY, name=name, value=text)
 
 
 def _end_stray(pid: int, interface: str) -> None:

@@ -32,6 +32,7 @@ class Action(StrEnum):
     ADD_ADDRESS = "add address"
     DROP_GATEWAY = "drop gateway"
     ADD_GATEWAY = "add gateway"
+    DROP_ROUTE = "drop route"
     ADD_ROUTE = "add route"
 
 
@@ -49,7 +50,7 @@ class Step:
     name: str
     value: str = ""
     device: Device | None = None  # of CREATE
-    route: Route | None = None  # of ADD_ROUTE
+    route: Route | None = None  # of ADD_ROUTE and DROP_ROUTE
 
     def __str__(self) -> str:
         return f"{self.name}: {self.action} {self.value}".rstrip()

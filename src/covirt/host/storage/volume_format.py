@@ -17,6 +17,7 @@ METADATA_LIMIT_BYTES: Final = 512
 _DESCRIPTION_LIMIT: Final = 210  # characters; longer ones are cut, as engines expect
 _GENERATIONS: Final = 1000
 DATA_DISK: Final = "DATA"
+_FILE_LIMIT_BYTES: Final = 1 << 63
 _DISK_TYPES: Final = frozenset(
     {"DATA", "ISOF", "MEMD", "MEMM", "OVFS", "HEVD", "HESD", "HEMD", "HECI", "SCRD", "2", "1"}
 )
@@ -61,6 +62,14 @@ def one_line(description: str) -> str:
     return " ".join(description.splitlines())[:_DESCRIPTION_LIMIT]
 
 
+def _capacity(text: str) -> int:
+    """Raises ValueError for what no file can have."""
+    found = int(text)
+    if not 0 <= found < _FILE_LIMIT_BYTES:
+        raise ValueError(f"CAP is {text[:30]}")
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeMetadata:
     domain_id: str
@@ -89,7 +98,7 @@ class VolumeMetadata:
             return cls(
                 domain_id=values["DOMAIN"],
                 image_id=values["IMAGE"],
-                capacity_bytes=int(values["CAP"]),
+                capacity_bytes=_capacity(values["CAP"]),
                 format=_FORMATS[values["FORMAT"]],
                 allocation=Allocation(values["TYPE"]),
                 disk_type=values["DISKTYPE"],

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +344,29 @@ def test_an_address_by_dhcp(root_dir: Root, far: FarSide, open_dir: Path) -> Non
             networks.change(change(remove=(NET,)), AT_ONCE)
     finally:
         networks.stop()
+
+
+def test_routes_by_dhcp(root_dir: Root, far: FarSide, open_dir: Path) -> None:
+    """A server that sends classless routes means them, and the host asked for them; the router may be behind one."""
+    router = "10.95.0.1"
+    routes = f"10.96.0.0/16,{far.host_address(9)},10.95.0.1/32,0.0.0.0,0.0.0.0/0,{router}"
+    networks = Networks(root_dir, NetworkHostConfig())
+    networks.start()
+    network = NetworkSpec(name=NET, nic=far.nic, dhcp=True, default_route=True)
+    bridge = LinuxBridge(name="up0", address=far.address)
+    try:
+        with serve_dhcp(bridge, open_dir, f"--dhcp-option=121,{routes}", namespace=far.namespace):
+            networks.change(change(network), AT_ONCE)
+            found = {(to, by) for to, by, _ in _routes_of(NET)}
+            assert {("10.96.0.0/16", far.host_address(9)), (router, ""), ("default", router)} <= found
+            networks.change(change(replace(network, default_route=False)), AT_ONCE)
+            found = {(to, by) for to, by, _ in _routes_of(NET)}
+            assert ("10.96.0.0/16", far.host_address(9)) in found
+            assert not [to for to, _ in found if to == "default"]
+    finally:
+        networks.change(change(remove=(NET,)), AT_ONCE)
+        networks.stop()
+    assert not [route for route in ip_json("route", "show") if route["dst"] == "10.96.0.0/16"]
 
 
 def test_a_dhcp_client_that_ends_by_itself_is_begun_anew(root_dir: Root, far: FarSide, open_dir: Path) -> None:

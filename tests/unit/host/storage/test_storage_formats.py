@@ -91,7 +91,8 @@ def test_what_is_accepted_and_what_not() -> None:
 def test_a_volume() -> None:
     metadata = VolumeMetadata.parse(_VOLUME.encode(), volume_id=_ID)
     assert metadata.dump(volume_id=_ID) == _VOLUME.encode()
-    for broken in (b"", _VOLUME.encode()[:-1], _VOLUME.replace("COW", "VHD").encode(), b"\xff"):
+    sizes = [_VOLUME.replace("CAP=", f"CAP={more}").encode() for more in ("-", "9" * 30)]
+    for broken in (b"", _VOLUME.encode()[:-1], _VOLUME.replace("COW", "VHD").encode(), b"\xff", *sizes):
         with pytest.raises(BrokenVolumeMetadata):
             VolumeMetadata.parse(broken, volume_id=_ID)
     assert [next_generation(998), next_generation(999)] == [999, 0]
