@@ -79,7 +79,7 @@ class DhcpClients:
                     self._clients[one.name] = self._started(one)
 
     def leased(self) -> dict[str, tuple[str, ...]]:
-        """What leases gave, by interface: an address with prefix length, routes, and a gateway. Also those of an agent
+        """By interface what leases gave: address with prefix length, routes, and a gateway. Also those of an agent
         that was killed."""
         found = {}
         for path in self._directory.glob("dhcp-*.json"):
