@@ -184,7 +184,9 @@ class Networks:
     def _take_back(self, before: Running, originals: Mapping[str, Original]) -> None:
         freed = {name: one for name, one in originals.items() if name not in before.originals}
         try:
-            self._go_to(before, freed=freed)
+            failures = self._go_to(before, freed=freed, at_any_rate=True)
+            if failures:
+                raise failures[0]
         except Error:
             log.exception("The networks could not be put back wholly; a restart of the agent tries again")
             return

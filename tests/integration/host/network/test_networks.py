@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from covirt.common.errors import Error
 from covirt.common.process import PIPE, run, spawn
 from covirt.common.root import Root
 from covirt.host.network.config import NetworkHostConfig
@@ -313,6 +314,28 @@ def test_a_nic_that_has_died_takes_no_other_network_along(root_dir: Root, far: F
     second.change(change(remove=(NET, "deadlan")), AT_ONCE)
     second.stop()
     assert not Path("/sys/class/net/deadlan").exists()
+
+
+def test_a_nic_that_dies_meanwhile_keeps_back_nothing_that_is_taken_back(networks: Networks, far: FarSide) -> None:
+    run(["ip", "link", "add", "eth0dead", "type", "veth", "peer", "eth0peer"], timeout_seconds=10)
+    networks.change(change(NetworkSpec(name="deadlan", nic="eth0dead"), network(far)), AT_ONCE)
+    moved = NetworkSpec(name=NET, nic=far.nic, address="10.79.2.2/24", mtu=1400)
+    more = NetworkSpec(name="deadlan", nic="eth0dead", mtu=1400)
+    refusals: list[Error] = []
+
+    def asked() -> None:
+        try:
+            networks.change(change(moved, more), ChangeOptions(confirm_seconds=2.0))
+        except Error as error:
+            refusals.append(error)
+
+    thread = threading.Thread(target=asked)
+    thread.start()
+    wait_until(lambda: addresses(NET) == {"10.79.2.2/24"})
+    run(["ip", "link", "delete", "eth0dead"], timeout_seconds=10)
+    thread.join(30)
+    assert [type(error) for error in refusals] == [ConnectionLost]
+    assert far.reaches(far.host_address())
 
 
 def test_an_address_by_dhcp(root_dir: Root, far: FarSide, open_dir: Path) -> None:
