@@ -63,6 +63,21 @@ def layout_of(config: NetworkConfig) -> dict[str, Device]:
     return {device.name: device for device in devices}
 
 
+def without(layout: Layout, name: str) -> dict[str, Device]:
+    """As if there were no such interface: VLANs on it go, too, and bridges and bonds do without it."""
+    left = {}
+    gone = []
+    for device in layout.values():
+        if device.kind is Kind.VLAN and device.lower == name:
+            gone.append(device.name)
+        if device.name != name:
+            master, lower = (None if other == name else other for other in (device.master, device.lower))
+            left[device.name] = replace(device, master=master, lower=lower)
+    for vlan in gone:
+        left = without(left, vlan)
+    return left
+
+
 def _bases(config: NetworkConfig) -> list[Device]:
     """NICs, then bonds."""
     bond_of = {nic: bond.name for bond in config.bonds.values() for nic in bond.nics}

@@ -4,7 +4,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +15,10 @@ from covirt.host.network.apply import apply, apply_all, ipv6_mode
 from covirt.host.network.checks import check_change, check_ownership, nics_of
 from covirt.host.network.config import NetworkHostConfig
 from covirt.host.network.dhcp import Asked, DhcpClients
-from covirt.host.network.errors import BadBridge, ConnectionLost, NetworkChangeRuns
+from covirt.host.network.errors import BadBridge, ConnectionLost, ForeignLink, NetworkChangeRuns, NicInUse
 from covirt.host.network.facts import interface_statistics, network_facts
-from covirt.host.network.layout import layout_of
-from covirt.host.network.links import read_links
+from covirt.host.network.layout import Layout, layout_of, without
+from covirt.host.network.links import Link, read_links
 from covirt.host.network.model import NetworkChange, NetworkConfig
 from covirt.host.network.plan import Original, Situation, alias_of, plan
 from covirt.host.network.store import NetworkStore, Running
@@ -164,22 +164,39 @@ class Networks:
 
         ``at_any_rate``: a step that fails keeps back no other, and is told.
         """
-        wanted = layout_of(running.config)
+        wanted: Layout = layout_of(running.config)
         links = read_links()
-        check_ownership(wanted, links, self._alias, known={*wanted, *running.originals, *(freed or ())})
+        known = {*wanted, *running.originals, *(freed or ())}
+        failures: list[Error] = []
+        if at_any_rate:
+            wanted, failures = self._owned(wanted, links, known)
+        check_ownership(wanted, links, self._alias, known=known)
         asked = [Asked(name=one.name, route=one.dhcp_route) for one in wanted.values() if one.dhcp]
         leased = self._dhcp.leased()
         self._dhcp.retain(asked)
         released = {name: one.without_addresses() for name, one in running.originals.items() if name not in wanted}
         released |= {name: one for name, one in (freed or {}).items() if name not in wanted}
         situation = Situation(links=links, alias=self._alias, released=released, leased=leased)
-        steps, failures = plan(situation, wanted), list[Error]()
+        steps = plan(situation, wanted)
         if at_any_rate:
-            failures = apply_all(steps, alias=self._alias)
+            failures += apply_all(steps, alias=self._alias)
         else:
             apply(steps, alias=self._alias)
         self._dhcp.keep(asked)
         return failures
+
+    def _owned(self, wanted: Layout, links: Mapping[str, Link], known: Collection[str]) -> tuple[Layout, list[Error]]:
+        """What can be made without what somebody else has taken in the meantime, and what that is."""
+        failures: list[Error] = []
+        while True:
+            try:
+                check_ownership(wanted, links, self._alias, known=known)
+            except (ForeignLink, NicInUse) as error:
+                log.warning("An interface is left out: %s", error)
+                failures.append(error)
+                wanted = without(wanted, str(error.fields["name" if isinstance(error, ForeignLink) else "nic"]))
+            else:
+                return wanted, failures
 
     def _take_back(self, before: Running, originals: Mapping[str, Original]) -> None:
         freed = {name: one for name, one in originals.items() if name not in before.originals}

@@ -116,7 +116,7 @@ def plan(situation: Situation, wanted: Layout) -> list[Step]:
         name: _detached(link, situation, doomed, wanted) for name, link in links.items() if link not in doomed
     }
     for name, original in situation.released.items():
-        if name in remaining:
+        if name in remaining and not _is_somebody_elses(remaining[name], situation):
             steps += _restored(remaining[name], original, remaining)
     for device in wanted.values():
         steps += _made(device, remaining.get(device.name))
@@ -133,6 +133,12 @@ def _doomed(situation: Situation, wanted: Layout) -> list[Link]:
     names = {link.name for link in found}
     found += [link for link in situation.links.values() if link.lower in names and link not in found]
     return found
+
+
+def _is_somebody_elses(link: Link, situation: Situation) -> bool:
+    """A port of a bridge or bond that we did not make."""
+    master = situation.links.get(link.master or "")
+    return master is not None and master.alias != situation.alias
 
 
 def _detached(link: Link, situation: Situation, doomed: list[Link], wanted: Layout) -> Link:

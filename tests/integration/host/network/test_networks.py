@@ -293,27 +293,41 @@ def test_networks_survive_a_restart_and_safe_ones_a_reboot(root_dir: Root, far: 
     third.stop()
 
 
-def test_a_nic_that_has_died_takes_no_other_network_along(root_dir: Root, far: FarSide) -> None:
+@pytest.mark.parametrize("what", ["died", "is in a bridge of somebody else's", "has its bridge's name taken"])
+def test_a_nic_that_is_lost_takes_no_other_network_along(root_dir: Root, far: FarSide, what: str) -> None:
     """After a reboot nobody could reach the host: its steps come in the order of names, and the first one failed."""
+    foreign = "deadlan" if "name" in what else "foreign0"
     first = Networks(root_dir, NetworkHostConfig())
     first.start()
     run(["ip", "link", "add", "eth0dead", "type", "veth", "peer", "eth0peer"], timeout_seconds=10)
     dead = NetworkSpec(name="deadlan", nic="eth0dead", address="10.79.1.2/24")
     first.change(change(dead, network(far)), ChangeOptions(keep=True))
     first.stop()
-    for name in (NET, "deadlan", "eth0dead"):
+    for name in (NET, "deadlan", *(["eth0dead"] if what == "died" else [])):
         run(["ip", "link", "delete", name], timeout_seconds=10)
     shutil.rmtree(root_dir.run_dir)
+    if what != "died":
+        run(["ip", "link", "add", foreign, "type", "bridge"], timeout_seconds=10)
+        run(["ip", "link", "set", "eth0dead", "master", foreign], timeout_seconds=10)
 
     second = Networks(root_dir, NetworkHostConfig())
     second.start()
-    assert far.reaches(far.host_address())
-    assert addresses("deadlan") == {"10.79.1.2/24"}  # guests of this host reach each other
-    facts: Any = second.capabilities()["networks"]
-    assert facts["deadlan"]["ports"] == []
-    second.change(change(remove=(NET, "deadlan")), AT_ONCE)
-    second.stop()
-    assert not Path("/sys/class/net/deadlan").exists()
+    try:
+        assert far.reaches(far.host_address())
+        facts: Any = second.capabilities()["networks"]
+        if foreign == "deadlan":
+            assert addresses("deadlan") == set()  # it is not ours
+        else:
+            assert addresses("deadlan") == {"10.79.1.2/24"}  # guests of this host reach each other
+            assert facts["deadlan"]["ports"] == []
+            second.change(change(remove=("deadlan",)), AT_ONCE)
+            assert not Path("/sys/class/net/deadlan").exists()
+        assert what == "died" or ip_json("link", "show", "eth0dead")[0]["master"] == foreign
+    finally:
+        second.change(change(remove=(NET, "deadlan")) if foreign == "deadlan" else change(remove=(NET,)), AT_ONCE)
+        second.stop()
+        for name in (foreign, "eth0dead"):
+            run(["ip", "link", "delete", name], timeout_seconds=10, check=False)
 
 
 def test_a_nic_that_dies_meanwhile_keeps_back_nothing_that_is_taken_back(networks: Networks, far: FarSide) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from covirt.host.network.layout import layout_of
+from covirt.host.network.layout import layout_of, without
 from covirt.host.network.links import Link
 from covirt.host.network.model import BondSpec, NetworkChange, NetworkConfig, NetworkSpec
 from covirt.host.network.plan import Action, Ipv6, Original, Situation, Step, alias_of, plan
@@ -227,3 +227,20 @@ def test_a_config_survives_its_way_through_json() -> None:
     bond = BondSpec(name="bond0", nics=("eth0", "eth1"), options={"mode": "4"})
     one = config(NetworkSpec(name="lan", bond="bond0", vlan=7), bonds=(bond,))
     assert NetworkConfig.from_record(one.record()) == one
+
+
+def test_without_an_interface_its_vlans_go_and_bridges_and_bonds_stay() -> None:
+    layout = layout_of(
+        config(
+            NetworkSpec(name="lan", bond="bond0"),
+            NetworkSpec(name="red", nic="eth2", vlan=10),
+            NetworkSpec(name="plain", nic="eth2", vlan=20, bridged=False),
+            bonds=(BondSpec(name="bond0", nics=("eth0", "eth1")),),
+        )
+    )
+    assert {(one.name, one.master, one.lower) for one in without(layout, "eth2").values()} == {
+        ("eth0", "bond0", None), ("eth1", "bond0", None), ("bond0", "lan", None), ("lan", None, "bond0"),
+        ("red", None, None),
+    }  # fmt: skip
+    left = without(layout, "bond0")
+    assert (left["eth0"].master, left["lan"].lower, left["eth2.10"].master) == (None, None, "red")
