@@ -39,7 +39,7 @@ class BoundedCalls:
     def call(self, where: str, function: Callable[[], Result], *, timeout_seconds: float | None = None) -> Result:
         """Its result, or its exception as storage_failures() has it. ``where`` names the storage.
 
-        Raises StorageDomainSilent.
+        Raises StorageDomainSilent, and StorageDomainUnusable where there can be no thread for it.
         """
         seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         results: list[Result] = []
@@ -58,7 +58,11 @@ class BoundedCalls:
             raise StorageDomainSilent(where=where, seconds=0)
         # A daemon: a thread that storage holds must not keep covirt-host from ending.
         thread = threading.Thread(target=carrying_flow(body), name=f"storage-call-{where}", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._count(where, -1)
+            raise StorageDomainUnusable(domain_id=where, reason="this host has no room for another thread") from error
         thread.join(seconds)
         if failures:
             with storage_failures(where):

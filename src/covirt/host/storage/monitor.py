@@ -88,6 +88,7 @@ class StorageMonitor:
         self._listeners: list[HealthListener] = []
         self._changed = threading.Condition()
         self._stopping = False
+        self._wanted: frozenset[str] = frozenset()
         self._watches: dict[str, _Watch] = {}
         self._health: dict[str, Health] = {}
         self._told: dict[str, bool] = {}
@@ -110,18 +111,27 @@ class StorageMonitor:
 
     def watch(self, domain_ids: Iterable[str]) -> None:
         """From now on these, and no others."""
-        wanted = set(domain_ids)
+        wanted = frozenset(domain_ids)
         with self._changed:
+            self._wanted = wanted
             leaving = [self._watches.pop(domain_id) for domain_id in list(self._watches) if domain_id not in wanted]
             for watch in leaving:
                 watch.stop()
                 self._health.pop(watch.domain_id, None)
                 self._told.pop(watch.domain_id, None)
-            for domain_id in wanted - set(self._watches):
-                self._watches[domain_id] = _Watch(domain_id, self)
+            self._begin()
         for watch in leaving:
             if watch.began_at is None and watch.thread is not threading.current_thread():
                 watch.thread.join(_ENDS_SECONDS)
+
+    def _begin(self) -> None:
+        """Watch what is to be watched and is not; where there can be no thread for it, the next pass tries again."""
+        for domain_id in self._wanted - set(self._watches):
+            try:
+                self._watches[domain_id] = _Watch(domain_id, self)
+            except RuntimeError as error:
+                log.warning("A storage domain is not watched yet domain=%s: %s", domain_id, error)
+                return
 
     def health(self) -> Mapping[str, Health]:
         """Of every domain that was looked at, or should have been."""
@@ -152,6 +162,7 @@ class StorageMonitor:
                 self._changed.wait(wait_seconds)
                 if self._stopping:
                     return
+                self._begin()
             for domain_id, health in self.health().items():
                 well = health.error is None
                 if self._is_news(domain_id, well=well):

@@ -130,3 +130,39 @@ def test_figures_tell_of_domains_that_hang_too(storage: Storage, monitor: Storag
     lines = page()[1].decode().splitlines()
     assert not any("bytes" in line and "hung" in line for line in lines)
     assert 'covirt_host_storage_domain_bytes{domain="well"} 2.0' in lines
+
+
+@pytest.fixture(name="no_threads")
+def no_threads_fixture(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """While it is set, no thread can be begun."""
+    full, real = threading.Event(), threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        if full.is_set():
+            raise RuntimeError("can't start new thread")
+        real(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    yield full
+    full.clear()
+
+
+def test_storage_is_asked_again_when_there_is_room_for_threads(no_threads: threading.Event) -> None:
+    """Each call that could not begin counted as one that hangs, until storage was asked no more."""
+    calls = BoundedCalls(timeout_seconds=5)
+    no_threads.set()
+    for _ in range(40):
+        with pytest.raises(StorageDomainUnusable, match="no room for another thread"):
+            calls.call("here", lambda: 7)
+    no_threads.clear()
+    assert calls.call("here", lambda: 7) == 7
+
+
+def test_a_domain_is_watched_as_soon_as_there_is_room_for_a_thread(
+    monitor: StorageMonitor, told: list[tuple[str, bool]], no_threads: threading.Event
+) -> None:
+    no_threads.set()
+    monitor.watch(["well"])
+    assert told == []
+    no_threads.clear()
+    wait_until(lambda: told == [("well", True)])
