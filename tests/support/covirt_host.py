@@ -51,6 +51,7 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
     port: int = PORT
     address: str = "127.0.0.1"
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    patience_seconds: float = SECONDS  # for an answer
 
     def __post_init__(self) -> None:
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -89,12 +90,14 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
             self._connection.transport.socket.shutdown(socket.SHUT_RDWR)  # else stomp.py's thread waits for ever
             raise AssertionError("covirt-host did not say good-bye")
 
-    def call(self, method: str, params: object = None, *, flow_id: str = "", seconds: float = SECONDS) -> Any:
+    def call(self, method: str, params: object = None, *, flow_id: str = "", seconds: float | None = None) -> Any:
         """The result. Raises CallFailed."""
         request = {"jsonrpc": "2.0", "method": method, "params": params or {}, "id": str(uuid.uuid4())}
         headers = {"reply-to": self._reply_to, "ovirtCorrelationId": flow_id}
         self._connection.send(_REQUESTS, json.dumps(request), content_type="application/json", headers=headers)
-        while (answer := self._answers.get(timeout=seconds))["id"] != request["id"]:
+        while (answer := self._answers.get(timeout=self.patience_seconds if seconds is None else seconds))[
+            "id"
+        ] != request["id"]:
             pass
         if "error" in answer:
             raise CallFailed(answer["error"]["code"], answer["error"]["message"])
@@ -150,7 +153,7 @@ class HostClient(stomp.ConnectionListener):  # type: ignore[misc]  # stomp.py ha
 class CovirtHost:
     """The daemon on a root; ``configuration`` is TOML."""
 
-    program = (_PROGRAMS / "covirt-host",)
+    program: tuple[Path, ...] = (_PROGRAMS / "covirt-host",)
 
     def __init__(
         self,
@@ -181,6 +184,10 @@ class CovirtHost:
     def pid(self) -> int:
         assert self._child is not None
         return self._child.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._child is None or self._child.poll() is not None
 
     def start(self) -> None:
         seen = len(self.log)

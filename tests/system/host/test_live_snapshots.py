@@ -3,18 +3,23 @@
 """Snapshots of a machine that runs, by the host's verbs: what was written before is in the old volumes."""
 
 import json
+import queue
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from stomp.exception import NotConnectedException
 
 from covirt.common.process import run
 from covirt.hostapi.errors import Code
 from tests.support import engine_xml
 from tests.support.covirt_host import CallFailed, CovirtHost, HostClient, serve_covirt_host
 from tests.support.guest import TinyGuest
-from tests.support.host_pool import PoolOnHost, create_volume, finished, new_pool
+from tests.support.host_pool import PoolOnHost, connect_pool, create_volume, finished, new_pool
 from tests.support.host_vms import machine_xml
 from tests.support.libvirtd import Libvirtd
 from tests.support.roots import new_root
@@ -25,6 +30,7 @@ pytestmark = pytest.mark.qemu
 
 _MIB = 1 << 20
 _SIZE = 16 * _MIB
+MOST_RECORDS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +39,7 @@ class Machine:
 
     host: CovirtHost
     libvirtd: Libvirtd
+    configuration: str
     pool: PoolOnHost
     client: HostClient
     vm_id: str
@@ -99,7 +106,15 @@ def machine(libvirtd: Libvirtd, tiny_guest: TinyGuest) -> Iterator[Machine]:
             raw, cow = (create_volume(client, pool, size_bytes=_SIZE, cow=cow) for cow in (False, True))
             xml = engine_xml.with_disk(machine_xml(tiny_guest, "box"), ref_of(raw))
             vm_id = run_vm(client, engine_xml.with_disk(xml, ref_of(cow), name="vdb", kind="qcow2"))
-            yield Machine(host=host, libvirtd=libvirtd, pool=pool, client=client, vm_id=vm_id, disks=(raw, cow))
+            yield Machine(
+                host=host,
+                configuration=configuration,
+                libvirtd=libvirtd,
+                pool=pool,
+                client=client,
+                vm_id=vm_id,
+                disks=(raw, cow),
+            )
             with host.client() as last:  # a test may have killed the host
                 if status_of(last, vm_id):
                     last.call("VM.destroy", {"vmID": vm_id})
@@ -180,3 +195,51 @@ def test_a_host_that_is_killed_ends_the_merge_later(machine: Machine, *, stands_
         kinds = zip(machine.disks, ("raw", "qcow2"), strict=True)
         assert [again.marker(disk, kind) for disk, kind in kinds] == [3, 3]
         client.call("VM.destroy", {"vmID": machine.vm_id})
+
+
+@pytest.mark.timeout(300)  # a host for each record
+def test_a_host_that_is_killed_at_every_record_of_a_merge(machine: Machine) -> None:
+    """The next one ends it; the guest goes on, and has what it has written."""
+    for kill_at in range(1, MOST_RECORDS):
+        with machine.host.client() as client:
+            connect_pool(client, machine.pool)
+            again = replace(machine, client=client)
+            top = tuple(again.above(disk) for disk in machine.disks)
+            again.snapshot(top)
+        again.write(kill_at)
+        machine.host.stop()
+        was_killed = killed_in_merges(machine, top, kill_at)
+        machine.host.start()
+        with machine.host.client() as client:
+            again = replace(machine, client=client)
+            for ids, disk in zip(top, machine.disks, strict=True):
+                again.merge(ids, disk["volumeID"])  # one that was never begun, or has ended
+            wait_until(lambda found=again: not found.jobs(), timeout_seconds=60, what="merges")  # type: ignore[misc]
+            assert status_of(client, machine.vm_id) == "Up", kill_at
+            again.write(kill_at + 100)
+            kinds = zip(machine.disks, ("raw", "qcow2"), strict=True)
+            assert [again.marker(disk, kind) for disk, kind in kinds] == [kill_at + 100] * 2
+            connect_pool(client, machine.pool)
+            for ids in top:
+                assert again.info(ids)["legality"] == "ILLEGAL"
+                finished(client, client.call("Volume.delete", {**ids, "postZero": False, "force": False}))
+        if not was_killed:
+            assert kill_at > 5
+            return
+    raise AssertionError("it was killed every time")
+
+
+def killed_in_merges(machine: Machine, top: tuple[dict[str, str], ...], kill_at: int) -> bool:
+    """Whether the host has written so many records until all is merged."""
+    mortal = CovirtHost(machine.host.root, configuration=machine.configuration, port=machine.host.port)
+    mortal.program = (Path(sys.executable), Path("-m"), Path("tests.support.mortal_host"), Path(str(kill_at)))
+    mortal.start()
+    with suppress(queue.Empty, NotConnectedException, OSError), mortal.client() as client:
+        client.patience_seconds = 2  # for the answer of one that is dead
+        again = replace(machine, client=client)
+        for ids, disk in zip(top, machine.disks, strict=True):
+            again.merge(ids, disk["volumeID"])
+        wait_until(lambda: not again.jobs(), timeout_seconds=60, what="merges")
+    killed = mortal.has_ended
+    mortal.kill()
+    return killed
