@@ -69,12 +69,12 @@ class Networks:
             originals = self._originals(self._running.config)
             self._running = Running(config=self._running.config, originals=originals)
             failures = self._go_to(self._running, freed=cut_short.originals if cut_short else {}, at_any_rate=True)
+            self._store.write_running(self._running)
             if failures:
                 raise failures[0]
         except Error as error:
             log.error("The host's networks are not all there reason=%s", error)
         else:
-            self._store.write_running(self._running)
             self._store.end()
 
     def stop(self) -> None:

@@ -29,6 +29,7 @@ from covirt.host.network.errors import (
 )
 from covirt.host.network.model import NetworkChange, NetworkSpec
 from covirt.host.network.networks import ChangeOptions, Networks
+from covirt.host.network.store import NetworkStore
 from tests.support.dhcp import serve_dhcp
 from tests.support.far_side import FarSide, addresses, default_routes, ip_json, new_far_side
 from tests.support.network import LinuxBridge
@@ -323,6 +324,7 @@ def test_a_nic_that_is_lost_takes_no_other_network_along(root_dir: Root, far: Fa
             second.change(change(remove=("deadlan",)), AT_ONCE)
             assert not Path("/sys/class/net/deadlan").exists()
         assert what == "died" or ip_json("link", "show", "eth0dead")[0]["master"] == foreign
+        assert NetworkStore(state_dir=root_dir.state_dir / "host", run_dir=root_dir.run_dir / "host").running()
     finally:
         second.change(change(remove=(NET, "deadlan")) if foreign == "deadlan" else change(remove=(NET,)), AT_ONCE)
         second.stop()
