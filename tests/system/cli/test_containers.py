@@ -134,6 +134,9 @@ def _snapshots(terminal: Terminal) -> None:
     assert "before the update" in told
     assert "Active VM" not in told
     assert terminal.data("snapshot", "show", "db", "before the update")["id"] == made
+    (disk,) = [each["name"] for each in terminal.data("disk", "list") if each["name"].startswith("db")]
+    terminal.say("snapshot", "create", "db", "of one", "--disk", disk)
+    terminal.say("snapshot", "remove", "db", "of one")
     terminal.say("snapshot", "preview", "db", "before the update")
     assert "in_preview" in terminal.say("snapshot", "list", "db")
     assert "is previewing a Snapshot" in terminal.refused("snapshot", "create", "db", "never", status=5)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt snapshot``: of a virtual machine, by its description or its id."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,15 +65,21 @@ def show(machine: str, name: str, output: str) -> None:
 @snapshot.command(short_help="Keep what the disks are now.")
 @click.argument("machine", shell_complete=names_of_kind(VM))
 @click.argument("description")
+@click.option("--disk", "disks", multiple=True, metavar="DISK", help="of this disk alone; may be given again")
 @wait_option
-def create(machine: str, description: str, *, wait: bool) -> None:
+def create(machine: str, description: str, disks: tuple[str, ...], *, wait: bool) -> None:
     """Keep what the disks are now, also of a machine that runs: covirt snapshot create db "before the update"."""
     from covirt.cli.session import engine
     from covirt.cli.waiting import wait_for_snapshot
+    from covirt.client.resources import DISKS
 
     with engine() as resources:
         _, below = _of(resources, machine)
-        made = resources.add(below.path, {"description": description})
+        body: dict[str, Any] = {"description": description}
+        if disks:
+            chosen = [{"disk": {"id": resources.find(DISKS, name).id}} for name in disks]
+            body["disk_attachments"] = {"disk_attachment": chosen}
+        made = resources.add(below.path, body)
         if wait:
             wait_for_snapshot(resources, below, made.id)
         click.echo(made.id)
