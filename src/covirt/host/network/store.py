@@ -6,12 +6,13 @@ A change is written down before its first step and struck out after its last. On
 short, and is undone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from covirt.common.files import make_directory, read_json, write_json
+from covirt.common.files import BrokenFile, make_directory, read_json, write_json
 from covirt.common.root import boot_id
 from covirt.host.network.model import NetworkConfig
 from covirt.host.network.plan import Original
@@ -36,7 +37,8 @@ class NetworkStore:
     def safe(self) -> NetworkConfig:
         """What the engine declared safe: it is there again after a reboot. Raises BrokenFile, UnknownFileVersion."""
         try:
-            return NetworkConfig.from_record(read_json(self._safe, versions=range(1, _VERSION + 1)))
+            with _as_written(self._safe):
+                return NetworkConfig.from_record(read_json(self._safe, versions=range(1, _VERSION + 1)))
         except FileNotFoundError:
             return NetworkConfig()
 
@@ -67,10 +69,20 @@ def _read(path: Path) -> Running | None:
         value = read_json(path, versions=range(1, _VERSION + 1))
     except FileNotFoundError:
         return None
-    if value["boot"] != boot_id():  # a root whose run directory outlives a boot
-        return None
-    originals = {name: Original.from_record(one) for name, one in value["originals"].items()}
-    return Running(config=NetworkConfig.from_record(value), originals=originals)
+    with _as_written(path):
+        if value["boot"] != boot_id():  # a root whose run directory outlives a boot
+            return None
+        originals = {name: Original.from_record(one) for name, one in value["originals"].items()}
+        return Running(config=NetworkConfig.from_record(value), originals=originals)
+
+
+@contextmanager
+def _as_written(path: Path) -> Iterator[None]:
+    """Raises BrokenFile for what write_json() was not given."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BrokenFile(path=path, reason=repr(error)) from error
 
 
 def _write(path: Path, running: Running) -> None:
