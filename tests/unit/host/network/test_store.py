@@ -20,7 +20,7 @@ def test_a_record_of_another_form_is_named_with_what_is_wrong(tmp_path: Path, te
     for directory in ("state", "run"):
         (tmp_path / directory).mkdir()
         (tmp_path / directory / "networks.json").write_text(text)
-    with pytest.raises(BrokenFile, match="state/networks.json is not readable"):
+    with pytest.raises(BrokenFile, match=r"state/networks\.json is not readable"):
         store.safe()
-    with pytest.raises(BrokenFile, match="run/networks.json is not readable"):
+    with pytest.raises(BrokenFile, match=r"run/networks\.json is not readable"):
         store.running()
