@@ -99,6 +99,7 @@ class Engine:
                 CommandServices(store=self._store, hosts=self._hosts, vault=vault),
                 COMMANDS,
                 database_url=database_url(root, config.database),
+                waiters=max(1, config.server.threads * 3 // 4),
             )
             tickets = StreamTickets()
             consoles = Consoles(self._store, self._hosts, tickets)

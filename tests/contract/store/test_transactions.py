@@ -142,3 +142,24 @@ def test_a_value_that_a_database_cannot_hold_is_the_requests_fault(postgres: Pos
             session.mac_pools.add(_pool(name))
     store.close()
     postgres.remove_database(url)
+
+
+def test_many_who_write_and_read_beside_it(store: Store) -> None:
+    """None of them waits for a connection that another one holds while it waits for him."""
+    together, errors = threading.Barrier(30), []
+
+    def change() -> None:
+        together.wait()
+        try:
+            with store.change() as writing, store.read() as reading:
+                assert not reading.mac_pools.list()
+                assert not writing.mac_pools.list()
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=change, name=f"writer-{number}") for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors

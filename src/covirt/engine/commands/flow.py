@@ -7,23 +7,25 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from dbos import DBOS
 
 from covirt.common.errors import Error, Unavailable
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.audit import AuditMessage
-from covirt.engine.commands.command import Doing, JsonValue, StepFunction, now
+from covirt.engine.commands.command import Doing, Interrupted, JsonValue, StepFunction, now
 from covirt.engine.commands.errors import NotDone, meaning_of, refusal
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.model.event import JobStatus, Severity, Step, StepType
+from covirt.engine.store.errors import DatabaseBusy, DatabaseUnreachable
 
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _TOLD_AFTER: Final = 5  # attempts
+_DATABASE_PAUSE_SECONDS: Final = 1.0
 _WAITS: Final = AuditMessage(
     code=15010,
     text="{operation} has failed and waits to be undone ({step}): {reason}",
@@ -34,6 +36,9 @@ _NOT_UNDONE: Final = AuditMessage(
     text="{operation} has failed and cannot be undone ({step}): {reason} Look after what is left of it by hand.",
     severity=Severity.ERROR,
 )
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +99,12 @@ class CommandFlow:
         return undone
 
     def _tell(self, doing: Doing, message: AuditMessage, undo: _Undo, error: Error) -> None:
-        with self._services.store.read() as session:
-            operation = session.jobs.get(self._job_id).description
-        doing.tell(message, operation=operation, step=undo.title, reason=error)
+        def told_once() -> None:
+            with self._services.store.read() as session:
+                operation = session.jobs.get(self._job_id).description
+            doing.tell(message, operation=operation, step=undo.title, reason=error)
+
+        patiently(self._stopping, told_once)
 
     def _recorded(self, title: str, function: Callable[[Doing], JsonValue]) -> JsonValue:
         """Failures are results, too: a workflow that runs again must meet them again."""
@@ -116,9 +124,10 @@ class CommandFlow:
             step_id=step_id,
             stopping=self._stopping,
         )
-        self._show_begin(step_id, number, title)
+        patiently(self._stopping, lambda: self._show_begin(step_id, number, title))
         answer = _answer(doing, function)
-        self._show_end(step_id, JobStatus.FAILED if "meaning" in answer else JobStatus.FINISHED)
+        status = JobStatus.FAILED if "meaning" in answer else JobStatus.FINISHED
+        patiently(self._stopping, lambda: self._show_end(step_id, status))
         return answer
 
     def _show_begin(self, step_id: str, number: int, title: str) -> None:
@@ -140,6 +149,18 @@ class CommandFlow:
             step = session.steps.get(step_id)
             session.steps.update(replace(step, status=status, end_time=now()))
             session.jobs.update(replace(session.jobs.get(self._job_id), last_updated=now()))
+
+
+def patiently(stopping: threading.Event, work: Callable[[], T]) -> T:
+    """What an operation writes of itself: when the database does not take it now, nothing goes on without it. Raises
+    Interrupted when the engine stops meanwhile."""
+    while True:
+        try:
+            return work()
+        except (DatabaseBusy, DatabaseUnreachable) as error:
+            log.warning("The database is waited for reason=%s", error)
+            if stopping.wait(_DATABASE_PAUSE_SECONDS):
+                raise Interrupted from error
 
 
 def _answer(doing: Doing, function: Callable[[Doing], JsonValue]) -> dict[str, JsonValue]:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from covirt.common.log import in_flow
 from covirt.engine.commands.asked import Asked
 from covirt.engine.commands.command import WAIT_SECONDS, Command, Finish, JsonValue, Outcome, Start, now
 from covirt.engine.commands.errors import EngineStops, KeyOfAnother, RefusedAsUnavailable, meaning_of, refusal
-from covirt.engine.commands.flow import CommandFlow, told
+from covirt.engine.commands.flow import CommandFlow, patiently, told
 from covirt.engine.commands.services import CommandServices
 from covirt.engine.model.command import CommandRow, CommandState
 from covirt.engine.model.event import Job, JobStatus
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 _STOP_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 0.1
 _AT_ONCE: Final = 200  # are forgotten: others want to write, too
+_WAITERS: Final = 30
 _THREADS: Final = 200  # each operation has one, also while it waits for a host to be undone on
 # Both mark whose workflows are carried on, and an engine carries on those of any engine of this database.
 _EXECUTOR: Final = "covirt-engine"
@@ -63,13 +64,23 @@ class _AskedBefore(Exception):
 class Commands:
     """From start() to stop(). There is one in a process: DBOS knows one."""
 
-    def __init__(self, services: CommandServices, table: Mapping[str, type[Command]], *, database_url: str) -> None:
+    def __init__(
+        self,
+        services: CommandServices,
+        table: Mapping[str, type[Command]],
+        *,
+        database_url: str,
+        waiters: int = _WAITERS,
+    ) -> None:
+        """``waiters``: how many requests wait for the end of what they asked for; others are told that it goes on, so
+        that somebody is left to answer."""
         self._services = services
         self._table = table
         self._database_url = database_url
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._ended: dict[str, threading.Event] = {}
+        self._waiters = threading.BoundedSemaphore(waiters)
         self._running = 0
         self._idle = threading.Condition(self._lock)
 
@@ -122,14 +133,22 @@ class Commands:
         try:
             self._begin(command_id, asked, command)
             self._begin_workflow(command_id)
-            ended.wait(wait_seconds)
+            self._waited(lambda: ended.wait(wait_seconds))
         except _AskedBefore as before:
-            self._wait_for_first(before.row, asked, wait_seconds)
+            row = before.row
+            self._waited(lambda: self._wait_for_first(row, asked, wait_seconds))
         finally:
             with self._lock:
                 if own:
                     self._ended.pop(command_id, None)
         return self.outcome(command_id)
+
+    def _waited(self, wait: Callable[[], object]) -> None:
+        if self._waiters.acquire(blocking=False):
+            try:
+                wait()
+            finally:
+                self._waiters.release()
 
     def _wait_for_first(self, row: CommandRow, asked: Asked, wait_seconds: float) -> None:
         """The request came before, or comes now a second time. Raises KeyOfAnother."""
@@ -141,10 +160,13 @@ class Commands:
             if self._stopping.wait(_LOOK_SECONDS):
                 break
 
+    def _row(self, command_id: str) -> CommandRow:
+        with self._services.store.read() as session:
+            return session.commands.get(command_id)
+
     def outcome(self, command_id: str) -> Outcome:
         """As it is now. Raises what it failed with, and NoSuchObject."""
-        with self._services.store.read() as session:
-            row = session.commands.get(command_id)
+        row = self._row(command_id)
         if row.state is CommandState.FAILED:
             raise refusal(row.meaning or "", row.reason or "")
         return Outcome(
@@ -170,8 +192,7 @@ class Commands:
 
     def carry_out(self, command_id: str) -> None:
         """The workflow. Runs again from its start after a kill."""
-        with self._services.store.read() as session:
-            row = session.commands.get(command_id)
+        row = patiently(self._stopping, lambda: self._row(command_id))
         asked: Asked = from_text(Asked, row.asked)
         with in_flow(asked.correlation_id), self._counted():
             self._carry_out(row, asked)
@@ -248,7 +269,7 @@ class Commands:
     ) -> str | None:
         """May run twice: the second time nothing is left to end. What a bug in the command's own end is told as."""
         try:
-            self._write_end(row, asked, command, result, error)
+            patiently(self._stopping, lambda: self._write_end(row, asked, command, result, error))
         except Exception as bug:  # noqa: BLE001 - nothing may stay locked for it
             return str(told(bug))
         return None
@@ -257,9 +278,10 @@ class Commands:
         """As failed, so that it mends its words for what it is about; and if it cannot do that, without it."""
         error = RefusedAsUnavailable(text=reason)
         try:
-            self._write_end(row, asked, command, None, error)
+            patiently(self._stopping, lambda: self._write_end(row, asked, command, None, error))
         except Exception as bug:  # noqa: BLE001 - as above
-            self._write_end(row, asked, None, None, told(bug))
+            failure = told(bug)
+            patiently(self._stopping, lambda: self._write_end(row, asked, None, None, failure))
 
     def _write_end(
         self, row: CommandRow, asked: Asked, command: Command | None, result: JsonValue, error: Error | None

@@ -15,9 +15,9 @@ from covirt.common.errors import InvalidRequest
 from covirt.engine.store.errors import DatabaseBusy, DatabaseUnreachable, UnfitValue
 
 _WRITES: Final = "covirt_writes"
-_BUSY_SECONDS: Final = 30
+BUSY_SECONDS: Final = 30
 _MAPPED_BYTES: Final = 1 << 30  # of the file; pages in the system's cache are read where they are
-_POOL_SIZE: Final = 20  # the API's threads, and a few for what runs behind
+POOL_SIZE: Final = 20  # the API's threads, and a few for what runs behind
 
 
 class BadDatabaseUrl(InvalidRequest):
@@ -39,7 +39,7 @@ def connect(url: str) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            pool_size=_POOL_SIZE,
+            pool_size=POOL_SIZE,
             max_overflow=0,
             pool_pre_ping=True,
             hide_parameters=True,
@@ -49,7 +49,7 @@ def connect(url: str) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(
-        url, connect_args={"timeout": _BUSY_SECONDS}, pool_size=_POOL_SIZE, max_overflow=0, hide_parameters=True
+        url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE, max_overflow=0, hide_parameters=True
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The database as the rest of the engine sees it: transactions that read, and transactions that write."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Self
 
 from sqlalchemy import Engine, text
 
-from covirt.engine.store.database import connect, transaction
+from covirt.engine.store.database import BUSY_SECONDS, POOL_SIZE, connect, transaction
+from covirt.engine.store.errors import DatabaseBusy
 from covirt.engine.store.migrate import migrate
 from covirt.engine.store.session import Session
 
@@ -17,10 +19,15 @@ _ONE_AT_A_TIME: Final = text(f"SELECT pg_advisory_xact_lock({0x636F76697274})") 
 
 
 class Store:
-    """Threads may share it; a Session they may not."""
+    """Threads may share it; a Session they may not.
+
+    Who waits for the turn to write holds no connection: who writes may read beside it, and would else wait for those
+    that wait for him.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writers = threading.BoundedSemaphore(1 if engine.dialect.name == "sqlite" else POOL_SIZE // 2)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -42,9 +49,15 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """All of it, or nothing when it raises. Keep it short: on SQLite there is one writer at a time."""
-        with transaction(self._engine, writes=True) as connection:
-            yield Session(connection)
+        """All of it, or nothing when it raises. Keep it short: on SQLite there is one writer at a time. Raises
+        DatabaseBusy."""
+        if not self._writers.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseBusy
+        try:
+            with transaction(self._engine, writes=True) as connection:
+                yield Session(connection)
+        finally:
+            self._writers.release()
 
     @contextmanager
     def change(self) -> Iterator[Session]:
