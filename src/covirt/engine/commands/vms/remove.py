@@ -16,7 +16,6 @@ from covirt.engine.commands.disks.facts import (
     attachments_of,
     manager_of,
     require_at_rest,
-    require_no_snapshots,
     require_ok,
     volumes_of,
 )
@@ -97,8 +96,6 @@ class RemoveVm(Command):
         attached = session.disk_attachments.list(ListQuery(where={"vm_id": self.vm_id}))
         for disk in session.disks.by_ids({each.disk_id for each in attached} - set(going)).values():
             require_at_rest(disk, "detach")
-            if self.detach_only:
-                require_no_snapshots(session, disk, "detach")
 
     def _disks(self, session: Session) -> list[Disk]:
         """That go with it."""
