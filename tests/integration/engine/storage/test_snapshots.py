@@ -300,9 +300,10 @@ def test_what_a_removal_had_begun_to_change_is_not_restored(place: tuple[Site, s
 
 
 @pytest.fixture(scope="module", name="killed")
-def killed_fixture(database_url: str) -> Iterator[Machine]:
-    """Its own engine has no operations any more: each is another process'."""
-    with new_site(database_url=database_url) as site:
+def killed_fixture(request: pytest.FixtureRequest, database_url: str) -> Iterator[Machine]:
+    """Its own engine has no operations any more: each is another process'. The other site has the database."""
+    own = request.getfixturevalue("postgres").new_database() if database_url else ""
+    with new_site(database_url=own) as site:
         domain_id = site.new_domain("data")
         site.api.put(f"storagedomains/{domain_id}", {"critical_space_action_blocker": "0"})
         machine = new_machine(site, domain_id, "killed", ("raw",))

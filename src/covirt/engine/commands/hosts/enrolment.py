@@ -43,7 +43,7 @@ def add_token(change: Change, pki: Pki, *, host: Host, lifetime: timedelta) -> N
     if host.id:
         change.require(Right.EDIT_HOST_CONFIGURATION, Subject(type=ObjectType.HOST, id=host.id))
     change.require(Right.CREATE_HOST, Subject(type=ObjectType.CLUSTER, id=host.cluster_id))
-    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    secret = secrets.token_urlsafe(_SECRET_BYTES).replace("-", "_")  # no option of covirt-host enrol
     enrolment = Enrolment(
         id=str(uuid.uuid4()),
         secret_hash=_hashed(secret),
