@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.command import Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import BadSnapshot, SnapshotRefused
 from covirt.engine.commands.snapshots.facts import (
@@ -17,10 +17,12 @@ from covirt.engine.commands.snapshots.facts import (
     require_rooms,
     tell_of,
     unlock,
+    write_disks,
 )
 from covirt.engine.commands.snapshots.live import switch_on_host
+from covirt.engine.commands.snapshots.steps import SnapshotSteps
 from covirt.engine.commands.vms.common import is_running
-from covirt.engine.model.disk import Disk, DiskFormat
+from covirt.engine.model.disk import Disk
 from covirt.engine.model.vm import Snapshot, SnapshotDisk, SnapshotStatus
 from covirt.engine.storage.host_jobs import job_of
 
@@ -31,7 +33,7 @@ _NO_MEMORY: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateSnapshot(Command):
+class CreateSnapshot(SnapshotSteps):
     """The caller chooses its id. ``with_memory``: of a machine that runs, which is refused. ``disk_ids``: of those
     alone."""
 
@@ -68,9 +70,7 @@ class CreateSnapshot(Command):
         return [(disk, then) for disk, then in disks if disk.id in self.disk_ids]
 
     def run(self, flow: Flow) -> JsonValue:
-        disk_ids = flow.step("Looking which disks it has", self._look)
-        ids = [str(each) for each in disk_ids] if isinstance(disk_ids, list) else []
-        host_id = flow.step("Choosing a host", self._choose, list(ids))
+        ids, host_id = self._begun(flow)
         made: dict[str, JsonValue] = {}
         for disk_id in ids:
             made[disk_id] = flow.step("Creating a volume", self._create, host_id, disk_id, undo=self._take_back)
@@ -80,11 +80,7 @@ class CreateSnapshot(Command):
     def succeeded(self, finish: Finish) -> None:
         session = finish.session
         made = finish.result if isinstance(finish.result, dict) else {}
-        for disk in session.disks.by_ids(made).values():
-            above = str(made[disk.id])
-            session.disks.update(
-                replace(disk, image_id=above, format=DiskFormat.COW, sparse=True, qcow_version="qcow2_v3")
-            )
+        write_disks(session, {disk_id: str(above) for disk_id, above in made.items()}, {})
         unlock(session, self.snapshot.vm_id, made)
         kept = session.snapshots.get(self.snapshot.id)
         session.snapshots.update(replace(kept, status=SnapshotStatus.OK))
@@ -100,12 +96,6 @@ class CreateSnapshot(Command):
     def _on(self, doing: Doing) -> OnHost:
         return OnHost(doing=doing, snapshot_id=self.snapshot.id)
 
-    def _look(self, doing: Doing) -> JsonValue:
-        return [each.disk_id for each in self._on(doing).snapshot().disks]
-
-    def _choose(self, doing: Doing, disk_ids: list[str]) -> JsonValue:
-        return self._on(doing).choose(disk_ids)
-
     def _create(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
         volume_id = job_of(doing.job_id, disk_id)
         chain = self._on(doing).chain(disk_id, host_id)
@@ -114,8 +104,4 @@ class CreateSnapshot(Command):
 
     def _switch(self, doing: Doing, made: dict[str, JsonValue]) -> JsonValue:
         switch_on_host(doing, self.snapshot.vm_id, {disk_id: str(above) for disk_id, above in made.items()})
-        return None
-
-    def _take_back(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
-        self._on(doing).take_back(disk_id, host_id, job_of(doing.job_id, disk_id))
         return None

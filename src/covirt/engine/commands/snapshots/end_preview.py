@@ -8,25 +8,24 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 from covirt.engine.commands.audit import AuditMessage
-from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.command import Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import NothingPreviewed
 from covirt.engine.commands.snapshots.facts import (
-    OnHost,
     begin_on,
     forget_later,
     lock_disks,
     previewed,
     tell_of,
-    unlock,
     write_disks,
 )
+from covirt.engine.commands.snapshots.steps import OnSnapshot
 from covirt.engine.model.vm import Snapshot, SnapshotStatus, SnapshotType
 from covirt.engine.store.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _EndPreview(Command):
+class _EndPreview(OnSnapshot):
     """``snapshot_id``: the one that is previewed; who asks names the machine."""
 
     word: ClassVar[str]  # as in "Cannot commit Snapshot."
@@ -35,7 +34,6 @@ class _EndPreview(Command):
     not_done: ClassVar[AuditMessage]
 
     vm_id: str
-    snapshot_id: str
 
     def begin(self, start: Start) -> None:
         session = start.session
@@ -50,9 +48,7 @@ class _EndPreview(Command):
         start.describe(title, {vm.id, *disks})
 
     def run(self, flow: Flow) -> JsonValue:
-        disk_ids = flow.step("Looking which disks it has", self._look)
-        ids = [str(each) for each in disk_ids] if isinstance(disk_ids, list) else []
-        host_id = flow.step("Choosing a host", self._choose, list(ids))
+        ids, host_id = self._begun(flow)
         found: dict[str, JsonValue] = {}
         for disk_id in ids:
             found[disk_id] = flow.step("Looking at the volumes of a disk", self._find, host_id, disk_id)
@@ -63,28 +59,14 @@ class _EndPreview(Command):
         return None
 
     def succeeded(self, finish: Finish) -> None:
-        self._end(finish.session)
-        tell_of(finish, self.done, finish.session.snapshots.get(self.snapshot_id))
+        tell_of(finish, self.done, self._end(finish.session))
 
     def failed(self, finish: Finish, reason: str) -> None:
-        self._end(finish.session)
-        tell_of(finish, self.not_done, finish.session.snapshots.get(self.snapshot_id), reason=reason)
+        tell_of(finish, self.not_done, self._end(finish.session), reason=reason)
 
-    def _end(self, session: Session) -> None:
-        snapshot = session.snapshots.get(self.snapshot_id)
-        unlock(session, self.vm_id, [each.disk_id for each in snapshot.disks])
+    def _end(self, session: Session) -> Snapshot:
         goes_on = _before(session, self.vm_id) is not None
-        status = SnapshotStatus.IN_PREVIEW if goes_on else SnapshotStatus.OK
-        session.snapshots.update(replace(snapshot, status=status))
-
-    def _on(self, doing: Doing) -> OnHost:
-        return OnHost(doing=doing, snapshot_id=self.snapshot_id)
-
-    def _look(self, doing: Doing) -> JsonValue:
-        return [each.disk_id for each in self._on(doing).snapshot().disks]
-
-    def _choose(self, doing: Doing, disk_ids: list[str]) -> JsonValue:
-        return self._on(doing).choose(disk_ids)
+        return self._release(session, SnapshotStatus.IN_PREVIEW if goes_on else SnapshotStatus.OK)
 
     def _was(self, doing: Doing, disk_id: str) -> str:
         """The volume on top before the preview."""
@@ -99,10 +81,6 @@ class _EndPreview(Command):
 
     @abstractmethod
     def _switch(self, doing: Doing, found: dict[str, JsonValue]) -> JsonValue: ...
-
-    def _delete(self, doing: Doing, host_id: str, disk_id: str, volume_id: str) -> JsonValue:
-        self._on(doing).delete(disk_id, host_id, volume_id)
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,8 @@ def require_whole(snapshot: Snapshot, action: str) -> None:
 
 
 def write_disks(session: Session, volumes: Mapping[str, str], sizes: Mapping[str, int]) -> None:
-    """What the disks are now, by their ids: volumes that build on others, and what guests see of them in bytes."""
+    """What the disks are now, by their ids: volumes that build on others, and what guests see of them in bytes, where
+    that changes."""
     for disk in session.disks.by_ids(volumes).values():
         session.disks.update(
             replace(
@@ -108,7 +109,7 @@ def write_disks(session: Session, volumes: Mapping[str, str], sizes: Mapping[str
                 format=DiskFormat.COW,
                 sparse=True,
                 qcow_version="qcow2_v3",
-                provisioned_size_bytes=sizes[disk.id],
+                provisioned_size_bytes=sizes.get(disk.id, disk.provisioned_size_bytes),
             )
         )
 

@@ -9,11 +9,12 @@ failed can be removed again.
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
+from covirt.engine.commands.command import Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import MergeFailed
-from covirt.engine.commands.snapshots.facts import OnHost, begin_with, tell_of, unlock
+from covirt.engine.commands.snapshots.facts import begin_with, tell_of, unlock
 from covirt.engine.commands.snapshots.live import merge_on_host
+from covirt.engine.commands.snapshots.steps import OnSnapshot
 from covirt.engine.commands.storage.facts import jobs_of
 from covirt.engine.model.disk import DiskFormat
 from covirt.engine.model.vm import DiskThen, SnapshotDisk, SnapshotStatus
@@ -24,18 +25,14 @@ from covirt.engine.store.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveSnapshot(Command):
+class RemoveSnapshot(OnSnapshot):
     action: ClassVar = "RemoveSnapshot"
-
-    snapshot_id: str
 
     def begin(self, start: Start) -> None:
         tell_of(start, messages.REMOVE_BEGUN, begin_with(start, self.snapshot_id, "remove", "removed", live=True))
 
     def run(self, flow: Flow) -> JsonValue:
-        disk_ids = flow.step("Looking which disks it has", self._look)
-        ids = [str(each) for each in disk_ids] if isinstance(disk_ids, list) else []
-        host_id = flow.step("Choosing a host", self._choose, list(ids))
+        ids, host_id = self._begun(flow)
         for disk_id in ids:
             top_id = flow.step("Looking at the volumes of a disk", self._find, host_id, disk_id)
             flow.step("Merging", self._merge, host_id, disk_id, top_id)
@@ -51,20 +48,11 @@ class RemoveSnapshot(Command):
         session.snapshots.remove(snapshot.id)
 
     def failed(self, finish: Finish, reason: str) -> None:
-        session = finish.session
-        snapshot = session.snapshots.get(self.snapshot_id)
+        snapshot = self._release(finish.session, SnapshotStatus.OK)
         tell_of(finish, messages.REMOVE_FAILED, snapshot, reason=reason)
-        unlock(session, snapshot.vm_id, [each.disk_id for each in snapshot.disks])
-        session.snapshots.update(replace(snapshot, status=SnapshotStatus.OK))
-
-    def _on(self, doing: Doing) -> OnHost:
-        return OnHost(doing=doing, snapshot_id=self.snapshot_id)
 
     def _look(self, doing: Doing) -> JsonValue:
         return [each.disk_id for each in self._on(doing).snapshot().disks if each.then is not DiskThen.MERGED]
-
-    def _choose(self, doing: Doing, disk_ids: list[str]) -> JsonValue:
-        return self._on(doing).choose(disk_ids)
 
     def _find(self, doing: Doing, host_id: str, disk_id: str) -> JsonValue:
         """An earlier removal that has failed may have taken it out of the chain."""
@@ -111,10 +99,6 @@ class RemoveSnapshot(Command):
                     if each.image_id == top_id:
                         _note(session, other.id, replace(each, image_id=base_id, format=below.format))
             _note(session, self.snapshot_id, replace(then, then=DiskThen.MERGED, merging_id=""))
-        return None
-
-    def _delete(self, doing: Doing, host_id: str, disk_id: str, top_id: str) -> JsonValue:
-        self._on(doing).delete(disk_id, host_id, top_id)
         return None
 
 
