@@ -9,13 +9,13 @@ from typing import Final
 from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import has, refuse_set, seen, told, told_word
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.errors import Incomplete
 from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Done
 from covirt.engine.api.resources.values import reference
-from covirt.engine.commands.command import Command
 from covirt.engine.commands.disks.add_disk import AddDisk
 from covirt.engine.commands.disks.attach import AttachDiskToVm, DetachDiskFromVm, UpdateVmDisk
 from covirt.engine.commands.disks.copy_disk import CopyDisk
@@ -49,7 +49,7 @@ class NoStorageDomain(InvalidRequest):
 def add_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST disks, and POST storagedomains/ID/disks."""
     disk = _new_disk(call, body, ids[-1] if ids else None)
-    return _added(call, disk.id, AddDisk(disk=disk))
+    return ran(call, AddDisk(disk=disk), id=disk.id)
 
 
 def update_disk(call: Call, ids: tuple[str, ...], body: Body) -> None:
@@ -82,8 +82,8 @@ def copy_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         disk_profile_id=_profile(call.session, body, domain),
         created_at=datetime.now(UTC),
     )
-    outcome = call.run(CopyDisk(source_id=source.id, disk=copied))
-    return Done(pending=outcome.pending, job_id=outcome.job_id, values={"disk": reference("Disk", copied.id)})
+    done = ran(call, CopyDisk(source_id=source.id, disk=copied))
+    return replace(done, values={"disk": reference("Disk", copied.id)})
 
 
 def move_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
@@ -98,8 +98,7 @@ def move_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         storage_domain_id=domain.id,
         disk_profile_id=_profile(call.session, body, domain),
     )
-    outcome = call.run(command)
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, command)
 
 
 def _target(call: Call, body: Body) -> StorageDomain:
@@ -122,10 +121,10 @@ def add_attachment(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     there = _existing(call, given)
     if there is not None:
         attachment = _attachment(DiskAttachment(disk_id=there.id, vm_id=ids[-1], active=True), body)
-        return _added(call, there.id, AttachDiskToVm(attachment=attachment))
+        return ran(call, AttachDiskToVm(attachment=attachment), id=there.id)
     disk = _new_disk(call, given, None, vm_id=ids[-1])
     attachment = _attachment(DiskAttachment(disk_id=disk.id, vm_id=ids[-1], active=True), body)
-    return _added(call, disk.id, AddDisk(disk=disk, attachment=attachment))
+    return ran(call, AddDisk(disk=disk, attachment=attachment), id=disk.id)
 
 
 def update_attachment(call: Call, ids: tuple[str, ...], body: Body) -> None:
@@ -149,11 +148,6 @@ def remove_attachment(call: Call, ids: tuple[str, ...]) -> None:
         call.run(DetachDiskFromVm(attachment=attachment))
     else:
         remove_disk(call, (attachment.disk_id,))
-
-
-def _added(call: Call, disk_id: str, command: Command) -> Done:
-    outcome = call.run(command)
-    return Done(id=disk_id, pending=outcome.pending, job_id=outcome.job_id)
 
 
 def _existing(call: Call, given: Body) -> Disk | None:

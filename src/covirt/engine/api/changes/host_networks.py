@@ -8,6 +8,7 @@ from typing import Any, Final
 from covirt.common.errors import Conflict, InvalidRequest, Unavailable
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import refuse_set, told
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, items, referred_object, require_fields
 from covirt.engine.api.registry import Done
@@ -84,7 +85,8 @@ def set_up_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     networks += [reading.attachment(each, names) for each in modified]
     for each in items(body, "synchronized_network_attachments") or ():
         networks.append(reading.attachment(reading.present(str(each.get("id", ""))), names))
-    outcome = call.run(
+    return ran(
+        call,
         SetUpHostNetworks(
             host_id=reading.host.id,
             networks=tuple(networks),
@@ -92,9 +94,8 @@ def set_up_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
             check_connectivity=told(body, "check_connectivity", True),
             connectivity_seconds=_between(told(body, "connectivity_timeout", _DEFAULT_SECONDS)),
             commit=told(body, "commit_on_success", False),
-        )
+        ),
     )
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
 
 
 def _between(seconds: int) -> int:
@@ -119,8 +120,7 @@ def synchronize_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     networks = tuple(reading.attachment(each, frozenset()) for each in reading.out_of_sync())
     if not networks:
         return Done()
-    outcome = call.run(SetUpHostNetworks(host_id=reading.host.id, networks=networks))
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, SetUpHostNetworks(host_id=reading.host.id, networks=networks))
 
 
 def add_attachment(call: Call, ids: tuple[str, ...], body: Body) -> Done:
@@ -154,8 +154,7 @@ def remove_attachment(call: Call, ids: tuple[str, ...]) -> None:
 
 def commit_networks(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    outcome = call.run(CommitHostNetworks(host_id=ids[-1]))
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, CommitHostNetworks(host_id=ids[-1]))
 
 
 class _Reading:

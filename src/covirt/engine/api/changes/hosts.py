@@ -7,6 +7,7 @@ from typing import Final
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import NotOffered, called, refuse_set, seen, told
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, require_fields
 from covirt.engine.api.registry import Done
@@ -63,10 +64,10 @@ def activate(call: Call, ids: tuple[str, ...], body: Body) -> Done:
 
 def deactivate(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     refuse_set(body, stop_gluster_service="Gluster")
-    outcome = call.run(MaintenanceVds(host_id=ids[-1], reason=told(body, "reason", "")))
+    done = ran(call, MaintenanceVds(host_id=ids[-1], reason=told(body, "reason", "")))
     call.services.hosts.look()
     call.services.hosts.prepare_again()
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return done
 
 
 def approve(call: Call, ids: tuple[str, ...], body: Body) -> Done:

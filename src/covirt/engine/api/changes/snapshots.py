@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import refuse_set, told
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, items, referred_object, require_fields
 from covirt.engine.api.registry import Done
@@ -31,8 +32,7 @@ def add_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     )
     with_memory = told(body, "persist_memorystate", False)
     command = CreateSnapshot(snapshot=snapshot, with_memory=with_memory, disk_ids=_chosen(body))
-    outcome = call.run(command)
-    return Done(id=identifier, pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, command, id=identifier)
 
 
 def remove_snapshot(call: Call, ids: tuple[str, ...]) -> None:
@@ -60,22 +60,19 @@ def preview_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     found = referred_object(call.session.snapshots, body["snapshot"], "snapshot", vm_id=ids[-1])
     if found.vm_id != ids[-1]:
         raise NoSuchObject(noun="Snapshot", id=found.id)
-    outcome = call.run(PreviewSnapshot(snapshot_id=found.id))
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, PreviewSnapshot(snapshot_id=found.id))
 
 
 def commit_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST vms/ID/commitsnapshot."""
     del body
-    outcome = call.run(CommitSnapshot(vm_id=ids[-1], snapshot_id=_previewed(call, ids[-1])))
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, CommitSnapshot(vm_id=ids[-1], snapshot_id=_previewed(call, ids[-1])))
 
 
 def undo_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST vms/ID/undosnapshot."""
     del body
-    outcome = call.run(UndoSnapshot(vm_id=ids[-1], snapshot_id=_previewed(call, ids[-1])))
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, UndoSnapshot(vm_id=ids[-1], snapshot_id=_previewed(call, ids[-1])))
 
 
 def _previewed(call: Call, vm_id: str) -> str:
@@ -87,5 +84,4 @@ def _previewed(call: Call, vm_id: str) -> str:
 def restore_snapshot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST vms/ID/snapshots/ID/restore."""
     del body
-    outcome = call.run(RestoreSnapshot(snapshot_id=ids[-1]))
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, RestoreSnapshot(snapshot_id=ids[-1]))

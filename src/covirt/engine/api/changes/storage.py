@@ -9,6 +9,7 @@ from typing import Final
 from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import called, told
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.errors import Incomplete
 from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag, is_uuid
@@ -99,22 +100,17 @@ def attach_domain(call: Call, ids: tuple[str, ...], body: Body) -> Done:
 
 def activate_domain(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _done(call, ActivateStorageDomain(domain_id=ids[-1]))
+    return ran(call, ActivateStorageDomain(domain_id=ids[-1]), wait_seconds=_WAIT_SECONDS)
 
 
 def deactivate_domain(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _done(call, DeactivateStorageDomain(domain_id=ids[-1]))
+    return ran(call, DeactivateStorageDomain(domain_id=ids[-1]), wait_seconds=_WAIT_SECONDS)
 
 
 def detach_domain(call: Call, ids: tuple[str, ...]) -> None:
     """DELETE datacenters/ID/storagedomains/ID."""
     call.run(DetachStorageDomain(domain_id=ids[-1]), wait_seconds=_WAIT_SECONDS)
-
-
-def _done(call: Call, command: ActivateStorageDomain | DeactivateStorageDomain) -> Done:
-    outcome = call.run(command, wait_seconds=_WAIT_SECONDS)
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
 
 
 def _connection(storage: Body, host_id: str) -> StorageConnection:

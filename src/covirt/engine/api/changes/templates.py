@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import NotOffered, called, refuse_set, seen
 from covirt.engine.api.changes.hardware import changed_hardware
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, require_fields
 from covirt.engine.api.registry import Done
@@ -44,8 +45,7 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     )
     attached = call.session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
     copies = planned_copies(call.session, attached, template_id=made)
-    outcome = call.run(AddVmTemplate(template=called(template, body), vm_id=vm.id, copies=copies))
-    return Done(id=made, pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, AddVmTemplate(template=called(template, body), vm_id=vm.id, copies=copies), id=made)
 
 
 def update_template(call: Call, ids: tuple[str, ...], body: Body) -> None:

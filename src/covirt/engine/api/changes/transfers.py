@@ -6,11 +6,11 @@ from typing import Final
 
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import refuse_set, told, told_word
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.errors import Incomplete
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, referred
 from covirt.engine.api.registry import Done
-from covirt.engine.commands.command import Command
 from covirt.engine.commands.transfers.begin import TransferDiskImage
 from covirt.engine.commands.transfers.errors import BadTransfer
 from covirt.engine.commands.transfers.finish import CancelImageTransfer, FinalizeImageTransfer
@@ -43,39 +43,33 @@ def begin_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         inactivity_timeout_seconds=seconds,
         shallow=told(body, "shallow", False),
     )
-    outcome = call.run(TransferDiskImage(transfer=transfer))
-    return Done(id=transfer.id, pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, TransferDiskImage(transfer=transfer), id=transfer.id)
 
 
 def finalize_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _done(call, FinalizeImageTransfer(transfer_id=ids[-1]))
+    return ran(call, FinalizeImageTransfer(transfer_id=ids[-1]))
 
 
 def cancel_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _done(call, CancelImageTransfer(transfer_id=ids[-1]))
+    return ran(call, CancelImageTransfer(transfer_id=ids[-1]))
 
 
 def pause_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _done(call, PauseImageTransfer(transfer_id=ids[-1]))
+    return ran(call, PauseImageTransfer(transfer_id=ids[-1]))
 
 
 def resume_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _done(call, ResumeImageTransfer(transfer_id=ids[-1]))
+    return ran(call, ResumeImageTransfer(transfer_id=ids[-1]))
 
 
 def extend_transfer(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """A client that does nothing for a while is none that is gone."""
     del body
-    return _done(call, ExtendImageTransfer(transfer_id=ids[-1]))
-
-
-def _done(call: Call, command: Command) -> Done:
-    outcome = call.run(command)
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, ExtendImageTransfer(transfer_id=ids[-1]))
 
 
 def _disk(call: Call, body: Body) -> Disk:

@@ -12,12 +12,12 @@ from covirt.engine.api.changes import snapshots
 from covirt.engine.api.changes.bodies import called, refuse_set, told, told_word
 from covirt.engine.api.changes.hardware import boot_devices, changed_hardware, placement, sized_like
 from covirt.engine.api.changes.initialization import changed_initialization
+from covirt.engine.api.changes.running import ran
 from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Act, Done
 from covirt.engine.api.resources.values import reference
-from covirt.engine.commands.command import Command
 from covirt.engine.commands.disks.many import planned_copies
 from covirt.engine.commands.vms.add import add_vm as add
 from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
@@ -83,8 +83,7 @@ def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
             return Done(id=add(change, _wanted(call, change.session, body)))
     vm = replace(_wanted(call, call.session, body), id=call.new_id("machine"))
     copies = planned_copies(call.session, attached, vm_id=vm.id)
-    outcome = call.run(AddVmWithDisks(vm=vm, copies=copies))
-    return Done(id=vm.id, pending=outcome.pending, job_id=outcome.job_id)
+    return ran(call, AddVmWithDisks(vm=vm, copies=copies), id=vm.id)
 
 
 def _wanted(call: Call, session: Session, body: Body) -> Vm:
@@ -122,8 +121,8 @@ def clone_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     )
     vm = called(vm, given if isinstance(given, dict) else {})
     copies = planned_copies(call.session, attached, vm_id=vm.id)
-    outcome = call.run(AddVmWithDisks(vm=vm, source_id=source.id, copies=copies))
-    return Done(pending=outcome.pending, job_id=outcome.job_id, values={"vm": reference("Vm", vm.id)})
+    done = ran(call, AddVmWithDisks(vm=vm, source_id=source.id, copies=copies))
+    return replace(done, values={"vm": reference("Vm", vm.id)})
 
 
 def update_vm(call: Call, ids: tuple[str, ...], body: Body) -> None:
@@ -172,7 +171,7 @@ def start_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     given: Body = once if isinstance(once, dict) else {}
     _check_once(given)
     if vm.facts.status is VmStatus.PAUSED:
-        return _ran(call, ResumeVm(vm_id=vm.id))
+        return ran(call, ResumeVm(vm_id=vm.id))
     hosts = placement(call.session, given, ())
     own = vm.hardware.initialization
     once_settings = given.get("initialization")
@@ -184,7 +183,7 @@ def start_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         initialize=_initialize(body),
         initialization=changed_initialization(call.services.vault, own, once_settings) if once_settings else None,
     )
-    return _ran(call, command)
+    return ran(call, command)
 
 
 def _initialize(body: Body) -> bool | None:
@@ -203,27 +202,22 @@ def _check_once(given: Body) -> None:
         raise NotForOneRun(field=f"vm.{strange[0]}")
 
 
-def _ran(call: Call, command: Command) -> Done:
-    outcome = call.run(command)
-    return Done(pending=outcome.pending, job_id=outcome.job_id)
-
-
 def _stop(call: Call, ids: tuple[str, ...], body: Body) -> Done:
-    return _ran(call, StopVm(vm_id=ids[-1], reason=told(body, "reason", "")))
+    return ran(call, StopVm(vm_id=ids[-1], reason=told(body, "reason", "")))
 
 
 def _shut_down(call: Call, ids: tuple[str, ...], body: Body) -> Done:
-    return _ran(call, ShutdownVm(vm_id=ids[-1], reason=told(body, "reason", "")))
+    return ran(call, ShutdownVm(vm_id=ids[-1], reason=told(body, "reason", "")))
 
 
 def _reboot(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _ran(call, RebootVm(vm_id=ids[-1]))
+    return ran(call, RebootVm(vm_id=ids[-1]))
 
 
 def _reset(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
-    return _ran(call, ResetVm(vm_id=ids[-1]))
+    return ran(call, ResetVm(vm_id=ids[-1]))
 
 
 def _freeze(call: Call, ids: tuple[str, ...], body: Body) -> Done:
@@ -350,7 +344,7 @@ def plug_nic(*, plugged: bool) -> Act:
     def switched(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         del body
         nic = replace(call.session.nics.get(ids[-1]), plugged=plugged)
-        return _ran(call, ActivateDeactivateVmNic(nic=nic))
+        return ran(call, ActivateDeactivateVmNic(nic=nic))
 
     return switched
 
