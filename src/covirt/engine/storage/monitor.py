@@ -85,15 +85,22 @@ class StorageMonitor:
         for volume in volumes:
             totals[volume.disk_id] += volume.actual_bytes
         written_to = {volume.id: volume.actual_bytes for volume in volumes}
-        with self._store.write() as session:
-            session.disks.update_sizes(
-                {
-                    disk.id: (written_to[disk.image_id], totals[disk.id])
-                    for disk in session.disks.where_in("storage_domain_id", [domain.id])
-                    if disk.image_id in written_to and not session.commands.is_locked(disk.id)
-                    if (disk.actual_size_bytes, disk.total_size_bytes) != (written_to[disk.image_id], totals[disk.id])
-                }
-            )
+
+        def changed(session: Session) -> dict[str, tuple[int, int]]:
+            """What each disk takes, of those whose sizes are written down otherwise."""
+            found = {
+                disk.id: (written_to[disk.image_id], totals[disk.id])
+                for disk in session.disks.where_in("storage_domain_id", [domain.id])
+                if disk.image_id in written_to
+                if (disk.actual_size_bytes, disk.total_size_bytes) != (written_to[disk.image_id], totals[disk.id])
+            }
+            return {disk_id: sizes for disk_id, sizes in found.items() if not session.commands.is_locked(disk_id)}
+
+        with self._store.read() as session:
+            news = changed(session)
+        if news:  # there is one writer at a time, and mostly nothing to write
+            with self._store.write() as session:
+                session.disks.update_sizes(changed(session))
 
     def _write(
         self, domain_id: str, status: StorageDomainStatus, *, total: int = 0, free: int = 0, reason: str = ""
