@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any, ClassVar, Final, cast
 
 import anyio.to_thread
@@ -57,67 +58,71 @@ class _Uvicorn(uvicorn.Server):
         self.serving.set()
 
 
+class _Deadline:
+    """Of a part of a request, from when it is seen to go on until it does not any more."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, missed: Callable[[], object]) -> None:
+        self._loop = loop
+        self._missed = missed
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, seconds: float) -> None:
+        """Unless it has begun."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(seconds, self._miss)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _miss(self) -> None:
+        self._timer = None
+        self._missed()
+
+
 class _Http(H11Protocol):
     """It tells requests which certificate their client has shown: one of a host, checked by TLS. Who takes too long
     over a request's head or body has his connection ended: a few such clients would take all that there are, and a
     body is read before anybody asks whose it is."""
 
     body_seconds: ClassVar[float | None] = None
-    _head_timer: asyncio.TimerHandle | None = None
-    _body_timer: asyncio.TimerHandle | None = None
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if not self._is_in_head:
-            self._forget_timer()
-        elif self._head_timer is None and self.conn.trailing_data[0]:
-            self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._end_slow_head)
-        if not self._is_in_body:
-            self._forget_body_timer()
-        elif self._body_timer is None and self.body_seconds is not None:
-            self._body_timer = self.loop.call_later(self.body_seconds, self._end_slow_body)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_timer()
-        self._forget_body_timer()
-        super().connection_lost(exc)
-
-    @property
-    def _is_in_head(self) -> bool:
-        """Not of a WebSocket, which is another protocol's by now."""
-        return self in self.connections and self.conn.their_state is h11.IDLE
-
-    @property
-    def _is_in_body(self) -> bool:
-        return self in self.connections and self.conn.their_state is h11.SEND_BODY
-
-    def _forget_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _end_slow_head(self) -> None:
-        self._head_timer = None
-        if self._is_in_head:
-            self.transport.abort()
-
-    def _forget_body_timer(self) -> None:
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
-
-    def _end_slow_body(self) -> None:
-        self._body_timer = None
-        if self._is_in_body:
-            self.transport.abort()
+    _head: _Deadline
+    _body: _Deadline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
         super().connection_made(transport)
-        self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._end_slow_head)
+        self._head = _Deadline(self.loop, lambda: self._end_if(h11.IDLE))
+        self._body = _Deadline(self.loop, lambda: self._end_if(h11.SEND_BODY))
+        self._head.begin(_HEAD_SECONDS)
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate is not None:
             self.app_state = {**self.app_state, "peer_certificate": certificate}
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_in(h11.IDLE):
+            self._head.end()
+        elif self.conn.trailing_data[0]:
+            self._head.begin(_HEAD_SECONDS)
+        if not self._is_in(h11.SEND_BODY):
+            self._body.end()
+        elif self.body_seconds is not None:
+            self._body.begin(self.body_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head.end()
+        self._body.end()
+        super().connection_lost(exc)
+
+    def _is_in(self, state: type[h11.IDLE] | type[h11.SEND_BODY]) -> bool:
+        """What the client says is this part of a request, and not a WebSocket, which is another protocol's by now."""
+        return self in self.connections and self.conn.their_state is state
+
+    def _end_if(self, state: type[h11.IDLE] | type[h11.SEND_BODY]) -> None:
+        if self._is_in(state):
+            self.transport.abort()
 
 
 class _HttpOfShortBodies(_Http):
