@@ -14,13 +14,12 @@ from typing import Any, Final
 from covirt.common.errors import Error
 from covirt.host.network.errors import LinkChangeFailed, LinkKindUnsupported
 from covirt.host.network.layout import Device, Kind, bond_targets
-from covirt.host.network.links import netlink
+from covirt.host.network.links import LINK_SCOPE, netlink
 from covirt.host.network.plan import Action, Ipv6, Step
 
 log = logging.getLogger(__name__)
 
 _IFA_F_NODAD: Final = 0x02
-_LINK_SCOPE: Final = 253
 _IPV6_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 # disable_ipv6, accept_ra, autoconf
 _IPV6_MODES: Final = {Ipv6.OFF: (1, 0, 0), Ipv6.STATIC: (0, 0, 0), Ipv6.AUTO: (0, 1, 1)}
@@ -198,7 +197,7 @@ def _route_settings(step: Step) -> dict[str, Any]:
     if wanted.gateway:
         settings["gateway"] = wanted.gateway
     elif ":" not in wanted.target:
-        settings["scope"] = _LINK_SCOPE  # else no router can be behind it
+        settings["scope"] = LINK_SCOPE  # else no router can be behind it
     if wanted.metric:
         settings["priority"] = wanted.metric
     return settings

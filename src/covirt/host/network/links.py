@@ -11,7 +11,7 @@ from typing import Any, Final
 
 _IFF_UP: Final = 1
 _ETHERNET: Final = 1  # ARPHRD_ETHER
-_LINK_SCOPE: Final = 253
+LINK_SCOPE: Final = 253
 _INET: Final = 2
 _MAIN_TABLE: Final = 254
 _UNICAST: Final = 1
@@ -125,7 +125,7 @@ def _addresses(route: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
     found: dict[int, list[str]] = {}
     learnt: dict[int, list[str]] = {}
     for entry in route.get_addr():
-        if entry["scope"] == _LINK_SCOPE:
+        if entry["scope"] == LINK_SCOPE:
             continue
         # IFA_LOCAL is the interface's own where IFA_ADDRESS is its peer's.
         text = f"{entry.get('local') or entry.get('address')}/{entry['prefixlen']}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from covirt.host.verbs.dispatch import CallContext, Handler
 from covirt.host.virt.container_secrets import GivenSecret
 from covirt.host.virt.errors import BadVm
-from covirt.host.virt.hibernation import state_volumes
+from covirt.host.virt.hibernation import state_volume
 from covirt.host.virt.host_devices import host_devices
 from covirt.host.virt.kinds import Kind, require_allowed
 from covirt.host.virt.vm import Vm
@@ -92,7 +92,7 @@ class VmVerbs:
 
     def hibernate(self, params: HibernateParams, _context: CallContext) -> JsonValue:
         vm = self.allowed("VM.hibernate", params.vm_id)
-        self._vms.hibernation.save(vm, state_volumes(params.state_handle)[0])
+        self._vms.hibernation.save(vm, state_volume(params.state_handle))
         return True
 
     def set_destroy_on_reboot(self, params: VmParams, _context: CallContext) -> JsonValue:

@@ -10,7 +10,7 @@ that it runs, for a guest that went on must never be begun from its older state 
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import libvirt
@@ -30,8 +30,6 @@ from covirt.hostapi.statuses import VmStatus
 
 log = logging.getLogger(__name__)
 
-_PARTS_OF_A_HANDLE: Final = 6
-
 
 class BadStateVolume(InvalidRequest):
     template = (
@@ -48,20 +46,14 @@ class CannotBeSaved(Conflict):
     template = "{name} is {status}, and only the state of one that is up or paused can be kept"
 
 
-def state_volumes(handle: str) -> tuple[VolumeRef, VolumeRef]:
-    """Of Vdsm's hiberVolHandle (API.py, _getHibernationPathsFromString): the state's volume, and that of the
-    description that Vdsm keeps beside it, and libvirt within. Raises BadStateVolume."""
+def state_volume(handle: str) -> VolumeRef:
+    """Of Vdsm's hiberVolHandle (API.py, _getHibernationPathsFromString), whose second volume is of a description that
+    libvirt has within the state. Raises BadStateVolume."""
     try:
-        domain, pool, *pairs = (str(UUID(part.strip())) for part in handle.split(","))
-        if len(pairs) != _PARTS_OF_A_HANDLE - 2:
-            raise BadStateVolume(handle=handle[:300])
+        domain, pool, image, volume, _, _ = (str(UUID(part.strip())) for part in handle.split(","))
     except ValueError:
         raise BadStateVolume(handle=handle[:300]) from None
-    state, description = (
-        VolumeRef(pool_id=pool, domain_id=domain, image_id=image, volume_id=volume)
-        for image, volume in (pairs[:2], pairs[2:])
-    )
-    return state, description
+    return VolumeRef(pool_id=pool, domain_id=domain, image_id=image, volume_id=volume)
 
 
 class Hibernation:

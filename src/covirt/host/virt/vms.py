@@ -23,7 +23,7 @@ from covirt.host.virt.container_secrets import GivenSecret, check_secrets
 from covirt.host.virt.document import BadXml, child_text, read_xml, write_xml
 from covirt.host.virt.domain_events import EVENTS, DomainEvents
 from covirt.host.virt.errors import BadVm, HypervisorUnavailable, NoSuchVm, NotGivenBack, UnreadableVm, VmExists
-from covirt.host.virt.hibernation import Hibernation, state_volumes
+from covirt.host.virt.hibernation import Hibernation, state_volume
 from covirt.host.virt.kinds import Kind, kind_of, require_allowed
 from covirt.host.virt.nic_filter import define_filters
 from covirt.host.virt.ovirt_metadata import read_vm_facts
@@ -165,7 +165,7 @@ class Vms:
         except BadXml as error:
             raise UnreadableVm(reason=error.reason) from error
         record = _new_record(root, xml)
-        state = state_volumes(state_handle)[0] if state_handle else None
+        state = state_volume(state_handle) if state_handle else None
         if state is not None:
             require_allowed("VM.hibernate", record.kind, name=record.name)
         check_secrets(secrets, record.kind, read_vm_facts(root))
