@@ -132,10 +132,8 @@ def is_there(connection: Connection, subject: Subject) -> bool:
     """Whether the object is in the database."""
     if subject.type is ObjectType.SYSTEM:
         return True
-    return (
-        connection.scalar(select(TABLES[subject.type].c["id"]).where(TABLES[subject.type].c["id"] == subject.id))
-        is not None
-    )
+    own = TABLES[subject.type].c["id"]
+    return connection.scalar(select(own).where(own == subject.id)) is not None
 
 
 def _seen(kind: ObjectType, viewer: Viewer) -> Select[Any]:

@@ -126,7 +126,8 @@ class FewOfOne:
             await self._app(scope, receive, send)
         finally:
             self._going[ticket] -= 1
-            self._going += Counter()  # forgets those without any
+            if not self._going[ticket]:
+                del self._going[ticket]
 
 
 async def flowing(parts: AsyncIterator[bytes], *, seconds: float = _STALLED_SECONDS) -> AsyncIterator[bytes]:

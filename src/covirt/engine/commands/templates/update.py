@@ -30,9 +30,8 @@ def update_template(change: Change, template: Template) -> None:
             raise KindIsFixed(name=before.name, kind=KIND_NAMES[before.kind])
         cluster = session.clusters.get(before.cluster_id)
         check_hardware(session, template.hardware, cluster, before.kind, action="edit")
-        if (
-            template.hardware.placement_host_ids != before.hardware.placement_host_ids
-        ):  # machines of it have them, too
+        # Machines that are made of it have them, too.
+        if template.hardware.placement_host_ids != before.hardware.placement_host_ids:
             change.require(Right.EDIT_ADMIN_TEMPLATE_PROPERTIES, facts.of_template(template.id))
         require_secrets(change, names_in(template.hardware), action="edit Template")
     session.templates.update(template)
