@@ -47,6 +47,12 @@ class HostTaskSlow(Unavailable):
     template = "{verb} has not ended on the host within {seconds:g} s."
 
 
+class HostNotPrepared(Unavailable):
+    """It has done nothing yet, and will when it manages its storage again. Fields: verb, reason."""
+
+    template = "The host does not manage its storage yet, and has refused {verb}: {reason}. Try again in a minute."
+
+
 class HostJobFailed(Conflict):
     """Fields: verb, reason."""
 

@@ -13,6 +13,7 @@ from covirt.engine.hosts.connections import Hosts
 from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
 from covirt.engine.model.storage_domain import StorageConnection, StorageDomain, StorageDomainStatus, StorageType
 from covirt.engine.storage.errors import (
+    HostNotPrepared,
     HostTaskFailed,
     HostTaskSlow,
     ServerInUse,
@@ -40,6 +41,7 @@ _TASK_SECONDS: Final = 300.0
 _LOOK_SECONDS: Final = 0.1
 _LONGEST_LOOK_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 120.0  # with a host that does not answer, while its task may go on
+_NOT_PREPARED: Final = (Code.NOT_SPM, Code.STORAGE_DOMAIN_NOT_ACTIVE)
 
 Pause = Callable[[float], None]
 
@@ -201,8 +203,20 @@ class HostStorage:
         return self.wait_task(verb, self.begin_task(verb, params), seconds=seconds)
 
     def begin_task(self, verb: str, params: Mapping[str, Json]) -> str:
-        """Its id."""
-        return str(self.call(verb, params))
+        """Its id. A host whose agent is new manages nothing until the engine has prepared it, which is waited for.
+        Raises HostNotPrepared."""
+        waited, pause_seconds = 0.0, _LOOK_SECONDS
+        while True:
+            try:
+                return str(self.call(verb, params))
+            except HostRefused as error:
+                if error.code not in _NOT_PREPARED:
+                    raise
+                if waited > _PATIENCE_SECONDS:
+                    raise HostNotPrepared(verb=verb, reason=error.text.rstrip(".")) from error
+            self.pause(pause_seconds)
+            waited += pause_seconds
+            pause_seconds = _longer(pause_seconds)
 
     def wait_task(self, verb: str, task_id: str, *, seconds: float = _TASK_SECONDS) -> Mapping[str, Json]:
         """Wait for its end, and clear it. Raises HostTaskFailed, HostTaskSlow; HostRefused (NO_SUCH_TASK) for one
@@ -223,7 +237,7 @@ class HostStorage:
                 raise HostTaskSlow(verb=verb, seconds=seconds)
             self.pause(pause_seconds)
             waited += pause_seconds
-            pause_seconds = min(_LONGEST_LOOK_SECONDS, pause_seconds * 1.5)
+            pause_seconds = _longer(pause_seconds)
         self.unless(Code.NO_SUCH_TASK, "Task.clear", {"taskID": task_id})
         if status.get("taskResult") != "success":
             raise HostTaskFailed(verb=verb, reason=str(status.get("message", "it gives no reason")))
@@ -253,6 +267,10 @@ class HostStorage:
 
     def call(self, verb: str, params: Mapping[str, Json]) -> Json:
         return self.hosts.call(self.host_id, verb, params, flow_id=self.flow_id)
+
+
+def _longer(pause_seconds: float) -> float:
+    return min(_LONGEST_LOOK_SECONDS, pause_seconds * 1.5)
 
 
 def words_of(domains: Iterable[StorageDomain]) -> dict[str, str]:

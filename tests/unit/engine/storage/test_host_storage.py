@@ -11,7 +11,7 @@ from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.disk import Disk
 from covirt.engine.model.storage_domain import StorageConnection, StorageType
-from covirt.engine.storage.errors import HostTaskFailed, ServerInUse
+from covirt.engine.storage.errors import HostNotPrepared, HostTaskFailed, ServerInUse
 from covirt.engine.storage.host_storage import HostStorage
 from covirt.engine.storage.host_volumes import HostVolumes
 from covirt.hostapi.errors import Code
@@ -63,6 +63,22 @@ def test_a_host_that_cannot_leave_its_pool_manages_it_on() -> None:
     assert isinstance(storage.hosts, FakeHosts)
     verbs = [verb for _, verb, _ in storage.hosts.calls]
     assert verbs[:3] == ["StoragePool.spmStop", "StoragePool.disconnect", "StoragePool.spmStart"]
+
+
+@pytest.mark.parametrize("code", [Code.NOT_SPM, Code.STORAGE_DOMAIN_NOT_ACTIVE])
+def test_a_host_whose_agent_is_new_is_waited_for(code: Code) -> None:
+    """It is prepared beside that; what it refuses until then is not done, and not refused for good."""
+    refusals = [_refused(code)] * 3
+
+    def create(_params: Mapping[str, Json]) -> Json:
+        if refusals:
+            raise refusals.pop()
+        return "t"
+
+    volumes = HostVolumes(storage=_storage(Volume_create=create), pool_id="p")
+    assert volumes.begin_create(_DISK) == "t"
+    with pytest.raises(HostNotPrepared, match=r"refused Volume\.create: no\. Try again"):
+        HostVolumes(storage=_storage(Volume_create=_refused(code)), pool_id="p").begin_create(_DISK)
 
 
 def test_a_volume_that_is_there_needs_no_task() -> None:

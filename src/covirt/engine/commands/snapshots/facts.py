@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from covirt.common.errors import Error
+from covirt.common.errors import Error, Unavailable
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Doing, Finish, Start
@@ -42,6 +42,8 @@ from covirt.hostapi.errors import Code
 log = logging.getLogger(__name__)
 
 _MIB: Final = 1 << 20
+_PATIENCE_SECONDS: Final = 120.0
+_PAUSE_SECONDS: Final = 2.0
 _EMPTY_BYTES: Final = _MIB  # of a qcow2 volume that holds nothing yet
 
 
@@ -251,12 +253,20 @@ class OnHost:
             raise StillBeingMade(disk=chain.disk.name, reason=error.text) from error
 
     def delete(self, disk_id: str, host_id: str, volume_id: str) -> None:
-        """A volume that no snapshot needs any more. One that cannot be deleted goes with the disk, and is told."""
-        chain = self.chain(disk_id, host_id)
-        try:
-            chain.delete(volume_id)
-        except Error as error:
-            log.warning("A volume is left disk=%s volume=%s reason=%s", disk_id, volume_id, error)
-            with self.doing.services.store.read() as session:
-                told = about_disk(session, chain.disk)
-            self.doing.tell(messages.LEFTOVERS, told, disk=chain.disk.name, reason=error)
+        """A volume that no snapshot needs any more. A host that is away is waited for, but not for ever; what cannot
+        be deleted goes with the disk, and is told."""
+        chain, waited = self.chain(disk_id, host_id), 0.0
+        while True:
+            try:
+                return chain.delete(volume_id)
+            except Error as error:
+                if not isinstance(error, Unavailable) or waited >= _PATIENCE_SECONDS:
+                    return self._leave(chain.disk, volume_id, error)
+            self.doing.pause(_PAUSE_SECONDS)
+            waited += _PAUSE_SECONDS
+
+    def _leave(self, disk: Disk, volume_id: str, error: Error) -> None:
+        log.warning("A volume is left disk=%s volume=%s reason=%s", disk.id, volume_id, error)
+        with self.doing.services.store.read() as session:
+            told = about_disk(session, disk)
+        self.doing.tell(messages.LEFTOVERS, told, disk=disk.name, reason=error)
