@@ -230,6 +230,69 @@ def _machine(place: Place, name: str, *disks: Disk) -> str:
     return vm_id
 
 
+def _attachments(place: Place, path: str) -> list[Any]:
+    found = place.site.api.get(f"{path}/diskattachments").get("disk_attachment", [])
+    return [place.disk(each["disk"]["id"]) for each in found]
+
+
+def _on(disk: Disk, domain: str, **facts: Any) -> Any:
+    """How a body says where the copy of a disk shall lie, and what shall be different."""
+    wanted = {"id": disk.id, "storage_domains": {"storage_domain": [{"name": domain}]}, **facts}
+    return {"disk_attachments": {"disk_attachment": [{"disk": wanted}]}}
+
+
+def test_templates_machines_and_clones_on_other_storage_domains(place: Place) -> None:
+    api, (here, there) = place.site.api, place.domains
+    (first, data), (second, other) = place.add("first"), place.add("second", "cow")
+    vm_id = _machine(place, "mover", first, second)
+    body = {"name": "spread", "storage_domain": {"name": "other"}}
+    made = api.post("templates", {**body, "vm": {"id": vm_id, **_on(second, "data", alias="kept")}})
+    disks = {disk.name: disk for disk in _attachments(place, f"templates/{made['id']}")}
+    assert {name: disk.storage_domain_id for name, disk in disks.items()} == {"first": there, "kept": here}
+    assert (place.read(disks["first"]), place.read(disks["kept"])) == (data, other)
+    profiles = api.get(f"storagedomains/{there}/diskprofiles")["disk_profile"]
+    assert disks["first"].disk_profile_id in {each["id"] for each in profiles}
+
+    machine = {"name": "spread-1", "cluster": {"name": "Default"}, "template": {"id": made["id"]}}
+    wanted = {**machine, "storage_domain": {"id": here}, **_on(disks["first"], "other", format="cow")}
+    of_template = {disk.name: disk for disk in _attachments(place, f"vms/{api.post('vms', wanted)['id']}")}
+    assert of_template["kept"].storage_domain_id == here
+    first_copy = of_template["first"]
+    assert (first_copy.storage_domain_id, first_copy.format, first_copy.qcow_version) == (there, "cow", "qcow2_v3")
+    assert place.read(first_copy) == data
+
+    twin = {"vm": {"name": "mover-2"}, "storage_domain": {"name": "other"}}
+    twin_id = api.post(f"vms/{vm_id}/clone", twin, 200)["vm"]["id"]
+    assert {disk.storage_domain_id for disk in _attachments(place, f"vms/{twin_id}")} == {there}
+
+
+def test_copies_that_cannot_lie_where_they_shall(place: Place) -> None:
+    """Nothing is left of them."""
+    api = place.site.api
+    (disk, _), (stranger, _) = place.add("fixed"), place.add("stranger")
+    vm_id = _machine(place, "fixed", disk)
+    before = len(api.get("disks")["disk"])
+
+    def template(status: int, **vm: Any) -> str:
+        return str(api.post("templates", {"name": "fixed", "vm": {"id": vm_id, **vm}}, status))
+
+    assert "which VM fixed has not" in template(400, **_on(stranger, "data"))
+    assert "nowhere" in template(404, **_on(disk, "nowhere"))
+    assert "covirt has no quotas" in template(400, **_on(disk, "other", quota={"id": disk.id}))
+    assert "COW Preallocated" in template(400, **_on(disk, "other", format="cow", sparse="false"))
+    assert "extend it afterwards" in template(400, **_on(disk, "other", provisioned_size=8 * _MIB))
+    twice = _on(disk, "other")
+    (attachment,) = twice["disk_attachments"]["disk_attachment"]
+    attachment["disk"]["storage_domains"]["storage_domain"].append({"name": "data"})
+    assert "name one in its storage_domains" in template(400, **twice)
+    attachment["disk"] = {"alias": "nobody"}
+    assert "DiskAttachment [disk.id] required" in template(400, **twice)
+    blank = {"name": "none", "cluster": {"name": "Default"}, "template": {"name": "Blank"}, **_on(disk, "data")}
+    assert "without 'disk_attachments'" in str(api.post("vms", blank, 400))
+    assert len(api.get("disks")["disk"]) == before
+    assert place.disk(disk.id).status is DiskStatus.OK
+
+
 def test_a_template_whose_second_disk_cannot_be_read(place: Place) -> None:
     """Nothing of it is left, and the machine is as it was."""
     good, data = place.add("good")
@@ -341,7 +404,10 @@ def test_a_template_and_a_clone_whose_engine_is_killed(killed: Place) -> None:
             vm = session.vms.get(sample_id("master"))
             attached = session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
             to_template = planned_copies(session, attached, template_id=made)
-            to_twin = planned_copies(session, attached, vm_id=twin)
+            to_twin = tuple(
+                replace(copy, disk=replace(copy.disk, storage_domain_id=place.domains[1]))
+                for copy in planned_copies(session, attached, vm_id=twin)
+            )
         template = Template(
             id=made, name=f"golden-{kill}", cluster_id=vm.cluster_id, created_at=NOON, base_template_id=made
         )

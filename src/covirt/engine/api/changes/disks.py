@@ -9,11 +9,12 @@ from typing import Final
 from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes.bodies import has, refuse_set, seen, told, told_word
+from covirt.engine.api.changes.copies import ABSENT_OF_DISKS, changed_copy, profile_on
 from covirt.engine.api.changes.running import ran
 from covirt.engine.api.errors import Incomplete
 from covirt.engine.api.node import Body
 from covirt.engine.api.params import flag
-from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
+from covirt.engine.api.reading import items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Done
 from covirt.engine.api.resources.values import reference
 from covirt.engine.commands.disks.add_disk import AddDisk
@@ -24,18 +25,11 @@ from covirt.engine.commands.disks.move_disk import MoveDisk
 from covirt.engine.commands.disks.remove_disk import RemoveDisk
 from covirt.engine.commands.disks.update_disk import UpdateDisk
 from covirt.engine.commands.images.remove_image import RemoveContainerImage
-from covirt.engine.model.disk import Disk, DiskAttachment, DiskBackup, DiskFormat, DiskInterface
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskFormat, DiskInterface
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus, StorageDomainType
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
-_ABSENT: Final = {
-    "lun_storage": "LUNs",
-    "openstack_volume_type": "volumes of OpenStack",
-    "external_disk": "external disks",
-    "quota": "quotas",
-    "sgio": "SCSI pass-through",
-}
 _FACTS: Final = ("format", "sparse", "content_type", "backup")
 
 
@@ -65,21 +59,11 @@ def copy_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     domain = _target(call, body)
     given = body.get("disk")
     wanted: Body = given if isinstance(given, dict) else {}
-    refuse_set(wanted, **_ABSENT)
-    image_format = told_word(wanted, "format", source.format)
     copied = replace(
-        source,
+        changed_copy(source, wanted, domain, profile_on(call.session, body, domain)),
         id=call.new_id("copied disk"),
         image_id=call.new_id("copied volume"),
-        name=told(wanted, "alias", told(wanted, "name", source.name)),
-        description=told(wanted, "description", source.description),
-        storage_domain_id=domain.id,
-        format=image_format,
-        sparse=told(wanted, "sparse", source.sparse or image_format is DiskFormat.COW),
-        backup=told_word(wanted, "backup", source.backup if image_format is source.format else DiskBackup.NONE),
-        qcow_version="qcow2_v3" if image_format is DiskFormat.COW else "",
         shareable=False,
-        disk_profile_id=_profile(call.session, body, domain),
         created_at=datetime.now(UTC),
     )
     done = ran(call, CopyDisk(source_id=source.id, disk=copied))
@@ -96,7 +80,7 @@ def move_disk(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         disk_id=disk.id,
         from_id=disk.storage_domain_id,
         storage_domain_id=domain.id,
-        disk_profile_id=_profile(call.session, body, domain),
+        disk_profile_id=profile_on(call.session, body, domain),
     )
     return ran(call, command)
 
@@ -170,7 +154,7 @@ def _by_name(given: Body) -> Body:
 
 def _new_disk(call: Call, body: Body, domain_id: str | None, vm_id: str | None = None) -> Disk:
     session = call.session
-    refuse_set(body, **_ABSENT)
+    refuse_set(body, **ABSENT_OF_DISKS)
     require_fields("Disk", body, "add", "provisioned_size", "format")
     domain = _domain(session, body, domain_id, vm_id)
     image_format = told_word(body, "format", DiskFormat.RAW)
@@ -189,7 +173,7 @@ def _new_disk(call: Call, body: Body, domain_id: str | None, vm_id: str | None =
         initial_size_bytes=told(body, "initial_size", None),
         qcow_version="qcow2_v3" if image_format is DiskFormat.COW else "",
         wipe_after_delete=domain.wipe_after_delete,
-        disk_profile_id=_profile(session, body, domain),
+        disk_profile_id=profile_on(session, body, domain),
         created_at=datetime.now(UTC),
     )
     disk = replace(
@@ -214,13 +198,13 @@ def _described(disk: Disk, body: Body) -> Disk:
 
 def _changed(session: Session, disk: Disk, body: Body) -> Disk:
     """Raises DiskRefused for what is a fact of the disk. Clients send those as they were."""
-    refuse_set(body, **_ABSENT)
+    refuse_set(body, **ABSENT_OF_DISKS)
     for name in _FACTS:
         given = body.get(name)
         if given is not None and str(given).lower() != str(getattr(disk, name)).lower():
             raise DiskRefused(action="edit", reason=f"The {name} of a disk that is there cannot be changed.")
     domain = session.storage_domains.get(disk.storage_domain_id)
-    profile = _profile(session, body, domain) if has(body, "disk_profile") else disk.disk_profile_id
+    profile = profile_on(session, body, domain) if has(body, "disk_profile") else disk.disk_profile_id
     return replace(_described(disk, body), disk_profile_id=profile)
 
 
@@ -244,17 +228,6 @@ def _domain(session: Session, body: Body, domain_id: str | None, vm_id: str | No
         raise NoStorageDomain(reason="there are several" if choice else "there is no active one")
     only: StorageDomain = choice[0]
     return only
-
-
-def _profile(session: Session, body: Body, domain: StorageDomain) -> str | None:
-    profiles = session.disk_profiles.list(ListQuery(where={"storage_domain_id": domain.id}))
-    wanted = at(body, "disk_profile.id") or at(body, "disk_profile.name")
-    if wanted is None:
-        return next((each.id for each in profiles if each.name == domain.name), profiles[0].id if profiles else None)
-    for each in profiles:
-        if str(wanted) in (each.id, each.name):
-            return str(each.id)
-    raise DiskRefused(action="edit", reason=f"Storage Domain {domain.name} has no disk profile {wanted}.")
 
 
 def _attachment(before: DiskAttachment, body: Body) -> DiskAttachment:

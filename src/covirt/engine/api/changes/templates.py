@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from covirt.engine.api.call import Call
-from covirt.engine.api.changes.bodies import NotOffered, called, refuse_set, seen
+from covirt.engine.api.changes.bodies import NotOffered, called, seen
+from covirt.engine.api.changes.copies import copies_of
 from covirt.engine.api.changes.hardware import changed_hardware
 from covirt.engine.api.changes.running import ran
 from covirt.engine.api.node import Body
 from covirt.engine.api.reading import at, require_fields
 from covirt.engine.api.registry import Done
-from covirt.engine.commands.disks.many import planned_copies
 from covirt.engine.commands.templates.add import AddVmTemplate
 from covirt.engine.commands.templates.remove import RemoveVmTemplate
 from covirt.engine.commands.templates.update import update_template as update
@@ -27,10 +27,8 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     require_fields("Template", body, "add", "name", "vm.id|name")
     if at(body, "version.base_template"):
         raise NotOffered(field="version", what="versions of templates")
-    refuse_set(
-        body, storage_domain="templates on another storage domain than the machine's; move the machine's disks"
-    )
-    vm: Vm = seen(call, call.session.vms, body["vm"], "vm")
+    given = body["vm"]
+    vm: Vm = seen(call, call.session.vms, given, "vm")
     made = call.new_id("template")
     template = Template(
         id=made,
@@ -44,7 +42,8 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         base_template_id=made,
     )
     attached = call.session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
-    copies = planned_copies(call.session, attached, template_id=made)
+    told_of: Body = given if isinstance(given, dict) else {}
+    copies = copies_of(call, attached, told_of, body, source=f"VM {vm.name}", template_id=made)
     return ran(call, AddVmTemplate(template=called(template, body), vm_id=vm.id, copies=copies), id=made)
 
 

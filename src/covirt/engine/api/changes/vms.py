@@ -10,6 +10,7 @@ from covirt.common.errors import InvalidRequest
 from covirt.engine.api.call import Call
 from covirt.engine.api.changes import snapshots
 from covirt.engine.api.changes.bodies import called, refuse_set, told, told_word
+from covirt.engine.api.changes.copies import copies_of
 from covirt.engine.api.changes.hardware import boot_devices, changed_hardware, placement, sized_like
 from covirt.engine.api.changes.initialization import changed_initialization
 from covirt.engine.api.changes.running import ran
@@ -18,7 +19,6 @@ from covirt.engine.api.params import flag
 from covirt.engine.api.reading import at, items, referred, referred_object, require_fields
 from covirt.engine.api.registry import Act, Done
 from covirt.engine.api.resources.values import reference
-from covirt.engine.commands.disks.many import planned_copies
 from covirt.engine.commands.vms.add import add_vm as add
 from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
 from covirt.engine.commands.vms.discs import ChangeDisc
@@ -73,17 +73,22 @@ class TemplateStays(InvalidRequest):
 def add_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del ids
     require_fields("Vm", body, "add", "name", "cluster.id|name")
-    for field, place in (("disk_attachments", "diskattachments"), ("nics", "nics"), ("snapshots", "snapshots")):
-        if items(body, field):
-            raise NotInBody(field=field, place=f"vms/ID/{place}")
-    template_id = _template(call, call.session, body).id
-    attached = call.session.disk_attachments.list(ListQuery(where={"template_id": template_id}))
+    _refuse_parts(body, "nics", "snapshots")
+    template = _template(call, call.session, body)
+    attached = call.session.disk_attachments.list(ListQuery(where={"template_id": template.id}))
     if not attached:
+        _refuse_parts(body, "disk_attachments")
         with call.changing() as change:
             return Done(id=add(change, _wanted(call, change.session, body)))
     vm = replace(_wanted(call, call.session, body), id=call.new_id("machine"))
-    copies = planned_copies(call.session, attached, vm_id=vm.id)
+    copies = copies_of(call, attached, body, body, source=f"Template {template.name}", vm_id=vm.id)
     return ran(call, AddVmWithDisks(vm=vm, copies=copies), id=vm.id)
+
+
+def _refuse_parts(body: Body, *fields: str) -> None:
+    for field in fields:
+        if items(body, field):
+            raise NotInBody(field=field, place=f"vms/ID/{field.replace('_', '')}")
 
 
 def _wanted(call: Call, session: Session, body: Body) -> Vm:
@@ -119,8 +124,9 @@ def clone_vm(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         next_run=False,
         facts=VmFacts(),
     )
-    vm = called(vm, given if isinstance(given, dict) else {})
-    copies = planned_copies(call.session, attached, vm_id=vm.id)
+    told_of: Body = given if isinstance(given, dict) else {}
+    vm = called(vm, told_of)
+    copies = copies_of(call, attached, told_of, body, source=f"VM {source.name}", vm_id=vm.id)
     done = ran(call, AddVmWithDisks(vm=vm, source_id=source.id, copies=copies))
     return replace(done, values={"vm": reference("Vm", vm.id)})
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from covirt.engine.commands.access.permissions import give_creator
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
-from covirt.engine.commands.disks.add_disk import OPERATOR_ID
+from covirt.engine.commands.disks.add_disk import OPERATOR_ID, check_disk
 from covirt.engine.commands.disks.copying import (
     VolumeCopy,
     begin_copy,
@@ -67,6 +67,7 @@ class CopiesDisks(Command):
         self._require_room(session, action)
         for copy in self.copies:
             source = session.disks.get(copy.source_id)
+            check_disk(copy.disk, action=action)
             if "template_id" in owner:
                 require_ok(source, action)
                 require_places(start, source, copy.disk, action)
