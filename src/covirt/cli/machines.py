@@ -18,7 +18,7 @@ from covirt.cli.unmaking import remove_disk, remove_machine, unanswered_machine
 from covirt.cli.waiting import wait_for_disk, wait_for_new_vm
 from covirt.client.errors import EngineRefused, NoSuchName
 from covirt.client.record import Record
-from covirt.client.resources import CLUSTERS, DISKS, NETWORKS, PROFILES, STORAGE, Resources
+from covirt.client.resources import CLUSTERS, DISKS, NETWORKS, PROFILES, STORAGE, Resources, is_id
 from covirt.client.resources import Collection as Below
 from covirt.common.undo import UndoStack, undo_on_failure
 from covirt.common.units import BadSize, parse_size, readable_size
@@ -131,7 +131,8 @@ def properties_body(properties: Mapping[str, str]) -> dict[str, Any]:
 
 def machine_body(name: str, cluster: str, memory: int, cpus: int, template: str = "Blank") -> dict[str, Any]:
     """``memory`` in bytes; 0: the template's."""
-    body: dict[str, Any] = {"name": name, "cluster": {"name": cluster}, "template": {"name": template}}
+    by = "id" if is_id(template) else "name"
+    body: dict[str, Any] = {"name": name, "cluster": {"name": cluster}, "template": {by: template}}
     if memory:
         body |= {"memory": memory, "memory_policy": {"guaranteed": memory, "max": 4 * memory}}
     if cpus:

@@ -64,7 +64,7 @@ class Resources:
 
     def find(self, collection: Collection, name: str, *, follow: str = "") -> Record:
         """By id or name. Raises NoSuchName, SeveralOfOneName."""
-        if _is_id(name):
+        if is_id(name):
             try:
                 return self.get(collection, name, follow=follow)
             except NoSuchThing as error:
@@ -89,7 +89,7 @@ class Resources:
         return Record(self.api.post(f"{collection.path}/{object_id}/{verb}", body))
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
     try:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:

@@ -16,6 +16,7 @@ FACE = Face(
     load=lazily("TEMPLATES"),
     columns=(
         NAME,
+        named("VERSION", "version.version_number"),
         named("STATUS", "status"),
         sized("MEMORY", "memory"),
         named("CLUSTER", "cluster.name"),
@@ -33,8 +34,9 @@ add_remove(template, FACE, "templates")
 @click.argument("name")
 @click.argument("machine")
 @click.option("--description", default="", help="For people.")
+@click.option("--version-name", help="Make it another version of the template NAME, called so.")
 @wait_option
-def create(name: str, machine: str, description: str, *, wait: bool) -> None:
+def create(name: str, machine: str, description: str, version_name: str | None, *, wait: bool) -> None:
     """Make a template of a machine that is down, with copies of its disks: covirt template create golden web."""
     from covirt.cli.session import engine
     from covirt.cli.waiting import wait_for_template
@@ -43,6 +45,8 @@ def create(name: str, machine: str, description: str, *, wait: bool) -> None:
     with engine() as resources:
         found = resources.find(VMS, machine)
         body = {"name": name, "description": description, "vm": {"id": found.id}}
+        if version_name is not None:
+            body["version"] = {"base_template": {"name": name}, "version_name": version_name}
         made = resources.add("templates", body)
         if wait:
             wait_for_template(resources, made.id)

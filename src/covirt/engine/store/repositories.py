@@ -189,6 +189,12 @@ class _Machines(Repository[E]):
 class Templates(_Machines[Template]):
     entity, table, noun = Template, machines.templates, "Template"
 
+    def find(self, **where: object) -> Template | None:
+        """Of several, the version with the lowest number."""
+        statement = self._select().where(*self._conditions(where)).order_by(self.table.c.version_number).limit(1)
+        found = self._fetch(statement)
+        return found[0] if found else None
+
 
 class InstanceTypes(Repository[InstanceType]):
     entity, table, noun = InstanceType, machines.instance_types, "Instance Type"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from covirt.engine.api.call import Call
-from covirt.engine.api.changes.bodies import NotOffered, called, seen
+from covirt.engine.api.changes.bodies import called, seen, told
 from covirt.engine.api.changes.copies import copies_of
 from covirt.engine.api.changes.hardware import changed_hardware
 from covirt.engine.api.changes.running import ran
@@ -25,11 +25,10 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     """POST templates: of a machine that is down, whose disks are copied."""
     del ids
     require_fields("Template", body, "add", "name", "vm.id|name")
-    if at(body, "version.base_template"):
-        raise NotOffered(field="version", what="versions of templates")
     given = body["vm"]
     vm: Vm = seen(call, call.session.vms, given, "vm")
     made = call.new_id("template")
+    base_id = _base_id(call, body)
     template = Template(
         id=made,
         name="",
@@ -39,7 +38,8 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
         origin=vm.origin,
         cpu_profile_id=vm.cpu_profile_id,
         created_at=datetime.now(UTC),
-        base_template_id=made,
+        base_template_id=base_id or made,
+        version_name=told(body, "version.version_name", "" if base_id else "base version"),
     )
     attached = call.session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
     told_of: Body = given if isinstance(given, dict) else {}
@@ -47,12 +47,27 @@ def add_template(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     return ran(call, AddVmTemplate(template=called(template, body), vm_id=vm.id, copies=copies), id=made)
 
 
+def _base_id(call: Call, body: Body) -> str | None:
+    """Of the template that the body makes it a version of."""
+    named = at(body, "version.base_template")
+    if not named:
+        return None
+    base: Template = seen(call, call.session.templates, named, "base_template")
+    return base.base_template_id
+
+
 def update_template(call: Call, ids: tuple[str, ...], body: Body) -> None:
     """PUT templates/ID."""
     with call.changing() as change:
         template = change.session.templates.get(ids[-1])
         hardware = changed_hardware(change.session, call.services.vault, template.hardware, body)
-        update(change, called(replace(template, hardware=hardware), body))
+        wanted = replace(
+            template,
+            hardware=hardware,
+            version_name=told(body, "version.version_name", template.version_name),
+            base_template_id=_base_id(call, body) or template.base_template_id,
+        )
+        update(change, called(wanted, body))
 
 
 def remove_template(call: Call, ids: tuple[str, ...]) -> None:

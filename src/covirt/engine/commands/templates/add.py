@@ -12,7 +12,7 @@ from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks.many import CopiesDisks
 from covirt.engine.commands.forget import forget
-from covirt.engine.commands.names import check_name
+from covirt.engine.commands.names import check_name, check_title
 from covirt.engine.commands.templates import facts
 from covirt.engine.commands.vms.common import require_down, subject_of
 from covirt.engine.model.access import ObjectType, Subject
@@ -41,7 +41,11 @@ class AddVmTemplate(CopiesDisks):
         start.require(Right.EDIT_VM_PROPERTIES, subject_of(vm.id))  # who sees it may not have what is on its disks
         require_down(vm, "create a template of")
         check_name("Template", template.name)
-        facts.require_free_name(session, template, "add")
+        check_version_name(template)
+        if template.base_template_id == template.id:
+            facts.require_free_name(session, template, "add")
+        else:
+            template = self._version(start, vm, center_id)
         session.templates.add(replace(template, status=TemplateStatus.LOCKED, kind=vm.kind))
         self._add_parts(session, vm)
         give_creator(start, _OWNER_ID, facts.of_template(template.id))
@@ -65,12 +69,28 @@ class AddVmTemplate(CopiesDisks):
         session = finish.session
         self._tell(finish, facts.ADD_FAILED, reason=reason)
         self.drop_copies(session, of_template=False)
-        session.templates.remove(self.template.id)
+        facts.remove_from(session, session.templates.get(self.template.id))
         forget(session, self.template.id)
 
     def _tell(self, finish: Finish, message: AuditMessage, **words: object) -> None:
         vm = finish.session.vms.get(self.vm_id)
         finish.tell(message, facts.about(self.template), template=self.template.name, vm=vm.name, **words)
+
+    def _version(self, start: Start, vm: Vm, center_id: str) -> Template:
+        """With the next number. Raises NameOfVersions, VersionsAreAlike, BlankStays."""
+        session = start.session
+        base = session.templates.get(session.templates.get(self.template.base_template_id).base_template_id)
+        facts.require_not_blank(base, "add a version to the")
+        start.require(Right.EDIT_TEMPLATE_PROPERTIES, facts.of_template(base.id))
+        start.require_unlocked(base.id)
+        if self.template.name != base.name:
+            raise facts.NameOfVersions(action="add", name=base.name)
+        if vm.kind is not base.kind:
+            raise facts.VersionsAreAlike(base=base.name, what="kind of machine")
+        if session.clusters.get(base.cluster_id).data_center_id != center_id:
+            raise facts.VersionsAreAlike(base=base.name, what="Data Center")
+        last = facts.versions_of(session, base.id)[-1]
+        return replace(self.template, base_template_id=base.id, version_number=last.version_number + 1)
 
     def _add_parts(self, session: Session, vm: Vm) -> None:
         drive = session.cdroms.find(vm_id=vm.id)
@@ -78,3 +98,9 @@ class AddVmTemplate(CopiesDisks):
         session.cdroms.add(Cdrom(id=str(uuid.uuid4()), template_id=self.template.id, file_id=file_id))
         for nic in session.nics.list(ListQuery(where={"vm_id": vm.id})):
             session.nics.add(replace(nic, id=str(uuid.uuid4()), vm_id=None, template_id=self.template.id, mac=""))
+
+
+def check_version_name(template: Template) -> None:
+    """Raises BadTitle."""
+    if template.version_name:
+        check_title("Template version", template.version_name)

@@ -65,7 +65,7 @@ class RemoveVmTemplate(Command):
             else:
                 session.disks.remove(disk.id)
                 forget(session, disk.id)
-        session.templates.remove(template.id)
+        facts.remove_from(session, template)
         forget(session, template.id)
         if names:
             finish.tell(facts.DISKS_LEFT, facts.about(template), template=template.name, disks=", ".join(names))
