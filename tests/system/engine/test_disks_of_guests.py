@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks of machines that run, by the stock SDK, on an installation of ``covirt up``; the host is asked as well."""
 
+import itertools
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.qemu, pytest.mark.runc]
 
 MIB: Final = 1 << 20
+_NUMBERS: Final = itertools.count()
 UP, DOWN = types.VmStatus.UP, types.VmStatus.DOWN
 _SECONDS: Final = 90.0
 # What it has written at its first start it finds at the second one.
@@ -50,9 +52,10 @@ class Place:
         return self.connection.system_service()
 
     def add_vm(self, name: str, **properties: str) -> Any:
+        """Of that name and a number: what a test left that failed is not in the way of its second try."""
         vms = self.system.vms_service()
         vm = types.Vm(
-            name=name,
+            name=f"{name}-{next(_NUMBERS)}",
             cluster=self.system.clusters_service().list()[0],
             template=types.Template(name="Blank"),
             memory=64 * MIB,
@@ -144,6 +147,14 @@ class RunningGuest:
             if raw.read_bytes()[:MIB] != bytes([marker]) * MIB:
                 return False
         return True
+
+
+def running(place: Place, libvirtd: Libvirtd, service: Any, *disks: Any) -> RunningGuest:
+    """Started, with nothing going on any more."""
+    service.start()
+    place.wait(service, UP, types.VmStatus.POWERING_UP)
+    place.settle()
+    return RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=disks)
 
 
 @pytest.fixture(scope="module", name="place")
@@ -247,10 +258,7 @@ def test_snapshots_of_a_machine_that_runs(place: Place, libvirtd: Libvirtd) -> N
         for name, kind in (("raw", types.DiskFormat.RAW), ("cow", types.DiskFormat.COW))
     ]
     place.attach(service, "still", types.DiskFormat.RAW, active=True, read_only=True)
-    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=tuple(disks))
-    service.start()
-    place.wait(service, UP, types.VmStatus.POWERING_UP)
-    place.settle()
+    guest = running(place, libvirtd, service, *disks)
     snapshots = service.snapshots_service()
     with pytest.raises(sdk.Error, match="not its memory"):
         snapshots.add(types.Snapshot(description="memory", persist_memorystate=True))
@@ -304,10 +312,7 @@ def test_a_disk_that_has_grown_since_its_snapshot(place: Place, libvirtd: Libvir
     """What it has grown into is merged into the smaller one, as its machine runs."""
     service = place.add_vm("grown")
     disk = place.attach(service, "grown", types.DiskFormat.RAW, bootable=True, active=True)
-    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=(disk,))
-    service.start()
-    place.wait(service, UP, types.VmStatus.POWERING_UP)
-    place.settle()
+    guest = running(place, libvirtd, service, disk)
     guest.write(1)
     kept = guest.keep("kept")
     disk.update(types.DiskAttachment(disk=types.Disk(provisioned_size=16 * MIB)))
@@ -383,10 +388,7 @@ def test_the_host_is_killed_while_snapshots_are_made_and_removed(place: Place, l
         place.attach(service, name, kind, bootable=name == "one", active=True)
         for name, kind in (("one", types.DiskFormat.RAW), ("two", types.DiskFormat.COW))
     ]
-    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=tuple(disks))
-    service.start()
-    place.wait(service, UP, types.VmStatus.POWERING_UP)
-    place.settle()
+    guest = running(place, libvirtd, service, *disks)
     snapshots = service.snapshots_service()
 
     def killed(work: Callable[[Any], object], after_seconds: float) -> None:

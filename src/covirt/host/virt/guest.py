@@ -12,8 +12,11 @@ import libvirt
 from lxml import etree
 
 from covirt.common.dialect import OVIRT_VM_NAMESPACE
+from covirt.common.errors import Error
 from covirt.host.virt.device_errors import GuestIsBusy
 from covirt.host.virt.document import read_xml, write_xml
+from covirt.host.virt.errors import VmIsDown
+from covirt.host.virt.libvirt_errors import is_gone
 from covirt.host.virt.vm_block import Edit, new_block
 from covirt.host.virt.volumes import VolumeRef
 
@@ -46,6 +49,18 @@ class Guest(Protocol):
 
 def live_xml(guest: Guest) -> etree._Element:
     return read_xml(guest.domain().XMLDesc(0))
+
+
+def has_ended(guest: Guest) -> bool:
+    """As far as libvirt can be asked: one of which it tells nothing may run."""
+    try:
+        return not guest.domain().isActive()
+    except VmIsDown:
+        return True
+    except libvirt.libvirtError as error:
+        return is_gone(error)
+    except Error:
+        return False
 
 
 def edit_block(guest: Guest, edit: Edit) -> None:

@@ -30,8 +30,8 @@ from covirt.host.virt.device_errors import (
 )
 from covirt.host.virt.disk_references import UNPREPARED, disk_reference, point_at_file
 from covirt.host.virt.document import attribute_of, read_xml, write_xml
-from covirt.host.virt.errors import HypervisorUnavailable
-from covirt.host.virt.guest import Guest, Turns, edit_block, live_xml
+from covirt.host.virt.errors import HypervisorUnavailable, VmIsDown
+from covirt.host.virt.guest import Guest, Turns, edit_block, has_ended, live_xml
 from covirt.host.virt.host_reach import HostReach
 from covirt.host.virt.libvirt_errors import told_as
 from covirt.host.virt.nic_filter import filter_interface
@@ -72,13 +72,18 @@ class HotPlug:
     @contextmanager
     def changing(self, guest: Guest, failure: type[Error]) -> Iterator[UndoStack]:
         """One change at a time, undone when it fails. But when libvirt goes away in the middle nobody knows whether
-        the guest has the device: what it may have stays its own, and settle() finds out once libvirt is back."""
+        the guest has the device: what it may have stays its own, and settle() finds out once libvirt is back.
+        Raises VmIsDown when the guest has ended meanwhile, whatever that made of the change."""
         with self.turns.turn(guest.vm_id), undo_on_failure() as undo:
             try:
                 with told_as(failure, name=guest.vm_id):
                     yield undo
             except HypervisorUnavailable:
                 undo.keep()
+                raise
+            except Error as error:
+                if has_ended(guest):
+                    raise VmIsDown(name=guest.vm_id) from error
                 raise
 
     def plug_disk(self, guest: Guest, xml: str) -> None:
@@ -112,7 +117,8 @@ class HotPlug:
     def _give_back(self, guest: Guest, ref: VolumeRef) -> None:
         self.volumes.teardown(ref, user=guest.vm_id)
         guest.holds(tuple(held for held in guest.volumes if held != ref))
-        edit_block(guest, partial(_forget_volume, ref=ref))
+        if not has_ended(guest):
+            edit_block(guest, partial(_forget_volume, ref=ref))
 
     def unplug_disk(self, guest: Guest, xml: str) -> None:
         """``xml``: <hotplug> with the disk, found by its alias, its volume, or its name."""

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disc in a virtual machine's drive."""
 
+import re
 import string
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,17 +12,18 @@ from typing import Final
 import libvirt
 from lxml import etree
 
-from covirt.common.undo import undo_on_failure
 from covirt.host.virt.device_errors import BadDevice, DiscNotChanged, GuestCannot, NoSuchDevice
 from covirt.host.virt.disk_references import path_reference, point_at_file, volume_ref
 from covirt.host.virt.document import attribute_of, write_xml
 from covirt.host.virt.guest import Guest, live_xml
 from covirt.host.virt.hotplug import HotPlug
-from covirt.host.virt.libvirt_errors import told_as
 from covirt.host.virt.vm_block import reference_device
 from covirt.host.virt.volumes import VolumeRef
 
 _PREFIXES: Final[Mapping[str, str]] = {"ide": "hd", "sata": "sd", "scsi": "sd", "usb": "sd", "virtio": "vd"}
+_TRAY_IS_SHUT: Final = re.compile(r"Tray of device .* is not open")  # QEMU's words; libvirt gives it no number
+_TRAY_TRIES: Final = 10
+_TRAY_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +67,7 @@ class Discs:
         """None takes the disc out. Raises GuestCannot, NoSuchDevice, DiscNotChanged and the storage's errors."""
         if guest.is_container:
             raise GuestCannot(reason="a container's image is that of its start")
-        with (
-            self.hotplug.turns.turn(guest.vm_id),
-            told_as(DiscNotChanged, name=guest.vm_id),
-            undo_on_failure() as undo,
-        ):
+        with self.hotplug.changing(guest, DiscNotChanged) as undo:
             disk = _drive(live_xml(guest), drive.name)
             if ref is None:
                 _empty(disk)
@@ -76,8 +75,21 @@ class Discs:
                 device = reference_device(name=drive.name, ref=ref)
                 point_at_file(disk, self.hotplug.hold(guest, ref, device, undo))
             flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if ref else 0)
-            guest.domain().updateDeviceFlags(write_xml(disk), flags)
+            _update(guest, write_xml(disk), flags)
         self.hotplug.settle(guest)  # the disc that was in before
+
+
+def _update(guest: Guest, xml: str, flags: int) -> None:
+    """A guest that looks into its drive at that moment, as firmware does when it boots, shuts the tray again between
+    libvirt's opening of it and the change; then QEMU has refused, and nothing has changed."""
+    for left in reversed(range(_TRAY_TRIES)):
+        try:
+            guest.domain().updateDeviceFlags(xml, flags)
+            return
+        except libvirt.libvirtError as error:
+            if not left or _TRAY_IS_SHUT.search(error.get_error_message() or "") is None:
+                raise
+        time.sleep(_TRAY_SECONDS)
 
 
 def _drive(live: etree._Element, name: str) -> etree._Element:
