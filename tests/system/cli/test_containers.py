@@ -168,6 +168,21 @@ def _first_settings_are_on_a_disc(terminal: Terminal, open_dir: Path) -> None:
     terminal.say("vm", "remove", "first")
 
 
+def _a_second_version(terminal: Terminal) -> None:
+    base = terminal.data("template", "show", "golden")["id"]
+    terminal.say("template", "create", "golden", "db", "--version-name", "patched")
+    rows = [line.split() for line in terminal.say("template", "list").splitlines()]
+    assert sorted(row[:3] for row in rows if row[0] == "golden") == [["golden", "1", "ok"], ["golden", "2", "ok"]]
+    assert "several" in terminal.refused("template", "show", "golden", status=5)
+    (second,) = (
+        each["id"] for each in terminal.data("template", "list") if each["name"] == "golden" and each["id"] != base
+    )
+    terminal.say("vm", "create", "db-4", "--template", second)
+    assert terminal.data("vm", "show", "db-4")["original_template"]["id"] == second
+    terminal.say("vm", "remove", "db-4")
+    terminal.say("template", "remove", second)
+
+
 def test_a_virtual_machine(terminal: Terminal, open_dir: Path) -> None:
     made = terminal.say("vm", "create", "db", "--memory", "64MiB", "--disk", "16MiB", "--net", "ovirtmgmt", "--start")
     (told,) = terminal.data("vm", "list")
@@ -191,6 +206,7 @@ def test_a_virtual_machine(terminal: Terminal, open_dir: Path) -> None:
     assert len([each for each in disks if each.startswith("db")]) >= 4
     assert terminal.data("vm", "show", "db-2")["memory"] == 64 << 20, "the template's"
     _first_settings_are_on_a_disc(terminal, open_dir)
+    _a_second_version(terminal)
     terminal.say("template", "remove", "golden")
     terminal.say("vm", "remove", "db-2", "db-3")
     terminal.say("vm", "remove", "db")

@@ -365,19 +365,21 @@ def _administrator() -> Asked:
 
 @pytest.fixture(scope="module", name="killed")
 def killed_fixture() -> Iterator[Place]:
-    """Its own engine has no operations any more: each is another process'."""
+    """With two disks; its own engine has no operations any more: each is another process'."""
     with new_site() as site:
         domains = (site.new_domain("data"), site.new_domain("other"))
         for each in domains:
             site.api.put(f"storagedomains/{each}", {"critical_space_action_blocker": "0"})
-        yield Place(site=site, domains=domains)
+        place = Place(site=site, domains=domains)
+        for number in range(2):
+            place.add(f"disk-{number}")
+        site.commands.stop()
+        yield place
 
 
 def test_an_engine_that_is_killed_after_each_call(killed: Place) -> None:
-    disks = [killed.add(f"disk-{number}") for number in range(2)]
-    killed.site.commands.stop()
-    (disk, data), (second, other) = disks
     place = killed
+    (disk, data), (second, other) = (_named(place, f"disk-{number}") for number in range(2))
     for kill in (1, 2, 3, 4, 6, 9):
         copied = replace(disk, id=str(uuid4()), image_id=str(uuid4()), storage_domain_id=place.domains[1])
         command = CopyDisk(source_id=disk.id, disk=copied)
@@ -428,12 +430,18 @@ def test_a_template_and_a_clone_whose_engine_is_killed(killed: Place) -> None:
         assert place.disk(disk.id).status is DiskStatus.OK
 
 
-def _attached(place: Place) -> tuple[Disk, bytes]:
+def _named(place: Place, name: str) -> tuple[Disk, bytes]:
+    """The first of that name."""
     with place.site.store.read() as session:
         here = [each for each in session.disks.list() if each.storage_domain_id == place.domains[0]]
-    disk = next(each for each in here if each.name == "disk-0")
-    place.attach(disk, "master")
+    disk = next(each for each in here if each.name == name)
     return disk, place.read(disk)
+
+
+def _attached(place: Place) -> tuple[Disk, bytes]:
+    disk, data = _named(place, "disk-0")
+    place.attach(disk, "master")
+    return disk, data
 
 
 def _made_of(place: Place, template_id: str, name: str, kill: int) -> Disk:
