@@ -79,6 +79,7 @@ class VmFacts:
     health: str = ""
     seen_at: datetime | None = None
     log_host_id: str | None = None  # of a container that has ended: where its log is still to be read
+    state_disk_ids: tuple[str, ...] = ()  # of a suspended one, and of one that begins again from there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,6 @@ _BOTH: Final[Mapping[str, str]] = {
     "shutdown": "",
     "start": "",
     "stop": "",
-    "suspend": _NO_STATE,
 }
 ACTIONS: Final[Mapping[VmKind, Mapping[str, str]]] = MappingProxyType(
     {
@@ -47,6 +46,7 @@ ACTIONS: Final[Mapping[VmKind, Mapping[str, str]]] = MappingProxyType(
                 **_BOTH,
                 **dict.fromkeys(_PREVIEWS, ""),
                 "freezefilesystems": "",
+                "suspend": "",
                 "thawfilesystems": "",
                 "ticket": "",
             }
@@ -56,6 +56,7 @@ ACTIONS: Final[Mapping[VmKind, Mapping[str, str]]] = MappingProxyType(
                 **_BOTH,
                 **dict.fromkeys(_PREVIEWS, NO_SNAPSHOTS[VmKind.CONTAINER]),
                 "freezefilesystems": _NO_FREEZE,
+                "suspend": _NO_STATE,
                 "thawfilesystems": _NO_FREEZE,
                 "ticket": _NO_DISPLAY,
             }

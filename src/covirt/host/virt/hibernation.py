@@ -79,17 +79,17 @@ class Hibernation:
             undo.add("it does not hold the volume of its state", lambda: give_state_back(vm, state, self._parts))
             vm.holds((*vm.volumes, state))
             path = self._parts.volumes.prepare(state, user=vm.vm_id)
+            paused = vm.list_status is VmStatus.PAUSED
             thread = threading.Thread(
                 target=carrying_flow(self._save),
-                args=(vm, domain, state, path),
+                args=(vm, domain, state, path, paused),
                 name=f"vm-save-{vm.vm_id[:8]}",
                 daemon=True,  # libvirt goes on with it when we end
             )
+            vm.set_status(VmStatus.SAVING_STATE)
             thread.start()
 
-    def _save(self, vm: Vm, domain: Any, state: VolumeRef, path: str) -> None:
-        paused = vm.list_status is VmStatus.PAUSED
-        vm.set_status(VmStatus.SAVING_STATE)
+    def _save(self, vm: Vm, domain: Any, state: VolumeRef, path: str, paused: bool) -> None:  # noqa: FBT001 - a thread's
         try:
             with translated("save", vm.name, failure=NotSaved):
                 domain.saveFlags(path, None, 0)

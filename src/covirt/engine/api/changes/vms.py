@@ -23,11 +23,13 @@ from covirt.engine.commands.vms.add import add_vm as add
 from covirt.engine.commands.vms.add_with_disks import AddVmWithDisks
 from covirt.engine.commands.vms.discs import ChangeDisc
 from covirt.engine.commands.vms.guest import Guest
+from covirt.engine.commands.vms.kept_state import state_disks
 from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterface, UpdateVmInterface, new_nic
 from covirt.engine.commands.vms.nics import remove_nic as remove_one
 from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
 from covirt.engine.commands.vms.remove import RemoveVm
 from covirt.engine.commands.vms.run import RunVm
+from covirt.engine.commands.vms.suspend import HibernateVm
 from covirt.engine.commands.vms.update import update_vm as update
 from covirt.engine.console.request import StreamRequest
 from covirt.engine.model.disk import DiskContentType
@@ -226,6 +228,13 @@ def _reset(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     return ran(call, ResetVm(vm_id=ids[-1]))
 
 
+def _suspend(call: Call, ids: tuple[str, ...], body: Body) -> Done:
+    del body
+    names = [(call.new_id(f"{word} disk"), call.new_id(f"{word} volume")) for word in ("state", "description")]
+    vm = call.session.vms.get(ids[-1])
+    return _ran(call, HibernateVm(vm_id=vm.id, disks=state_disks(call.session, vm, names)))
+
+
 def _freeze(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
     _guest(call, ids[-1]).freeze()
@@ -285,6 +294,7 @@ _DONE: Final[dict[str, Act]] = {
     "shutdown": _shut_down,
     "start": start_vm,
     "stop": _stop,
+    "suspend": _suspend,
     "thawfilesystems": _thaw,
     "ticket": set_ticket,
     "undosnapshot": snapshots.undo_snapshot,

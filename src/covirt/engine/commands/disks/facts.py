@@ -12,7 +12,7 @@ from covirt.engine.commands.storage.facts import storage_of
 from covirt.engine.commands.vms.common import is_running
 from covirt.engine.hosts.connections import Hosts
 from covirt.engine.model.access import ObjectType, Subject
-from covirt.engine.model.disk import Disk, DiskAttachment, DiskStatus
+from covirt.engine.model.disk import Disk, DiskAttachment, DiskContentType, DiskStatus
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus
 from covirt.engine.model.vm import SnapshotType, Vm
 from covirt.engine.storage.host_volumes import HostVolumes
@@ -20,6 +20,7 @@ from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 
 _GIB = 1 << 30
+_STATES = (DiskContentType.MEMORY_DUMP_VOLUME, DiskContentType.MEMORY_METADATA_VOLUME)
 
 
 def of_disk(disk_id: str) -> Subject:
@@ -61,6 +62,7 @@ def volumes_on(doing: Doing, disk: Disk, host_id: str) -> HostVolumes:
 
 def require_ok(disk: Disk, action: str) -> None:
     """Raises DiskRefused."""
+    require_no_state(disk, action)
     if disk.status is not DiskStatus.OK:
         raise DiskRefused(
             action=action, reason=f"Disk {disk.name} is {disk.status}. Please try again in a few minutes."
@@ -71,6 +73,13 @@ def require_at_rest(disk: Disk, action: str) -> None:
     """It may be illegal, but nothing is being done with it, as by a transfer. Raises DiskRefused."""
     if disk.status is DiskStatus.LOCKED:
         raise DiskRefused(action=action, reason=f"Disk {disk.name} is locked. Please try again in a few minutes.")
+
+
+def require_no_state(disk: Disk, action: str) -> None:
+    """QEMU believes what it reads there: nobody else writes to it, and no machine has it as a disk. Raises
+    DiskRefused."""
+    if disk.content_type in _STATES:
+        raise DiskRefused(action=action, reason=f"Disk {disk.name} holds the state of a suspended virtual machine.")
 
 
 def require_room(domain: StorageDomain, size_bytes: int, action: str) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks import messages
+from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import (
     about,
     lock_users,
@@ -22,6 +23,8 @@ from covirt.engine.commands.disks.facts import (
 )
 from covirt.engine.commands.forget import forget
 from covirt.engine.model.disk import Disk, DiskStatus
+from covirt.engine.model.vm import VmStatus
+from covirt.engine.store.query import ListQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,10 @@ def require_removable(start: Start, disk: Disk) -> None:
     session = start.session
     require_at_rest(disk, "remove")
     require_no_template(session, disk, "remove")
+    for vm in session.vms.list(ListQuery(where={"status": VmStatus.SUSPENDED})):
+        if disk.id in vm.facts.state_disk_ids:
+            reason = f"VM {vm.name} is suspended, and goes on from it; stop it to drop its state."
+            raise DiskRefused(action="remove", reason=reason)
     require_unplugged(session, disk, "remove")
     require_in_no_drive(start, disk, "remove")
     require_no_snapshots(session, disk, "remove")

@@ -14,6 +14,7 @@ from covirt.engine.commands.disks.facts import (
     manager_of,
     of_disk,
     require_in_no_drive,
+    require_no_state,
     require_no_template,
     require_unplugged,
 )
@@ -114,7 +115,8 @@ class TransferDiskImage(Command):
 
 
 def _check(session: Session, disk: Disk, transfer: ImageTransfer) -> None:
-    """Raises BadTransfer, TransferRefused, DiskInUse."""
+    """Raises BadTransfer, TransferRefused, DiskRefused, DiskInUse."""
+    require_no_state(disk, "transfer")
     usable = (DiskStatus.OK, DiskStatus.ILLEGAL) if writes(transfer) else (DiskStatus.OK,)
     if disk.status not in usable:
         raise TransferRefused(reason=f"Disk {disk.name} is {disk.status}. Please try again in a few minutes.")

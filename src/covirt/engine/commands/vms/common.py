@@ -17,8 +17,8 @@ from covirt.engine.store.session import Session
 from covirt.hostapi.errors import Code
 from covirt.rpc.jsonrpc import Json
 
-# Nothing of the machine is on any host.
-_AT_REST: Final = frozenset({VmStatus.DOWN, VmStatus.SUSPENDED, VmStatus.UNASSIGNED})
+# Nothing of the machine is on any host, and nothing of it goes on later.
+_AT_REST: Final = frozenset({VmStatus.DOWN, VmStatus.UNASSIGNED})
 
 
 def subject_of(vm_id: str) -> Subject:
@@ -30,7 +30,7 @@ def about(vm: Vm, *, host_id: str | None = None) -> About:
 
 
 def is_running(vm: Vm) -> bool:
-    """Also of one that is about to, or of which nobody knows."""
+    """Also of one that is about to, or of which nobody knows, and of a suspended one, which goes on as it was."""
     return vm.facts.status not in _AT_REST or vm.facts.host_id is not None
 
 
@@ -39,7 +39,7 @@ def require_down(vm: Vm, action: str) -> None:
     if vm.image_locked:
         raise VmInStatus(action=action, status=VmStatus.IMAGE_LOCKED)
     if is_running(vm):
-        if vm.facts.status in (VmStatus.UNKNOWN, VmStatus.NOT_RESPONDING):
+        if vm.facts.status in (VmStatus.UNKNOWN, VmStatus.NOT_RESPONDING, VmStatus.SUSPENDED):
             raise VmInStatus(action=action, status=vm.facts.status)
         raise VmIsRunning(action=action)
 

@@ -20,6 +20,7 @@ from covirt.engine.commands.vms.common import (
     subject_of,
     write_down,
 )
+from covirt.engine.commands.vms.kept_state import remove_state
 from covirt.engine.commands.vms.run import destroy_on_host
 from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.hosts.guests import leaves_log
@@ -102,6 +103,24 @@ class StopVm(_OnHost):
     done: ClassVar = messages.STOPPED
     not_done: ClassVar = messages.STOP_FAILED
 
+    def begin(self, start: Start) -> None:
+        vm = start.session.vms.get(self.vm_id)
+        if vm.facts.status is not VmStatus.SUSPENDED:
+            _OnHost.begin(self, start)  # slots make another class, which super() does not know
+            return
+        start.require(self.right, subject_of(vm.id))
+        start.lock(vm.id, f"VM {vm.name} is being {self.doing}")
+        start.describe(f"Dropping the kept state of VM {vm.name}", subjects={vm.id})
+
+    def _on_host(self, doing: Doing) -> JsonValue:
+        """A suspended one is on none: its state is dropped."""
+        with doing.services.store.read() as session:
+            vm = session.vms.get(self.vm_id)
+        if vm.facts.status is VmStatus.SUSPENDED:
+            remove_state(doing, vm.id)
+            return None
+        return _OnHost._on_host(self, doing)
+
     def _ask(self, doing: Doing, vm: Vm, host_id: str) -> None:
         with doing.services.store.read() as session:
             stays = leaves_log(vm, session.hosts.find(id=host_id))
@@ -111,7 +130,9 @@ class StopVm(_OnHost):
     def succeeded(self, finish: Finish) -> None:
         self._tell(finish, self.done)
         vm = held(finish.session, self.vm_id)
-        if vm.facts.host_id is not None:
+        if vm.facts.status is VmStatus.SUSPENDED:
+            write_down(finish.session, vm, reason=self.reason)
+        elif vm.facts.host_id is not None:
             host = finish.session.hosts.find(id=vm.facts.host_id)
             there = host.id if host is not None and leaves_log(vm, host) else None
             message = "Admin shut down from the engine"

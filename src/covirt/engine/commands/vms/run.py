@@ -26,8 +26,9 @@ from covirt.engine.commands.vms.common import (
     subject_of,
     write_down,
 )
-from covirt.engine.commands.vms.errors import NothingToBootFrom, StartFailed, StartUncertain
+from covirt.engine.commands.vms.errors import NothingToBootFrom, StartFailed, StartUncertain, VmInStatus
 from covirt.engine.commands.vms.gathering import domain_of, situation_of, vm_view
+from covirt.engine.commands.vms.kept_state import drop_state, handle, put_to_rest
 from covirt.engine.commands.vms.messages import START_FAILED, STARTED
 from covirt.engine.commands.vms.update import forget_running_hardware
 from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
@@ -52,7 +53,10 @@ _LAUNCH_SECONDS: Final = 300.0  # storage may take its time
 _PATIENCE_SECONDS: Final = 60.0  # with a host that does not answer
 _LOOK_SECONDS: Final = 0.5
 _NEVER_RAN: Final = (ExitReason.START_FAILED, ExitReason.DESTROYED_ON_STARTUP, ExitReason.DOMAIN_MISSING)
-_ASKED: Final = "asked"  # in the facts' status_detail: the host may have it
+_BEGINNING: Final = (HostWord.WAIT_FOR_LAUNCH, HostWord.RESTORING_STATE)
+# In the facts' status_detail: the host may have it, or has said that nothing of it ran.
+_ASKED: Final = "asked"
+_NEVER_BEGAN: Final = "never began"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,10 @@ class RunVm(Command):
         start.require(Right.RUN_VM, subject_of(self.vm_id))
         vm = start.session.vms.get(self.vm_id)
         start.lock(vm.id, f"VM {vm.name} is being started")
-        require_down(vm, "run")
+        if vm.facts.status is VmStatus.SUSPENDED:
+            self._require_plain(vm)
+        else:
+            require_down(vm, "run")
         require_secrets(start, names_in(vm.hardware), action="run VM")
         if self.host_id is not None:
             start.require(Right.EDIT_ADMIN_VM_PROPERTIES, subject_of(vm.id))
@@ -83,19 +90,27 @@ class RunVm(Command):
 
     def run(self, flow: Flow) -> JsonValue:
         host_id = flow.step("Choosing a host", self._choose, undo=self._release)
-        flow.step("Creating the VM on its host", self._create, host_id, undo=self._destroy)
+        again = flow.step("Creating the VM on its host", self._create, host_id, undo=self._destroy)
         flow.step("Waiting for it to begin", self._wait, host_id)
-        return host_id
+        if again:
+            flow.step("Removing the state that it began from", self._drop_state)
+        return {"host": host_id, "again": again}
 
     def succeeded(self, finish: Finish) -> None:
         vm = held(finish.session, self.vm_id)
-        host_id = str(finish.result)
+        result = finish.result if isinstance(finish.result, dict) else {}
+        host_id = str(result.get("host"))
+        if not result.get("again"):
+            self._note_first_run(finish, vm)
+        finish.tell(STARTED, about(vm, host_id=host_id), vm=vm.name, host=host_name(finish.session, host_id))
+
+    def _note_first_run(self, finish: Finish, vm: Vm) -> None:
+        """It has all that is wanted of it now; one that goes on has what it had."""
         forget_running_hardware(finish.session, vm)
         self._note_first_settings(finish.session)
         drive = finish.session.cdroms.find(vm_id=vm.id)
         if drive is not None:
             finish.session.cdroms.update(replace(drive, current_file_id=drive.file_id))
-        finish.tell(STARTED, about(vm, host_id=host_id), vm=vm.name, host=host_name(finish.session, host_id))
 
     def failed(self, finish: Finish, reason: str) -> None:
         if finish.session.vms.find(id=self.vm_id) is None:
@@ -108,8 +123,15 @@ class RunVm(Command):
             finish.session.vms.update_facts(vm.id, replace(vm.facts, exit_code=1, exit_message=told))
         finish.tell(START_FAILED, about(vm), vm=vm.name, reason=told)
 
+    def _require_plain(self, vm: Vm) -> None:
+        """A guest that goes on neither boots nor gets first settings. Raises VmInStatus."""
+        if self.boot_devices or self.initialize or self.initialization is not None:
+            raise VmInStatus(action="run once", status=vm.facts.status)
+
     def _first_settings(self, vm: Vm) -> Initialization | None:
         """What the guest gets on a disc of this run."""
+        if vm.facts.state_disk_ids:
+            return None
         wanted = self.initialization or vm.hardware.initialization
         if vm.kind is VmKind.CONTAINER or wanted is None or self.initialize is False:
             return None
@@ -156,9 +178,14 @@ class RunVm(Command):
             if vm.facts.host_id is not None:  # chosen before the engine was killed
                 return vm.facts.host_id
             host_id = self._choose_host(session, vm, self._checked(session, vm), doing.services.hosts.is_up)
-            session.vms.update_facts(
-                vm.id, VmFacts(status=VmStatus.WAIT_FOR_LAUNCH, host_id=host_id, log_host_id=vm.facts.log_host_id)
+            facts = VmFacts(
+                status=VmStatus.WAIT_FOR_LAUNCH,
+                host_id=host_id,
+                log_host_id=vm.facts.log_host_id,
+                stop_time=vm.facts.stop_time,
+                state_disk_ids=vm.facts.state_disk_ids,
             )
+            session.vms.update_facts(vm.id, facts)
             return host_id
 
     def _release(self, doing: Doing) -> JsonValue:
@@ -166,10 +193,11 @@ class RunVm(Command):
         with doing.services.store.write() as session:
             vm = held(session, self.vm_id)
             if vm.facts.status_detail != _ASKED and vm.facts.host_id is not None:
-                write_down(session, vm, log_host_id=vm.facts.log_host_id)
+                put_to_rest(session, vm, log_host_id=vm.facts.log_host_id)
         return None
 
     def _create(self, doing: Doing, host_id: str) -> JsonValue:
+        """Whether it begins again from its kept state."""
         hosts, flow_id = doing.services.hosts, doing.asked.correlation_id
         with doing.services.store.read() as session:
             vm = session.vms.get(self.vm_id)
@@ -177,6 +205,9 @@ class RunVm(Command):
             given = _secrets(session, doing.services.vault, vm)
             domain = replace(domain, payload=self._payload(doing.services.vault, vm))
             known = domain.disc is None or session.container_images.find(domain.disc.image_id) is not None
+            again = bool(vm.facts.state_disk_ids)
+            if again:
+                given["hiberVolHandle"] = handle(session, vm.facts.state_disk_ids)
         if domain.disc is not None and vm.kind is VmKind.CONTAINER and not known:
             inspected = hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id)
             _check_volumes(vm, texts(table({"facts": inspected}, "facts"), "volumes"))
@@ -189,11 +220,27 @@ class RunVm(Command):
             hosts.call(host_id, "VM.create", params, flow_id=flow_id)
         except HostRefused as error:
             if error.code != Code.VM_EXISTS:
+                self._note(doing, _NEVER_BEGAN)
                 raise
-            # It was asked before the engine was killed; what has ended there already is begun anew.
-            if self._word(doing, host_id)[0] == HostWord.DOWN:
+            # It was asked before the engine was killed; what has ended there already is begun anew, unless it had
+            # gone on from a state that is older than its disks now.
+            if self._ended(doing, host_id, again=again):
                 hosts.call(host_id, "VM.destroy", {"vmID": vm.id}, flow_id=flow_id)
                 hosts.call(host_id, "VM.create", params, flow_id=flow_id)
+        return again
+
+    def _ended(self, doing: Doing, host_id: str, *, again: bool) -> bool:
+        stats = stats_on(doing, host_id, self.vm_id)
+        word = text(stats, "status") if stats is not None else HostWord.DOWN
+        return word == HostWord.DOWN and (not again or _never_went_on(stats))
+
+    def _note(self, doing: Doing, detail: str) -> None:
+        with doing.services.store.write() as session:
+            facts = held(session, self.vm_id).facts
+            session.vms.update_facts(self.vm_id, replace(facts, status_detail=detail))
+
+    def _drop_state(self, doing: Doing) -> JsonValue:
+        drop_state(doing, self.vm_id)
         return None
 
     def _payload(self, vault: Vault, vm: Vm) -> Mapping[str, bytes]:
@@ -205,11 +252,15 @@ class RunVm(Command):
     def _destroy(self, doing: Doing, host_id: str) -> JsonValue:
         with doing.services.store.read() as session:
             vm = session.vms.find(id=self.vm_id)
-        if vm is None or (vm.facts.status_detail != _ASKED and vm.facts.status is VmStatus.WAIT_FOR_LAUNCH):
+        if vm is None or (not vm.facts.status_detail and vm.facts.status is VmStatus.WAIT_FOR_LAUNCH):
             return None
         destroy_on_host(doing, host_id, self.vm_id)
         with doing.services.store.write() as session:
-            write_down(session, held(session, self.vm_id))
+            vm = held(session, self.vm_id)
+            if vm.facts.status_detail == _NEVER_BEGAN:
+                put_to_rest(session, vm)
+            else:  # a state that it may have gone on from is never begun from again
+                write_down(session, vm)
         return None
 
     def _wait(self, doing: Doing, host_id: str) -> JsonValue:
@@ -230,7 +281,7 @@ class RunVm(Command):
                 raise StartFailed(name=self._name(doing), host=self._host(doing, host_id), reason=failure.rstrip("."))
             if word == HostWord.DOWN:
                 return str(word)
-            if word != HostWord.WAIT_FOR_LAUNCH:
+            if word not in _BEGINNING:
                 self._write_word(doing, word)
                 return str(word)
             doing.pause(_LOOK_SECONDS)
@@ -243,6 +294,8 @@ class RunVm(Command):
             return HostWord.DOWN, "it has forgotten it"
         word = text(stats, "status")
         failed = word == HostWord.DOWN and whole(stats, "exitReason", ExitReason.START_FAILED) in _NEVER_RAN
+        if failed and _never_went_on(stats):
+            self._note(doing, _NEVER_BEGAN)
         return word, text(stats, "exitMessage", "it does not say why") if failed else ""
 
     def _write_word(self, doing: Doing, word: str) -> None:
@@ -260,6 +313,12 @@ class RunVm(Command):
     def _host(doing: Doing, host_id: str) -> str:
         with doing.services.store.read() as session:
             return host_name(session, host_id)
+
+
+def _never_went_on(stats: Mapping[str, Json] | None) -> bool:
+    """Whether the host knows that the guest has not run: a state that it was to begin from is as good as it was."""
+    reasons = (ExitReason.START_FAILED, ExitReason.DESTROYED_ON_STARTUP)
+    return stats is not None and whole(stats, "exitReason", -1) in reasons
 
 
 _WORDS: Final[Mapping[str, VmStatus]] = {HostWord.UP: VmStatus.UP, HostWord.PAUSED: VmStatus.PAUSED}

@@ -12,6 +12,7 @@ from covirt.engine.commands.vms.nics import ActivateDeactivateVmNic, AddVmInterf
 from covirt.engine.commands.vms.power import RebootVm, ResetVm, ResumeVm, ShutdownVm, StopVm
 from covirt.engine.commands.vms.remove import RemoveVm
 from covirt.engine.commands.vms.run import RunVm
+from covirt.engine.commands.vms.suspend import HibernateVm
 
 VM_COMMANDS: Final = (
     ActivateDeactivateVmNic,
@@ -19,6 +20,7 @@ VM_COMMANDS: Final = (
     AddVmTemplate,
     AddVmWithDisks,
     ChangeDisc,
+    HibernateVm,
     RebootVm,
     RemoveVm,
     RemoveVmTemplate,
