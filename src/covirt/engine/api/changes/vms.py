@@ -232,7 +232,7 @@ def _suspend(call: Call, ids: tuple[str, ...], body: Body) -> Done:
     del body
     names = [(call.new_id(f"{word} disk"), call.new_id(f"{word} volume")) for word in ("state", "description")]
     vm = call.session.vms.get(ids[-1])
-    return _ran(call, HibernateVm(vm_id=vm.id, disks=state_disks(call.session, vm, names)))
+    return ran(call, HibernateVm(vm_id=vm.id, disks=state_disks(call.session, vm, names)))
 
 
 def _freeze(call: Call, ids: tuple[str, ...], body: Body) -> Done:
