@@ -183,12 +183,28 @@ def _a_second_version(terminal: Terminal) -> None:
     terminal.say("template", "remove", second)
 
 
+def _it_is_suspended(terminal: Terminal) -> None:
+    def disks() -> list[str]:
+        return sorted(each["name"] for each in terminal.data("disk", "list"))
+
+    for ended in (("vm", "start", "db"), ("vm", "stop", "--force", "db")):
+        assert terminal.say("vm", "suspend", "db") == "db\n"
+        assert terminal.data("vm", "show", "db")["status"] == "suspended"
+        assert disks() == ["db", "db_hibernation_description", "db_hibernation_memory"]
+        assert "goes on from it" in terminal.refused("disk", "remove", "db_hibernation_memory", status=5)
+        terminal.say(*ended)
+        assert disks() == ["db"]
+    assert "VM is not running" in terminal.refused("vm", "suspend", "db", status=5)
+    terminal.say("vm", "start", "db")
+
+
 def test_a_virtual_machine(terminal: Terminal, open_dir: Path) -> None:
     made = terminal.say("vm", "create", "db", "--memory", "64MiB", "--disk", "16MiB", "--net", "ovirtmgmt", "--start")
     (told,) = terminal.data("vm", "list")
     assert (made.strip(), told["name"]) == ("db", "db")
     assert told["status"] in ("up", "powering_up")
     assert "db is a virtual machine; use covirt vm" in terminal.refused("container", "show", "db", status=3)
+    _it_is_suspended(terminal)
     terminal.say("disk", "create", "more", "8MiB")
     terminal.say("disk", "resize", "more", "9MiB")
     assert terminal.data("disk", "show", "more")["provisioned_size"] == 9 << 20

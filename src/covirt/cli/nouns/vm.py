@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``covirt vm``."""
 
+from collections.abc import Sequence
 from typing import IO
 
 import click
@@ -122,6 +123,23 @@ def _first_settings(
         "custom_script": script.read() if script else None,
     }
     return {name: text for name, text in told.items() if text}
+
+
+@vm.command()
+@click.argument("names", nargs=-1, required=True, shell_complete=names_of_kind(VM))
+@wait_option
+def suspend(names: Sequence[str], *, wait: bool) -> None:
+    """Keep the memory of running machines in storage, and end them; start lets them go on, stop --force drops it."""
+    from covirt.cli.session import engine
+    from covirt.cli.waiting import wait_for_answer
+    from covirt.client.resources import VMS
+
+    with engine() as resources:
+        for name in names:
+            answer = resources.act(VMS, find_machine(resources, name, VM).id, "suspend")
+            if wait:
+                wait_for_answer(resources, answer, f"suspending of {name}")
+            click.echo(name)
 
 
 @vm.command()
