@@ -37,6 +37,15 @@ class HostIsOperational(Conflict):
     template = "Cannot remove Host. Host is operational. Please switch Host to Maintenance mode first."
 
 
+class HostHasStorage(Conflict):
+    """Fields: host, domains."""
+
+    template = (
+        "Cannot remove Host {host}. These Storage Domains are directories of it, which no other host reaches: "
+        "{domains}. Remove them, or destroy them (only what the engine knows of them goes), and try again."
+    )
+
+
 class HostRunsVms(Conflict):
     """Fields: action, host, vms."""
 

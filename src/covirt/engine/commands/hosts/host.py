@@ -78,6 +78,7 @@ def remove_host(change: Change, host_id: str) -> None:
     if host.facts.status not in _REMOVABLE:
         raise errors.HostIsOperational
     _require_no_guests(change, host, "remove")
+    _give_up_storage(change, host)
     give_up_transfers(change, host.id, f"host {host.name} was removed")
     _take_spm(change, host)
     # What may run on a host that is gone, and nowhere else, could never be started again.
@@ -185,6 +186,18 @@ def _require_no_guests(change: Change, host: Host, action: str) -> None:
     found = guests_of(change.session, host.id)
     if found:
         raise errors.HostRunsVms(action=action, host=host.name, vms=names(found))
+
+
+def _give_up_storage(change: Change, host: Host) -> None:
+    """Its directories, which nobody else reaches, are no connections any more. Raises HostHasStorage while storage
+    domains lie there."""
+    own = change.session.storage_connections.list(ListQuery(where={"host_id": host.id}))
+    there = ListQuery(where={"connection_id": tuple(each.id for each in own)})
+    domains = [domain.name for domain in change.session.storage_domains.list(there)] if own else []
+    if domains:
+        raise errors.HostHasStorage(host=host.name, domains=", ".join(domains))
+    for each in own:
+        change.session.storage_connections.remove(each.id)
 
 
 def _take_spm(change: Change, host: Host) -> None:

@@ -19,7 +19,7 @@ from covirt.engine.commands.secrets.errors import BadSecretName, BadSecretValue,
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.hardware import Hardware, VmKind
 from covirt.engine.model.secret import Secret
-from covirt.engine.store.query import ALL, ListQuery
+from covirt.engine.store.query import ALL, ListQuery, Viewer
 from covirt.engine.store.session import Session
 from covirt.engine.vault.sealing import reseal_initialization
 from covirt.engine.vault.vault import Vault
@@ -96,7 +96,10 @@ def remove_secret(change: Change, secret_id: str) -> None:
     change.require(Right.EDIT_SECRET, subject_of_secret(secret_id))
     secret = change.session.secrets.get(secret_id)
     if users := users_by_secret(change.session).get(secret.name):
-        raise SecretInUse(name=secret.name, users=", ".join(users))
+        viewer = None if change.asked.user_id is None else Viewer(principal_ids=change.asked.principal_ids)
+        seen = users_by_secret(change.session, ListQuery(visible_to=viewer)).get(secret.name, [])
+        hidden = [f"{len(users) - len(seen)} that you do not see"] if len(seen) < len(users) else []
+        raise SecretInUse(name=secret.name, users=", ".join([*seen, *hidden]))
     change.session.secrets.remove(secret_id)
     forget(change.session, secret_id)
     change.tell(_REMOVED, name=secret.name)

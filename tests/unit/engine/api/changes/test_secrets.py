@@ -210,3 +210,14 @@ def test_who_makes_one_owns_it(safe: Safe) -> None:
     assert [each["name"] for each in safe.user.get(SECRETS)["secret"]] == ["own"]
     safe.user.put(f"{SECRETS}/own", {"value": "y"})
     safe.user.delete(f"{SECRETS}/own")
+
+
+def test_who_still_uses_a_secret_is_told_to_who_sees_it(safe: Safe) -> None:
+    """An owner who shares it does not learn what the others call their machines."""
+    give(safe.store, s.USER_ID, CREATOR)
+    safe.user.post(SECRETS, {"name": "own", "value": "x"})
+    vm = safe.container("own")
+    assert "given to: 1 that you do not see. Take it" in safe.user.delete(f"{SECRETS}/own", 409)
+    assert "given to: web. Take it" in safe.api.delete(f"{SECRETS}/own", 409)
+    safe.api.delete(f"vms/{vm['id']}")
+    safe.user.delete(f"{SECRETS}/own")
