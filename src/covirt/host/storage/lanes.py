@@ -10,9 +10,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from covirt.common.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -22,15 +24,25 @@ Job = Callable[[], object]
 Lane = frozenset[str]
 
 
+class NoMoreThreads(Unavailable):
+    template = "this host can begin no more threads now, so nothing was begun; try again, or raise its limit of tasks"
+
+
 def lane_of(params: Mapping[str, Any]) -> Lane:
     """The storage domains that an operation's parameters name, at whatever depth."""
-    found: set[str] = set()
-    for key, value in params.items():
-        if isinstance(value, Mapping):
-            found |= lane_of(value)
-        elif key == _DOMAIN and isinstance(value, str):
-            found.add(value)
-    return frozenset(found)
+    return frozenset(_domains(params))
+
+
+def _domains(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if key == _DOMAIN and isinstance(below, str):
+                yield below
+            else:
+                yield from _domains(below)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            yield from _domains(below)
 
 
 @dataclass(slots=True)
@@ -51,7 +63,7 @@ class Lanes:
         self._stopping = False
 
     def submit(self, lane: Lane, job: Job) -> bool:
-        """Queue a job; False when stopping."""
+        """Queue a job; False when stopping. Raises NoMoreThreads, and then it is not queued."""
         with self._lock:
             if self._stopping:
                 return False
@@ -81,11 +93,11 @@ class Lanes:
         thread = threading.Thread(target=self._work, args=(lane, queue), name=f"{self._name}-{where}", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # there can be no more threads: those of its lane take it, if there are any
+        except RuntimeError as error:  # those of its lane take it, if there are any
             if not queue.threads:
                 queue.jobs.pop()
                 del self._queues[lane]
-                raise
+                raise NoMoreThreads from error
             return
         queue.threads += 1
         self._threads.add(thread)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from covirt.common.errors import Error, NotFound, Unavailable
 from covirt.common.files import BrokenFile, UnknownFileVersion, make_directory, read_json, write_json
 from covirt.common.log import carrying_flow
-from covirt.host.storage.lanes import Lanes, lane_of
+from covirt.host.storage.lanes import Lanes, NoMoreThreads, lane_of
 from covirt.host.storage.operation import (
     Control,
     Kind,
@@ -102,7 +102,10 @@ class Operations:
             for entry in waiting:
                 entry.taken = True
         for entry in waiting:
-            self._queue(entry, self._resume)
+            try:
+                self._queue(entry, self._resume)
+            except NoMoreThreads as error:  # the others have lanes of their own
+                log.warning("Operation waits book=%s id=%s: %s", self._name, entry.record.id, error)
 
     def stop(self) -> None:
         """End what runs as if stopped; it is undone at the next start if there is no time left now."""
@@ -115,7 +118,8 @@ class Operations:
         self._lanes.stop(timeout_seconds=_STOP_SECONDS)
 
     def submit(self, kind: str, params: Params, *, operation_id: str, secrets: Params | None = None) -> str:
-        """Write the operation down and queue it. ``secrets`` reach the work and are written nowhere."""
+        """Write the operation down and queue it. ``secrets`` reach the work and are written nowhere. Raises
+        OperationExists, OperationsStopping, NoMoreThreads."""
         operation_id = checked_id(operation_id)
         entry = _Entry(Record(id=operation_id, kind=kind, params=params), Control(secrets or {}), taken=True)
         if kind not in self._kinds:
@@ -129,12 +133,13 @@ class Operations:
             self._entries[operation_id] = entry
         try:
             self._write(entry.record)
-        except OSError:
+            self._queue(entry, self._run)
+        except (OSError, NoMoreThreads):
             with self._lock:
                 del self._entries[operation_id]
+            self._path(operation_id).unlink(missing_ok=True)
             raise
         log.info("Operation queued book=%s id=%s kind=%s", self._name, operation_id, kind)
-        self._queue(entry, self._run)
         return operation_id
 
     def get(self, operation_id: str) -> Record:
@@ -173,13 +178,18 @@ class Operations:
         entry.control.stop()
 
     def revert(self, operation_id: str) -> None:
-        """Take back what was done. Raises OperationNotDone while it still runs."""
+        """Take back what was done. Raises OperationNotDone while it still runs, and NoMoreThreads."""
         entry = self._ended(operation_id)
         with entry.lock:
-            self._ended(operation_id)  # still, and not cleared
+            before = self._ended(operation_id).record.state  # still ended, and not cleared
             self._change(entry, state=State.UNDOING)
             entry.taken = True
-        self._queue(entry, self._undo)
+        try:
+            self._queue(entry, self._undo)
+        except NoMoreThreads:
+            with entry.lock:
+                self._change(entry, state=before)
+            raise
 
     def clear(self, operation_id: str) -> None:
         """Forget one that has ended. Raises OperationNotDone."""
@@ -214,8 +224,13 @@ class Operations:
                 if given_up:
                     self._end(entry, State.ABORTED, undone=False)
 
-        # Refused only when stopping: the record waits for the next start.
-        self._lanes.submit(lane_of(entry.record.params), carrying_flow(work))
+        try:
+            # False only when stopping: the record waits for the next start.
+            self._lanes.submit(lane_of(entry.record.params), carrying_flow(work))
+        except NoMoreThreads:
+            with entry.lock:
+                entry.taken = False
+            raise
 
     def _run(self, entry: _Entry) -> None:
         with entry.lock:

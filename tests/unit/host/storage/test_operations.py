@@ -3,6 +3,7 @@
 """Long operations: their states, stopping, undoing, and what a killed agent's successor does with them."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from covirt.common.errors import CommandFailed, Unavailable
 from covirt.common.files import write_json
+from covirt.host.storage.lanes import NoMoreThreads, lane_of
 from covirt.host.storage.operation import (
     BadOperationId,
     Control,
@@ -395,6 +397,35 @@ def test_a_full_disk_refuses_new_work(tmp_path: Path, work: Work, monkeypatch: p
         work.go.set()
         # What cannot be written as done would be undone by a successor: so it is now.
         assert wait_for(operations, operation_id, State.FAILED).undone
+
+
+def test_a_host_without_threads_refuses_new_work(tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it stays, and the next start does not take it up."""
+
+    def none_left(*_arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    kept = write_record(tmp_path, state="done", ended_at=time.time())
+    waiting = write_record(tmp_path, state="undoing")
+    monkeypatch.setattr("covirt.host.storage.lanes.threading.Thread.start", none_left)
+    with book(tmp_path, work) as operations:
+        with pytest.raises(NoMoreThreads, match="nothing was begun"):
+            submit(operations, "make")
+        with pytest.raises(NoMoreThreads):
+            operations.revert(kept)
+        states = {record.id: record.state for record in operations.list()}
+        assert states == {kept: State.DONE, waiting: State.UNDOING}
+        monkeypatch.undo()
+        operations.resume()
+        wait_for(operations, waiting, State.FAILED)
+        operations.revert(kept)
+        assert wait_for(operations, kept, State.FAILED).undone
+    assert {path.stem for path in tmp_path.iterdir()} == {kept, waiting}
+
+
+def test_a_lane_is_all_that_is_named() -> None:
+    other = {"disks": [{"source": {"domain_id": "b"}}, {"domain_id": "c"}], "size": 3, "domain": "d"}
+    assert lane_of({"domain_id": "a", **other}) == {"a", "b", "c"}
 
 
 def test_work_in_a_thread_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
