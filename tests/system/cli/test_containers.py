@@ -170,14 +170,17 @@ def _first_settings_are_on_a_disc(terminal: Terminal, open_dir: Path) -> None:
 
 def _a_second_version(terminal: Terminal) -> None:
     base = terminal.data("template", "show", "golden")["id"]
-    terminal.say("template", "create", "golden", "db", "--version-name", "patched")
+    copied = ("template", "create", "golden", "db", "--version-name", "patched", "--storage")
+    assert "nowhere" in terminal.refused(*copied, "nowhere", status=3)
+    terminal.say(*copied, "local")
     rows = [line.split() for line in terminal.say("template", "list").splitlines()]
     assert sorted(row[:3] for row in rows if row[0] == "golden") == [["golden", "1", "ok"], ["golden", "2", "ok"]]
     assert "several" in terminal.refused("template", "show", "golden", status=5)
     (second,) = (
         each["id"] for each in terminal.data("template", "list") if each["name"] == "golden" and each["id"] != base
     )
-    terminal.say("vm", "create", "db-4", "--template", second)
+    assert "nowhere" in terminal.refused("vm", "create", "x", "--template", second, "--storage", "nowhere", status=3)
+    terminal.say("vm", "create", "db-4", "--template", second, "--storage", "local")
     assert terminal.data("vm", "show", "db-4")["original_template"]["id"] == second
     terminal.say("vm", "remove", "db-4")
     terminal.say("template", "remove", second)

@@ -50,7 +50,10 @@ add_common(vm, VM)
 @click.option("--template", shell_complete=TEMPLATE_NAMES, default="Blank", show_default=True)
 @click.option("--cluster", shell_complete=CLUSTER_NAMES, help="[default: Default, or the only one]")
 @click.option(
-    "--storage", shell_complete=STORAGE_NAMES, metavar="NAME", help="For new disks.  [default: the only one]"
+    "--storage",
+    shell_complete=STORAGE_NAMES,
+    metavar="NAME",
+    help="For new disks, and copies of the template's.  [default: the only one; the template's]",
 )
 @click.option("--hostname", metavar="NAME", help="For cloud-init, as the four that follow: the guest's name.")
 @click.option("--user", metavar="NAME", help="Who may log in.  [default: the image's user]")
@@ -80,6 +83,8 @@ def create(
         body = machines.machine_body(
             name, where, memory or (1 << 30 if blank else 0), cpus or (1 if blank else 0), template
         )
+        if storage and not blank:
+            body["storage_domain"] = {"name": storage}
         if settings := _first_settings(hostname, user, keys, password_file, script):
             body["initialization"] = settings
         order = ["hd", "cdrom"] if disks else ["cdrom"] if disc else ["network"]
