@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disc in a virtual machine's drive."""
 
-import re
 import string
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -21,9 +19,6 @@ from covirt.host.virt.vm_block import reference_device
 from covirt.host.virt.volumes import VolumeRef
 
 _PREFIXES: Final[Mapping[str, str]] = {"ide": "hd", "sata": "sd", "scsi": "sd", "usb": "sd", "virtio": "vd"}
-_TRAY_IS_SHUT: Final = re.compile(r"Tray of device .* is not open")  # QEMU's words; libvirt gives it no number
-_TRAY_TRIES: Final = 10
-_TRAY_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +70,8 @@ class Discs:
                 device = reference_device(name=drive.name, ref=ref)
                 point_at_file(disk, self.hotplug.hold(guest, ref, device, undo))
             flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | (libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE if ref else 0)
-            _update(guest, write_xml(disk), flags)
+            guest.domain().updateDeviceFlags(write_xml(disk), flags)
         self.hotplug.settle(guest)  # the disc that was in before
-
-
-def _update(guest: Guest, xml: str, flags: int) -> None:
-    """A guest that looks into its drive at that moment, as firmware does when it boots, shuts the tray again between
-    libvirt's opening of it and the change; then QEMU has refused, and nothing has changed."""
-    for left in reversed(range(_TRAY_TRIES)):
-        try:
-            guest.domain().updateDeviceFlags(xml, flags)
-            return
-        except libvirt.libvirtError as error:
-            if not left or _TRAY_IS_SHUT.search(error.get_error_message() or "") is None:
-                raise
-        time.sleep(_TRAY_SECONDS)
 
 
 def _drive(live: etree._Element, name: str) -> etree._Element:

@@ -10,7 +10,6 @@ from covirt.common.process import Secret
 from covirt.host.virt.device_errors import (
     AgentSilent,
     BadDevice,
-    DiscNotChanged,
     DiskNotPlugged,
     DisplayNotOpened,
     GuestCannot,
@@ -21,7 +20,6 @@ from covirt.host.virt.guest import Turns
 from covirt.host.virt.hotplug import HotPlug
 from covirt.host.virt.libvirt_errors import told_as, translated
 from covirt.host.virt.nic_update import update_nic
-from covirt.host.virt.removable import Discs, Drive
 from covirt.host.virt.volumes import VolumeRef
 from tests.support.engine_xml import POOL, STORAGE, disk_xml
 from tests.support.fake_volumes import FakeVolumes
@@ -120,31 +118,6 @@ def test_a_change_of_a_guest_that_has_ended_meanwhile() -> None:
     with pytest.raises(VmIsDown):
         HotPlug(volumes=volumes).plug_disk(guest, disk_xml("vdb", REF))
     assert (guest.volumes, volumes.users) == ((), {})
-
-
-class GuestAtItsDrive(Guest):
-    """It shuts the tray as often as that."""
-
-    devices = "<disk device='cdrom'><target dev='hdc'/></disk>"
-
-    def __init__(self, shut: int) -> None:
-        super().__init__(libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR))
-        self._error.err = (*self._error.err[:2], "Tray of device 'ide0-1-0' is not open", *self._error.err[3:])
-        self.shut = shut
-
-    def updateDeviceFlags(self, *_words: object) -> None:  # noqa: N802
-        if self.shut:
-            self.shut -= 1
-            raise self._error
-
-
-def test_a_guest_that_looks_into_its_drive() -> None:
-    discs, drive = Discs(hotplug=HotPlug(volumes=FakeVolumes({REF: "/some/file"}))), Drive(interface="ide", index=2)
-    guest = GuestAtItsDrive(3)
-    discs.change(guest, drive, None)
-    assert guest.shut == 0
-    with pytest.raises(DiscNotChanged, match="is not open"):
-        discs.change(GuestAtItsDrive(100), drive, None)
 
 
 def test_a_password_that_xml_cannot_have_is_refused_and_not_told() -> None:
