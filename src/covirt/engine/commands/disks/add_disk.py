@@ -11,7 +11,7 @@ from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonVal
 from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.attaching import check_attachment, lock_vm, plug, unplug
 from covirt.engine.commands.disks.errors import BadDisk, StillBeingMade
-from covirt.engine.commands.disks.facts import about, manager_of, of_disk, require_room, volumes_on
+from covirt.engine.commands.disks.facts import about, choose_manager, manager_of, of_disk, require_room, volumes_on
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.names import check_title
 from covirt.engine.commands.storage.facts import of_domain
@@ -81,9 +81,7 @@ class AddDisk(Command):
         forget(session, self.disk.id)
 
     def _choose(self, doing: Doing) -> JsonValue:
-        with doing.services.store.read() as session:
-            domain = session.storage_domains.get(self.disk.storage_domain_id)
-            return manager_of(session, doing.services.hosts, domain, "add")
+        return choose_manager(doing, self.disk.storage_domain_id, "add")
 
     def _ask(self, doing: Doing, host_id: str) -> JsonValue:
         return volumes_on(doing, self.disk, host_id).begin_create(self.disk)

@@ -12,7 +12,7 @@ from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.add_disk import OPERATOR_ID, check_disk
 from covirt.engine.commands.disks.copying import VolumeCopy, begin_copy, end_copy
 from covirt.engine.commands.disks.errors import DiskRefused
-from covirt.engine.commands.disks.facts import about, manager_of, of_disk
+from covirt.engine.commands.disks.facts import about, choose_manager, of_disk
 from covirt.engine.commands.forget import forget
 from covirt.engine.model.disk import Disk, DiskStatus
 from covirt.engine.store.session import Session
@@ -82,9 +82,7 @@ class CopyDisk(Command):
         told.tell(message, about(session, self.disk), disk=source.name, domain=domain.name, **words)
 
     def _choose(self, doing: Doing) -> JsonValue:
-        with doing.services.store.read() as session:
-            domain = session.storage_domains.get(self.disk.storage_domain_id)
-            return manager_of(session, doing.services.hosts, domain, "copy")
+        return choose_manager(doing, self.disk.storage_domain_id, "copy")
 
     def _copy(self, doing: Doing) -> VolumeCopy:
         with doing.services.store.read() as session:

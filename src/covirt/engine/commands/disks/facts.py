@@ -45,12 +45,16 @@ def manager_of(session: Session, hosts: Hosts, domain: StorageDomain, action: st
     return manager
 
 
+def choose_manager(doing: Doing, domain_id: str, action: str) -> str:
+    """The id of the host that works on the domain now. Raises NoManagerOfDomain."""
+    with doing.services.store.read() as session:
+        domain = session.storage_domains.get(domain_id)
+        return manager_of(session, doing.services.hosts, domain, action)
+
+
 def volumes_of(doing: Doing, disk: Disk, action: str) -> HostVolumes:
     """By the host that manages them now. Raises NoManagerOfDomain."""
-    with doing.services.store.read() as session:
-        domain = session.storage_domains.get(disk.storage_domain_id)
-        host_id = manager_of(session, doing.services.hosts, domain, action)
-    return volumes_on(doing, disk, host_id)
+    return volumes_on(doing, disk, choose_manager(doing, disk.storage_domain_id, action))
 
 
 def volumes_on(doing: Doing, disk: Disk, host_id: str) -> HostVolumes:

@@ -18,7 +18,7 @@ from covirt.engine.commands.disks.copying import (
     require_places,
 )
 from covirt.engine.commands.disks.errors import DiskRefused
-from covirt.engine.commands.disks.facts import manager_of, of_disk, require_ok, require_room
+from covirt.engine.commands.disks.facts import choose_manager, of_disk, require_ok, require_room
 from covirt.engine.commands.forget import forget
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskStatus
 from covirt.engine.store.query import ListQuery
@@ -131,9 +131,7 @@ class CopiesDisks(Command):
             return VolumeCopy(source=session.disks.get(copy.source_id), target=copy.disk)
 
     def _choose(self, doing: Doing, index: int) -> JsonValue:
-        with doing.services.store.read() as session:
-            domain = session.storage_domains.get(self.copies[index].disk.storage_domain_id)
-            return manager_of(session, doing.services.hosts, domain, "copy")
+        return choose_manager(doing, self.copies[index].disk.storage_domain_id, "copy")
 
     def _ask(self, doing: Doing, index: int, host_id: str) -> JsonValue:
         return self._copy(doing, index).ask(doing, host_id)

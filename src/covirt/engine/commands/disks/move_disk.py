@@ -14,7 +14,7 @@ from covirt.engine.commands.disks.copying import VolumeCopy, begin_copy, end_cop
 from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import (
     about,
-    manager_of,
+    choose_manager,
     require_in_no_drive,
     require_no_snapshots,
     require_no_template,
@@ -75,9 +75,7 @@ class MoveDisk(Command):
         told.tell(message, about(session, disk), disk=disk.name, domain=domain.name, **words)
 
     def _choose(self, doing: Doing) -> JsonValue:
-        with doing.services.store.read() as session:
-            domain = session.storage_domains.get(self.storage_domain_id)
-            return manager_of(session, doing.services.hosts, domain, "move")
+        return choose_manager(doing, self.storage_domain_id, "move")
 
     def _disk(self, doing: Doing) -> Disk:
         with doing.services.store.read() as session:

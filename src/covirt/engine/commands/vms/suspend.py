@@ -15,7 +15,7 @@ from covirt.common.errors import Conflict, Unavailable
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
-from covirt.engine.commands.disks.facts import manager_of, require_room, volumes_on
+from covirt.engine.commands.disks.facts import choose_manager, manager_of, require_room, volumes_on
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.vms.common import about, held, host_name, require_running, stats_on, subject_of
 from covirt.engine.commands.vms.errors import VmInStatus
@@ -103,9 +103,7 @@ class HibernateVm(Command):
         finish.tell(_FAILED, about(vm), vm=vm.name, reason=reason)
 
     def _choose(self, doing: Doing) -> JsonValue:
-        with doing.services.store.read() as session:
-            domain = session.storage_domains.get(self.disks[0].storage_domain_id)
-            return manager_of(session, doing.services.hosts, domain, "add")
+        return choose_manager(doing, self.disks[0].storage_domain_id, "add")
 
     def _ask(self, doing: Doing, manager_id: str, number: int) -> JsonValue:
         return volumes_on(doing, self.disks[number], manager_id).begin_create(self.disks[number])
