@@ -10,14 +10,20 @@ from covirt.engine.commands.access.permissions import give_creator
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
 from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.attaching import check_attachment, lock_vm, plug, unplug
-from covirt.engine.commands.disks.errors import BadDisk, StillBeingMade
-from covirt.engine.commands.disks.facts import about, choose_manager, manager_of, of_disk, require_room, volumes_on
+from covirt.engine.commands.disks.errors import BadDisk
+from covirt.engine.commands.disks.facts import (
+    about,
+    being_made,
+    choose_manager,
+    manager_of,
+    of_disk,
+    require_room,
+    volumes_on,
+)
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.names import check_title
 from covirt.engine.commands.storage.facts import of_domain
-from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskBackup, DiskContentType, DiskFormat, DiskStatus
-from covirt.hostapi.errors import Code
 
 OPERATOR_ID: Final = "def0000a-0000-0000-0000-def00000000b"  # oVirt's id of the role DiskOperator
 _SMALLEST_BYTES: Final = 1
@@ -94,12 +100,8 @@ class AddDisk(Command):
         return {"actual": volumes.sizes(self.disk).actual}
 
     def _remove(self, doing: Doing, host_id: str) -> JsonValue:
-        try:
+        with being_made(self.disk):
             volumes_on(doing, self.disk, host_id).remove(self.disk)
-        except HostRefused as error:
-            if error.code != Code.VOLUME_BUSY:
-                raise
-            raise StillBeingMade(disk=self.disk.name, reason=error.text) from error  # nobody else knows the disk
         return None
 
     def _plug(self, doing: Doing) -> JsonValue:

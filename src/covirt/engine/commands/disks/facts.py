@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What operations on disks need to know."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from covirt.engine.commands.audit import About
 from covirt.engine.commands.change import Change
 from covirt.engine.commands.command import Doing
-from covirt.engine.commands.disks.errors import DiskInUse, DiskRefused, LowSpace, NoManagerOfDomain
+from covirt.engine.commands.disks.errors import DiskInUse, DiskRefused, LowSpace, NoManagerOfDomain, StillBeingMade
 from covirt.engine.commands.storage.facts import storage_of
 from covirt.engine.commands.vms.common import is_running
 from covirt.engine.hosts.connections import Hosts
+from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.access import ObjectType, Subject
 from covirt.engine.model.disk import Disk, DiskAttachment, DiskContentType, DiskStatus
 from covirt.engine.model.storage_domain import StorageDomain, StorageDomainStatus
@@ -18,6 +20,7 @@ from covirt.engine.model.vm import SnapshotType, Vm
 from covirt.engine.storage.host_volumes import HostVolumes
 from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
+from covirt.hostapi.errors import Code
 
 _GIB = 1 << 30
 _STATES = (DiskContentType.MEMORY_DUMP_VOLUME, DiskContentType.MEMORY_METADATA_VOLUME)
@@ -62,6 +65,18 @@ def volumes_on(doing: Doing, disk: Disk, host_id: str) -> HostVolumes:
     with doing.services.store.read() as session:
         domain = session.storage_domains.get(disk.storage_domain_id)
     return HostVolumes(storage=storage_of(doing, host_id), pool_id=domain.data_center_id or "")
+
+
+@contextmanager
+def being_made(disk: Disk) -> Iterator[None]:
+    """Around the removal of a volume that nobody else knows: who is busy with it is making it. Raises StillBeingMade,
+    which undoing waits out."""
+    try:
+        yield
+    except HostRefused as error:
+        if error.code != Code.VOLUME_BUSY:
+            raise
+        raise StillBeingMade(disk=disk.name, reason=error.text) from error
 
 
 def require_ok(disk: Disk, action: str) -> None:

@@ -12,15 +12,13 @@ from covirt.common.errors import Error, Unavailable
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Doing, Finish, Start
-from covirt.engine.commands.disks.errors import StillBeingMade
 from covirt.engine.commands.disks.facts import about as about_disk
-from covirt.engine.commands.disks.facts import manager_of, require_ok, require_room, volumes_on
+from covirt.engine.commands.disks.facts import being_made, manager_of, require_ok, require_room, volumes_on
 from covirt.engine.commands.snapshots import messages
 from covirt.engine.commands.snapshots.errors import InPreview, NoSpaceToMerge, SnapshotRefused
 from covirt.engine.commands.snapshots.live import require_settled
 from covirt.engine.commands.vms.common import about, is_running, require_down, subject_of
 from covirt.engine.commands.vms.errors import VmInStatus
-from covirt.engine.hosts.errors import HostRefused
 from covirt.engine.model.disk import Disk, DiskContentType, DiskFormat, DiskInterface, DiskStatus
 from covirt.engine.model.vm import (
     DiskThen,
@@ -37,7 +35,6 @@ from covirt.engine.store.query import ListQuery
 from covirt.engine.store.session import Session
 from covirt.engine.vms.errors import NotForThisKind
 from covirt.engine.vms.kinds import KIND_NAMES, NO_SNAPSHOTS
-from covirt.hostapi.errors import Code
 
 log = logging.getLogger(__name__)
 
@@ -245,12 +242,8 @@ class OnHost:
         chain = self.chain(disk_id, host_id)
         if chain.disk.image_id == volume_id:
             return
-        try:
+        with being_made(chain.disk):
             chain.delete(volume_id)
-        except HostRefused as error:
-            if error.code != Code.VOLUME_BUSY:
-                raise
-            raise StillBeingMade(disk=chain.disk.name, reason=error.text) from error
 
     def delete(self, disk_id: str, host_id: str, volume_id: str) -> None:
         """A volume that no snapshot needs any more. A host that is away is waited for, but not for ever; what cannot

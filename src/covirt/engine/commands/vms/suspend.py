@@ -15,7 +15,7 @@ from covirt.common.errors import Conflict, Unavailable
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.audit import AuditMessage
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
-from covirt.engine.commands.disks.facts import choose_manager, manager_of, require_room, volumes_on
+from covirt.engine.commands.disks.facts import being_made, choose_manager, manager_of, require_room, volumes_on
 from covirt.engine.commands.forget import forget
 from covirt.engine.commands.vms.common import about, held, host_name, require_running, stats_on, subject_of
 from covirt.engine.commands.vms.errors import VmInStatus
@@ -113,7 +113,8 @@ class HibernateVm(Command):
         return None
 
     def _remove(self, doing: Doing, manager_id: str, number: int) -> JsonValue:
-        volumes_on(doing, self.disks[number], manager_id).remove(self.disks[number])
+        with being_made(self.disks[number]):
+            volumes_on(doing, self.disks[number], manager_id).remove(self.disks[number])
         return None
 
     def _save(self, doing: Doing) -> JsonValue:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from covirt.common.errors import Error, Unavailable
+from covirt.engine.commands.command import Doing, JsonValue
 from covirt.engine.commands.services import CommandServices
+from covirt.engine.commands.vms.suspend import HibernateVm
 from covirt.engine.hosts.errors import HostRefused, HostUncertain, HostUnreachable
 from covirt.engine.hosts.fake import FakeHosts
 from covirt.engine.model.vm import VmStatus
@@ -141,6 +144,32 @@ def test_a_state_that_is_not_kept(quick: Larder, words: list[dict[str, Any]], re
     assert reason in quick.act("suspend", 409)
     assert quick.status in ("up", "saving_state")
     assert (quick.state_disks, quick.state.images) == ([], set())
+
+
+def test_a_volume_that_is_still_being_made_is_waited_for(quick: Larder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not given up: undoing is tried again while what it meets passes by."""
+    met: list[Error] = []
+    remove = HibernateVm._remove
+
+    def watched(command: HibernateVm, doing: Doing, manager_id: str, number: int) -> JsonValue:
+        try:
+            return remove(command, doing, manager_id, number)
+        except Error as error:
+            met.append(error)
+            raise
+
+    def busy(_params: Any) -> Any:
+        raise HostRefused(host="oven", verb="Image.delete", code=Code.VOLUME_BUSY, text="it is being made")
+
+    monkeypatch.setattr(HibernateVm, "_remove", watched)
+    quick.state.words[:] = [{"status": "Saving State"}, {"status": "Up"}]
+    quick.hosts.answers |= {"Image.delete": busy}
+    quick.act("suspend", 409)
+    assert [str(error) for error in met] == [
+        f"the host is not done with making disk web_hibernation_{word}: it is being made"
+        for word in ("description", "memory")
+    ]
+    assert all(isinstance(error, Unavailable) for error in met)
 
 
 def test_an_answer_that_is_lost_is_no_failure(quick: Larder) -> None:
