@@ -94,10 +94,14 @@ def require_at_rest(disk: Disk, action: str) -> None:
         raise DiskRefused(action=action, reason=f"Disk {disk.name} is locked. Please try again in a few minutes.")
 
 
+def holds_state(disk: Disk) -> bool:
+    return disk.content_type in _STATES
+
+
 def require_no_state(disk: Disk, action: str) -> None:
     """QEMU believes what it reads there: nobody else writes to it, and no machine has it as a disk. Raises
     DiskRefused."""
-    if disk.content_type in _STATES:
+    if holds_state(disk):
         raise DiskRefused(action=action, reason=f"Disk {disk.name} holds the state of a suspended virtual machine.")
 
 

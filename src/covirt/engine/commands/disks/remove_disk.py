@@ -11,6 +11,7 @@ from covirt.engine.commands.disks import messages
 from covirt.engine.commands.disks.errors import DiskRefused
 from covirt.engine.commands.disks.facts import (
     about,
+    holds_state,
     lock_users,
     manager_of,
     of_disk,
@@ -25,6 +26,7 @@ from covirt.engine.commands.forget import forget
 from covirt.engine.model.disk import Disk, DiskStatus
 from covirt.engine.model.vm import VmStatus
 from covirt.engine.store.query import ListQuery
+from covirt.engine.store.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +72,21 @@ class RemoveDisk(Command):
         return None
 
 
+def _require_forgotten(session: Session, disk: Disk) -> None:
+    """No machine goes on from it. Raises DiskRefused."""
+    for vm in session.vms.list(ListQuery(where={"status": VmStatus.SUSPENDED})):
+        if disk.id in vm.facts.state_disk_ids:
+            reason = f"VM {vm.name} is suspended, and goes on from it; stop it to drop its state."
+            raise DiskRefused(action="remove", reason=reason)
+
+
 def require_removable(start: Start, disk: Disk) -> None:
     """Raises DiskRefused, DiskInUse, ObjectLocked, NoManagerOfDomain."""
     session = start.session
     require_at_rest(disk, "remove")
     require_no_template(session, disk, "remove")
-    for vm in session.vms.list(ListQuery(where={"status": VmStatus.SUSPENDED})):
-        if disk.id in vm.facts.state_disk_ids:
-            reason = f"VM {vm.name} is suspended, and goes on from it; stop it to drop its state."
-            raise DiskRefused(action="remove", reason=reason)
+    if holds_state(disk):
+        _require_forgotten(session, disk)
     require_unplugged(session, disk, "remove")
     require_in_no_drive(start, disk, "remove")
     require_no_snapshots(session, disk, "remove")
