@@ -79,7 +79,7 @@ class AddVmTemplate(CopiesDisks):
     def _version(self, start: Start, vm: Vm, center_id: str) -> Template:
         """With the next number. Raises NameOfVersions, VersionsAreAlike, BlankStays."""
         session = start.session
-        base = session.templates.get(session.templates.get(self.template.base_template_id).base_template_id)
+        base = session.templates.get(self.template.base_template_id)
         facts.require_not_blank(base, "add a version to the")
         start.require(Right.EDIT_TEMPLATE_PROPERTIES, facts.of_template(base.id))
         start.require_unlocked(base.id)
