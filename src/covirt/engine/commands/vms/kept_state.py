@@ -103,7 +103,7 @@ def drop_state(doing: Doing, vm_id: str) -> None:
 
 def _place(session: Session, vm: Vm) -> StorageDomain:
     attached = session.disk_attachments.list(ListQuery(where={"vm_id": vm.id}))
-    disks = session.disks.by_ids(each.disk_id for each in sorted(attached, key=lambda each: not each.bootable))
+    disks = session.disks.by_ids(each.disk_id for each in attached)
     center_id = session.clusters.get(vm.cluster_id).data_center_id
     active = {
         domain.id: domain
