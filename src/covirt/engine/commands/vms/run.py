@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from covirt.engine.auth.permits import Right
 from covirt.engine.commands.command import Command, Doing, Finish, Flow, JsonValue, Start
@@ -211,16 +211,14 @@ class RunVm(Command):
         if domain.disc is not None and vm.kind is VmKind.CONTAINER and not known:
             inspected = hosts.call(host_id, "ContainerImage.inspect", _volume(domain.disc), flow_id=flow_id)
             _check_volumes(vm, texts(table({"facts": inspected}, "facts"), "volumes"))
-        with doing.services.store.write() as session:
-            facts = held(session, self.vm_id).facts
-            session.vms.update_facts(vm.id, replace(facts, status_detail=_ASKED, log_host_id=None))
+        self._note(doing, status_detail=_ASKED, log_host_id=None)
         # Their values are in this call and nowhere else.
         params: Mapping[str, Json] = {"vmID": vm.id, "vmParams": {"xml": domain_xml(domain), **given}}
         try:
             hosts.call(host_id, "VM.create", params, flow_id=flow_id)
         except HostRefused as error:
             if error.code != Code.VM_EXISTS:
-                self._note(doing, _NEVER_BEGAN)
+                self._note(doing, status_detail=_NEVER_BEGAN)
                 raise
             # It was asked before the engine was killed; what has ended there already is begun anew, unless it had
             # gone on from a state that is older than its disks now.
@@ -234,10 +232,11 @@ class RunVm(Command):
         word = text(stats, "status") if stats is not None else HostWord.DOWN
         return word == HostWord.DOWN and (not again or _never_went_on(stats))
 
-    def _note(self, doing: Doing, detail: str) -> None:
+    def _note(self, doing: Doing, **changes: Any) -> None:
+        """Of the machine's facts."""
         with doing.services.store.write() as session:
             facts = held(session, self.vm_id).facts
-            session.vms.update_facts(self.vm_id, replace(facts, status_detail=detail))
+            session.vms.update_facts(self.vm_id, replace(facts, **changes))
 
     def _drop_state(self, doing: Doing) -> JsonValue:
         drop_state(doing, self.vm_id)
@@ -295,7 +294,7 @@ class RunVm(Command):
         word = text(stats, "status")
         failed = word == HostWord.DOWN and whole(stats, "exitReason", ExitReason.START_FAILED) in _NEVER_RAN
         if failed and _never_went_on(stats):
-            self._note(doing, _NEVER_BEGAN)
+            self._note(doing, status_detail=_NEVER_BEGAN)
         return word, text(stats, "exitMessage", "it does not say why") if failed else ""
 
     def _write_word(self, doing: Doing, word: str) -> None:
