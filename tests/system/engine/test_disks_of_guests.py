@@ -71,7 +71,8 @@ class Place:
     def attach(self, service: Any, name: str, image_format: types.DiskFormat, **more: Any) -> Any:
         """A new disk; the service of its attachment."""
         attachments = service.disk_attachments_service()
-        disk = types.Disk(name=name, format=image_format, provisioned_size=8 * MIB)
+        local = types.StorageDomain(name="local")
+        disk = types.Disk(name=name, format=image_format, provisioned_size=8 * MIB, storage_domains=[local])
         attachment = types.DiskAttachment(interface=types.DiskInterface.VIRTIO, disk=disk, **more)
         return attachments.attachment_service(attachments.add(attachment).id)
 
@@ -113,6 +114,12 @@ class RunningGuest:
     libvirtd: Libvirtd
     disks: tuple[Any, ...]
 
+    def start(self) -> None:
+        """Until nothing goes on any more."""
+        self.service.start()
+        self.place.wait(self.service, UP, types.VmStatus.POWERING_UP)
+        self.place.settle()
+
     def write(self, marker: int) -> None:
         """Into each disk's first MiB."""
         self.order(f"write -P {marker} 0 1M")
@@ -150,11 +157,9 @@ class RunningGuest:
 
 
 def running(place: Place, libvirtd: Libvirtd, service: Any, *disks: Any) -> RunningGuest:
-    """Started, with nothing going on any more."""
-    service.start()
-    place.wait(service, UP, types.VmStatus.POWERING_UP)
-    place.settle()
-    return RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=disks)
+    guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=disks)
+    guest.start()
+    return guest
 
 
 @pytest.fixture(scope="module", name="place")
@@ -360,9 +365,7 @@ def test_a_machine_is_stopped_while_its_snapshot_goes(place: Place, libvirtd: Li
     guest = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=(disk,))
     snapshots = service.snapshots_service()
     for number in range(3):
-        service.start()
-        place.wait(service, UP, types.VmStatus.POWERING_UP)
-        place.settle()
+        guest.start()
         kept = guest.keep("kept")
         guest.order("write -P 5 1M 7M")
         guest.write(number + 1)

@@ -15,8 +15,6 @@ from tests.support.waiting import wait_until
 from tests.system.engine.test_disks_of_guests import (
     DOWN,
     KEEPING,
-    MIB,
-    UP,
     Place,
     RunningGuest,
     place_fixture,
@@ -75,7 +73,7 @@ def test_a_virtual_machine_made_of_a_template_has_what_its_guest_has_written(
     second = _second_domain(place)
     service = place.add_vm("master")
     own = [
-        _attach(place, service, name, kind)
+        place.attach(service, name, kind, bootable=name == "system", active=True)
         for name, kind in (("system", types.DiskFormat.COW), ("logs", types.DiskFormat.RAW))
     ]
     master = RunningGuest(place=place, service=service, libvirtd=libvirtd, disks=tuple(own))
@@ -114,21 +112,9 @@ def test_a_virtual_machine_made_of_a_template_has_what_its_guest_has_written(
     assert place.system.disks_service().list(search="name=system or name=logs") == []
 
 
-def _attach(place: Place, service: Any, name: str, kind: types.DiskFormat) -> Any:
-    attachments = service.disk_attachments_service()
-    local = types.StorageDomain(name="local")
-    disk = types.Disk(name=name, format=kind, provisioned_size=8 * MIB, storage_domains=[local])
-    wanted = types.DiskAttachment(
-        interface=types.DiskInterface.VIRTIO, disk=disk, bootable=name == "system", active=True
-    )
-    return attachments.attachment_service(attachments.add(wanted).id)
-
-
 def _write(place: Place, guest: RunningGuest, marker: int) -> None:
     """While it runs."""
-    guest.service.start()
-    place.wait(guest.service, UP, types.VmStatus.POWERING_UP)
-    place.settle()
+    guest.start()
     guest.write(marker)
     guest.service.stop()
     place.wait(guest.service, DOWN)
@@ -138,7 +124,7 @@ def test_a_container_made_of_a_template_has_what_is_on_its_disks(place: Place) -
     """Of one that has not run yet, of one that has, and of that one's clone."""
     words = {"containerType": "docker", "containerImage": IMAGE}
     service = place.add_vm("box", **words, containerCommand=KEEPING, volumeMap="/data:data")
-    _attach(place, service, "data", types.DiskFormat.RAW)
+    place.attach(service, "data", types.DiskFormat.RAW, bootable=False, active=True)
     fresh = _template(place, service, "fresh")
     assert _code(place, service) == "3"
     used = _template(place, service, "used")

@@ -26,6 +26,12 @@ def samples() -> Iterator[Store]:
         store.close()
 
 
+@pytest.fixture(params=[False, True], ids=["once", "again"])
+def again(request: pytest.FixtureRequest) -> bool:
+    """Whether each step of an operation is run a second time, as after a kill of the engine."""
+    return bool(request.param)
+
+
 @pytest.fixture
 def api(samples: Store) -> TestClient:
     """As an administrator."""

@@ -56,10 +56,10 @@ class Safe:
         return {"name": "web", **where, "custom_properties": {"custom_property": properties}}
 
 
-@pytest.fixture(params=[False, True], ids=["once", "again"])
-def safe(request: pytest.FixtureRequest, store: Store) -> Safe:
+@pytest.fixture
+def safe(store: Store, *, again: bool) -> Safe:
     hosts, vault = FakeHosts(up={s.HOST_ID}), new_vault()
-    commands = DirectCommands(CommandServices(store=store, hosts=hosts, vault=vault), again=request.param)
+    commands = DirectCommands(CommandServices(store=store, hosts=hosts, vault=vault), again=again)
     services = api_services_of(store, commands=commands, hosts=hosts)
     app = create_app(services, routes=secret_routes(services, vault))
     with store.write() as session:

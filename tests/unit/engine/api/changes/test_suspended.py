@@ -64,10 +64,9 @@ class Larder:
         return [disk for disk in found if disk["content_type"].startswith("memory")]
 
 
-@pytest.fixture(params=[False, True], ids=["once", "again"])
-def larder(request: pytest.FixtureRequest, store: Store) -> Larder:
-    """Also with every step run a second time, as after a kill of the engine."""
-    return Larder(store, again=request.param)
+@pytest.fixture
+def larder(store: Store, *, again: bool) -> Larder:
+    return Larder(store, again=again)
 
 
 @pytest.fixture

@@ -107,10 +107,9 @@ class Kitchen:
                 )
 
 
-@pytest.fixture(params=[False, True], ids=["once", "again"])
-def kitchen(request: pytest.FixtureRequest, store: Store) -> Kitchen:
-    """Also with every step run a second time, as after a kill of the engine."""
-    return _kitchen(store, again=request.param)
+@pytest.fixture
+def kitchen(store: Store, *, again: bool) -> Kitchen:
+    return _kitchen(store, again=again)
 
 
 @pytest.fixture
