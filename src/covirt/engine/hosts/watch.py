@@ -76,7 +76,7 @@ class HostWatch:
         self._prepared = False  # since the connection was made
         self._twice: set[str] = set()
         self._hardware: Mapping[str, Json] = {}
-        self._heard = time.monotonic()
+        self._heard = self._connected_at = time.monotonic()
         self._next_poll = self._next_capabilities = 0.0
         self.connection = HostConnection(
             host.name,
@@ -133,6 +133,7 @@ class HostWatch:
         if connected:
             self._prepared = False
             self._next_capabilities = 0.0
+            self._connected_at = time.monotonic()
         self.wake()
 
     def _event(self, topic: str, params: Mapping[str, Json]) -> None:
@@ -230,6 +231,7 @@ class HostWatch:
         reason = unfitness(answers.facts(host.facts), cluster, features)
         if reason:
             self._prepared = False
+            self._look_again()
             return reason
         if host.facts.status is HostStatus.PREPARING_FOR_MAINTENANCE:
             return ""
@@ -243,6 +245,14 @@ class HostWatch:
                 self._prepared = False
                 return str(error)
         return ""
+
+    def _look_again(self) -> None:
+        """At what the host is, with the next poll, which comes soon after it was connected: an agent that has just
+        started may not have reached libvirtd or virtocid yet."""
+        self._next_capabilities = 0.0
+        now = time.monotonic()
+        if now - self._connected_at < self._parts.config.grace_seconds:
+            self._next_poll = min(self._next_poll, now + _AGAIN_SECONDS)
 
     def _silent(self, error: Error) -> None:
         silent_seconds = time.monotonic() - self._heard

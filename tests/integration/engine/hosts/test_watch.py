@@ -158,6 +158,21 @@ def test_a_host_that_does_not_fit_its_cluster(
     assert installation.facts().status is HostStatus.UP
 
 
+def test_a_host_that_does_not_fit_when_it_comes_back_is_looked_at_again_soon(
+    manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
+) -> None:
+    """Its agent may have been faster than its libvirt daemons."""
+    feature = ClusterFeature(id=new_id(), name="containers", level="4.8")
+    with installation.store.write() as session:
+        session.cluster_features.add(feature)
+    installation.set_cluster(features=frozenset({feature.id}))
+    simulated.capabilities["additionalFeatures"] = []
+    manage(HostsConfig(poll_seconds=300, capabilities_seconds=300, grace_seconds=300))
+    installation.wait_status(HostStatus.NON_OPERATIONAL)
+    simulated.capabilities["additionalFeatures"] = ["CONTAINERS"]
+    installation.wait_status(HostStatus.UP)
+
+
 def test_a_host_is_prepared_after_each_connection(
     manage: Callable[..., HostManager], installation: Installation, simulated: SimulatedHost
 ) -> None:
