@@ -7,6 +7,8 @@ import tomllib
 
 import pytest
 
+from covirt.common.process import run
+from covirt.oci.image.store import IMPORT_PROGRAMS
 from tools.pages import DOCS
 from tools.vm import disk
 from tools.vm.__main__ import _INSTALL
@@ -21,6 +23,17 @@ def test_the_machine_has_the_packages_of_the_page() -> None:
     for name in ("packages", "host packages"):
         assert not [word for word in packages(name) if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", word)]
         assert set(packages(name)) <= set(" ".join(disk._DEBIAN_PACKAGES).split())
+
+
+@pytest.mark.parametrize("program", [*IMPORT_PROGRAMS, "mkfs.erofs", "mke2fs"])
+def test_what_an_import_calls_is_in_them(program: str) -> None:
+    """A developer's machine has it for other reasons, and a host of packages would not."""
+    told = run(["dpkg-query", "--search", f"*bin/{program}"], timeout_seconds=30).stdout.decode()
+    owners = {line.partition(":")[0] for line in told.splitlines() if not line.startswith("diversion")}
+    essential = run(
+        ["dpkg-query", "--show", "--showformat", "${Essential}", *owners], timeout_seconds=30
+    ).stdout.decode()
+    assert "yes" in essential or owners <= set(packages("packages"))
 
 
 def test_developers_have_them_too() -> None:

@@ -37,6 +37,7 @@ from covirt.oci.image.workdir import clear_stale, locked, work_dir
 
 log = logging.getLogger(__name__)
 
+IMPORT_PROGRAMS: Final = ("setpriv", "skopeo", "umoci", "zstd")  # beside those that make a file system
 _SUFFIX: Final = ".raw"
 _ADOPTED: Final = "adopted-"
 
@@ -110,7 +111,7 @@ class ImageStore:
             target = self.path_of(name)
         else:
             target = checked_output(output)
-        _require_programs("setpriv", "skopeo", "umoci", "zstd")
+        _require_programs(*IMPORT_PROGRAMS)
         filesystem = self._filesystem(options.filesystem)
         with full_disk_told(scrub(source), self._work), work_dir(self._work) as work:
             path, file_digest, digest = make_image(
