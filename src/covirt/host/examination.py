@@ -28,7 +28,11 @@ _SOCKET_SECONDS: Final = 5.0
 _KVM_SECONDS: Final = 20.0
 _LEAST_FREE_BYTES: Final = 1 << 30
 _ENROL: Final = "covirt-host enrol --engine URL --token-file FILE"
+_VIRTUALIZATION: Final = (
+    "switch virtualization on in the firmware, or nested virtualization where the machine is a virtual one"
+)
 _PACKAGED: Final = "/usr/lib/covirt"  # where packaging/deb puts it
+_IMPORT_PROGRAMS: Final = ("skopeo", "umoci", "zstd")  # Debian's packages are called so, too
 _QEMU: Final = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
 
@@ -36,9 +40,9 @@ def examine(root: Root, config: HostConfig) -> list[Finding]:
     """Looks only; in some seconds, for KVM is tried by booting something."""
     looks: Mapping[str, Callable[[Root, HostConfig], Iterator[Finding]]] = {
         "user": _user, "owner of storage files": _storage_owner, "libvirtd": _machines, "KVM": _kvm,
-        "containers": _containers, "programs": _disk_programs, "other programs": _other_programs,
-        "certificate": _certificate, "port": _ports, "firewall": look_at_firewall, "bridges": look_at_bridges,
-        "clock": look_at_time, "space": _space,
+        "containers": _containers, "container images": _import_programs, "programs": _disk_programs,
+        "other programs": _other_programs, "certificate": _certificate, "port": _ports, "firewall": look_at_firewall,
+        "bridges": look_at_bridges, "clock": look_at_time, "space": _space,
     }  # fmt: skip
     return [finding for what, look in looks.items() for finding in _permitted(what, look(root, config))]
 
@@ -105,7 +109,7 @@ def _kvm(root: Root, _config: HostConfig) -> Iterator[Finding]:
         yield note("KVM", answer.reason, _as_root())
     else:
         fact = f"{answer.reason}; virtual machines are emulated, which is slow"
-        yield Finding(what="KVM", fact=fact, verdict=Verdict.NOTE, remedy="switch virtualization on in the firmware")
+        yield Finding(what="KVM", fact=fact, verdict=Verdict.NOTE, remedy=_VIRTUALIZATION)
 
 
 def _containers(root: Root, config: HostConfig) -> Iterator[Finding]:
@@ -123,6 +127,18 @@ def _containers(root: Root, config: HostConfig) -> Iterator[Finding]:
         yield _untried("containers", config.virt.oci_uri)
     else:
         yield Finding(what="containers", fact="enabled, and virtocid answers")
+
+
+def _import_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
+    """What ``virtocid-image`` calls, told before the first import fails."""
+    if not config.containers.enabled:
+        return
+    absent = [program for program in _IMPORT_PROGRAMS if not shutil.which(program)]
+    if absent:
+        fact = f"cannot be imported without {', '.join(absent)}"
+        yield missing("container images", fact, f"apt-get install {' '.join(absent)}")
+    else:
+        yield Finding(what="container images", fact="can be imported")
 
 
 def _disk_programs(_root: Root, config: HostConfig) -> Iterator[Finding]:
