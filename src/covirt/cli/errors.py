@@ -37,6 +37,12 @@ class NoValueGiven(InvalidRequest):
     template = "there is no terminal to ask for the value; give it as FILE, or - for standard input"
 
 
+class NotConfirmed(InvalidRequest):
+    """Fields: what, option."""
+
+    template = "{what}, and there is no terminal to ask whether it may be; give {option}"
+
+
 class NotShared(NotFound):
     """Fields: name, user."""
 

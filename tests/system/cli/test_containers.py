@@ -33,6 +33,8 @@ def test_a_container(terminal: Terminal, open_dir: Path) -> None:
     assert terminal.say("container", "logs", "web").split() == ["hello", "a;b"]
     assert terminal.say("container", "exec", "-i", "web", "cat", stdin=b"through\n") == "through\n"
     terminal.type("container", "exec", "web", "sh", "-c", "echo kept >/data/file; exit 7", status=7)
+    terminal.type("container", "exec", "web", "--", "sh", "-c", "exit 8", status=8)
+    assert "COMMAND is missing" in terminal.refused("container", "exec", "web", "--", status=2)
     assert "has no program 'nonsense'" in terminal.refused("container", "exec", "web", "nonsense", status=127)
     assert "web" in terminal.say("container", "stats")
     assert "web is a container; use covirt container" in terminal.refused("vm", "stop", "web", status=3)
@@ -67,6 +69,7 @@ def test_a_container(terminal: Terminal, open_dir: Path) -> None:
     assert "sh -c 'exit 3'" in terminal.say("container", "show", "three")
     terminal.say("container", "remove", "three")
     _its_log_is_there_afterwards(terminal)
+    assert "busy:1 would be removed" in terminal.refused("image", "prune", status=2)
     assert "busy:1" in terminal.say("image", "prune", "--yes")
     assert terminal.data("image", "list") == []
 

@@ -165,6 +165,9 @@ def exec(  # noqa: A001 - the word that everybody knows
     from covirt.cli.session import engine
     from covirt.cli.terminal import Inside, run_inside
 
+    command = command[1:] if command[0] == "--" else command  # what run, kubectl and virtocid-exec end options with
+    if not command:
+        raise click.UsageError("COMMAND is missing behind --")
     inside = Inside(
         command=command, interactive=interactive, terminal=tty, user=user or "", workdir=workdir or "",
         environment=environment,

@@ -110,6 +110,9 @@ def remove(names: tuple[str, ...]) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Without asking.")
 def prune(*, yes: bool) -> None:
     """Remove all images that no container needs."""
+    import sys
+
+    from covirt.cli.errors import NotConfirmed
     from covirt.cli.session import engine
 
     with engine() as resources:
@@ -119,6 +122,8 @@ def prune(*, yes: bool) -> None:
             return
         names = ", ".join(each.name for each in unused)
         if not yes:
+            if not sys.stdin.isatty():
+                raise NotConfirmed(what=f"{names} would be removed", option="--yes")
             click.confirm(f"Remove {names}?", abort=True)
         for each in unused:
             resources.api.delete(f"{FACE.load().path}/{each.id}")
