@@ -71,6 +71,29 @@ def _answer(client: ssl.SSLSocket) -> bytes:
     return found.partition(b"\r\n\r\n")[2]
 
 
+async def _who(request: Request) -> Response:
+    return PlainTextResponse(request.client.host if request.client else "")
+
+
+@pytest.mark.parametrize(("listen", "connected"), [("::", "127.0.0.1"), ("::", "::1"), ("127.0.0.1", "127.0.0.1")])
+def test_an_address_is_told_as_people_know_it(tmp_path: Path, listen: str, connected: str) -> None:
+    """Also that of a client of IPv4 on a socket of both families."""
+    pki = Pki(tmp_path / "pki", names=("localhost",))
+    config = replace(ServerConfig(), listen=listen, port=0)
+    server = EngineServer(Starlette(routes=[Route("/", _who)]), config, pki.server_context())
+    server.start()
+    try:
+        context = ssl.create_default_context(cadata=pki.authority_pem.decode())
+        with (
+            socket.create_connection((connected, server.port), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as client,
+        ):
+            client.sendall(_HEAD + b"\r\n")
+            assert _answer(client) == connected.encode()
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("said", [b"", b"G", _HEAD])
 def test_a_head_that_does_not_end(connect: Connect, said: bytes) -> None:
     client = connect()
