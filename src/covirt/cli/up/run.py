@@ -23,6 +23,7 @@ from covirt.cli.up.errors import (
     RunsElsewhere,
 )
 from covirt.cli.up.installation import USER, Choices, Installation, open_log
+from covirt.cli.up.lacking import lacking
 from covirt.cli.up.network import close_way_out, free_subnet, open_way_out
 from covirt.cli.up.set_up import SetUp, host_name
 from covirt.cli.up.systemd import Systemd
@@ -68,6 +69,8 @@ def bring_up(root: str, *, port: int | None, host_port: int | None, subnet: str 
             installation.keep(choices)
         _wait_for(installation, wanted)
         open_way_out(installation, choices.subnet)
+        for sentence in lacking():
+            _say(f"note: {sentence}")
         _say(f"everything is up after {time.monotonic() - began:.0f} s\n")
         _tell_login(installation, choices)
 
