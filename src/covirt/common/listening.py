@@ -20,6 +20,16 @@ def check_address(text: str) -> None:
             raise ValueError(f"must be an IP address or a host name, and is {text!r}") from None
 
 
+def usual_address(address: str) -> str:
+    """A client's, as people and firewalls know it: what IPv4 is on a socket of both families is IPv4 again."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped) if mapped else address
+
+
 def tcp_listener(address: str, port: int, *, backlog: int) -> socket.socket:
     """Of both families for "::", and of IPv4 alone where there is no IPv6. Raises OSError."""
     if address == "::" and not socket.has_dualstack_ipv6():

@@ -3,7 +3,6 @@
 """HTTPS: uvicorn in a thread of its own, with our listener, our TLS and our limits."""
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import ssl
@@ -20,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from covirt.common.errors import Unavailable
-from covirt.common.listening import tcp_listener
+from covirt.common.listening import tcp_listener, usual_address
 from covirt.engine.config import ServerConfig
 
 log = logging.getLogger(__name__)
@@ -59,13 +58,8 @@ class _Uvicorn(uvicorn.Server):
         self.serving.set()
 
 
-def _unmapped(client: tuple[str, int] | None) -> tuple[str, int] | None:
-    """An IPv4 client as people and firewalls know it, where one socket takes both families."""
-    if client is None:
-        return None
-    address = ipaddress.ip_address(client[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (str(mapped), client[1]) if mapped else client
+def _usual(client: tuple[str, int] | None) -> tuple[str, int] | None:
+    return client and (usual_address(client[0]), client[1])
 
 
 class _Deadline:
@@ -102,7 +96,7 @@ class _Http(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class has it
         super().connection_made(transport)
-        self.client = _unmapped(self.client)
+        self.client = _usual(self.client)
         self._head = _Deadline(self.loop, lambda: self._end_if(h11.IDLE))
         self._body = _Deadline(self.loop, lambda: self._end_if(h11.SEND_BODY))
         self._head.begin(_HEAD_SECONDS)
@@ -159,7 +153,7 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.BaseTransport", _ClosedOnce(transport)))
-        self.client = _unmapped(self.client)
+        self.client = _usual(self.client)
 
     def shutdown(self) -> None:
         super().shutdown()

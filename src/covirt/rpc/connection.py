@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol, cast
 
 from covirt.common.complaints import Complaints
+from covirt.common.listening import usual_address
 from covirt.rpc.broker import Client
 from covirt.rpc.calls import CallQueue, Work
 from covirt.rpc.errors import BadFrame
@@ -282,8 +283,9 @@ def _probe_when_silent(connection: socket.socket) -> None:
 
 def peer_name(transport: asyncio.BaseTransport) -> str:
     """Its address, and the name its certificate gives it."""
-    address = transport.get_extra_info("peername") or ("?", 0)
-    where = f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
+    found = transport.get_extra_info("peername") or ("?", 0)
+    address, port = usual_address(str(found[0])), found[1]
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     tls = transport.get_extra_info("ssl_object")
     if not isinstance(tls, ssl.SSLObject):
         return where
