@@ -21,6 +21,7 @@ def lacking() -> Iterator[str]:
             "no virtual machine can run here",
             f"libvirt-daemon-system {_QEMU.get(machine, 'qemu-system')}",
         ),
+        (("qemu-img",), "no disk can be made here", "qemu-utils"),
         (("dnsmasq",), "guests are given no addresses", "dnsmasq-base"),
         (("nft",), "guests do not reach out of this machine", "nftables"),
     ):
