@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
+from covirt.common.listening import usual_address
 from covirt.engine.auth.errors import TooManyFailures
 from covirt.engine.model.login import LoginFailures
 from covirt.engine.store.session import Session
@@ -83,11 +84,9 @@ class Delay:
 
 def _network(address: str) -> str:
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(usual_address(address))
     except ValueError:
         return "unknown"
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((parsed, _NETWORK_BITS), strict=False))
