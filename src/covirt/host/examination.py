@@ -4,7 +4,6 @@
 
 import grp
 import os
-import platform
 import pwd
 import shutil
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from covirt.common.daemon_lock import is_daemon_locked
+from covirt.common.qemu_system import qemu_system
 from covirt.common.root import Root
 from covirt.common.units import readable_size
 from covirt.host.config import HostConfig
@@ -33,7 +33,6 @@ _VIRTUALIZATION: Final = (
 )
 _PACKAGED: Final = "/usr/lib/covirt"  # where packaging/deb puts it
 _IMPORT_PROGRAMS: Final = ("skopeo", "umoci", "zstd")  # Debian's packages are called so, too
-_QEMU: Final = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
 
 def examine(root: Root, config: HostConfig) -> list[Finding]:
@@ -75,10 +74,9 @@ def _storage_owner(_root: Root, _config: HostConfig) -> Iterator[Finding]:
 
 
 def _machines(root: Root, config: HostConfig) -> Iterator[Finding]:
-    package = _QEMU.get(platform.machine(), "qemu-system")
-    program = shutil.which(f"qemu-system-{platform.machine()}")
-    if program:
-        yield Finding(what="QEMU", fact=program)
+    program, package = qemu_system()
+    if found := shutil.which(program):
+        yield Finding(what="QEMU", fact=found)
     else:
         yield missing("QEMU", "not installed", f"apt-get install {package}")
     if config.virt.qemu_uri:

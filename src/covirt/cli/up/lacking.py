@@ -2,24 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the machine lacks, and what is not there for that: covirt up starts what it finds the programs for."""
 
-import platform
 import shutil
 from collections.abc import Iterator
-from typing import Final
 
 from covirt.cli.up.daemons import LIBVIRTD
-
-_QEMU: Final = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+from covirt.common.qemu_system import qemu_system
 
 
 def lacking() -> Iterator[str]:
     """Sentences, each with the command that mends it."""
-    machine = platform.machine()
+    qemu, qemu_package = qemu_system()
     for programs, lost, packages in (
         (
-            (LIBVIRTD, f"qemu-system-{machine}"),
+            (LIBVIRTD, qemu),
             "no virtual machine can run here",
-            f"libvirt-daemon-system {_QEMU.get(machine, 'qemu-system')}",
+            f"libvirt-daemon-system {qemu_package}",
         ),
         (("qemu-img",), "no disk can be made here", "qemu-utils"),
         (("dnsmasq",), "guests are given no addresses", "dnsmasq-base"),
